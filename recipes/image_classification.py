@@ -1,0 +1,101 @@
+"""Image classification: from a folder of photos to a trained recogniser, its honest score and a program.
+
+As a script: `python -m recipes.image_classification photos/`. From Python: `build_learner("photos/")`.
+"""
+
+import sys
+from pathlib import Path
+
+from toolkit.converters import IMAGE_SUFFIXES, find_converter, read_image
+from toolkit.data.items import find_items
+from toolkit.data.labelled import labelled_images
+from toolkit.errors import report_plainly
+from toolkit.evaluation import evaluate
+from toolkit.export import export
+from toolkit.learning.bfloat16 import BFloat16OnCPU
+from toolkit.learning.callbacks import FirstWeights
+from toolkit.learning.fitting import ADAMW, fit
+from toolkit.learning.loaders import image_loaders, training_stats
+from toolkit.learning.runs import Run
+from toolkit.learning.weights import choose_architecture, network_with_weights
+from toolkit.program.inputs import ImageInput
+
+from fastai.learner import Learner
+from fastai.losses import LabelSmoothingCrossEntropyFlat
+from fastai.metrics import accuracy
+from fastai.torch_core import set_seed
+from fastcore.meta import delegates
+from fastcore.script import call_parse
+
+if __name__ == "__main__":
+    sys.excepthook = report_plainly
+
+
+def build_learner(
+    data: Path,  # a folder of pictures, one folder below it for each class, or a CSV of file and label
+    csv: str = "",  # a CSV of file and label, where `data` is the folder its files are in
+    label_re: str = "",  # the label is what this regular expression matches in the file name (its first group)
+    group_by: str = "",  # keep together: a column of the CSV, or a regular expression on the path below `data`
+    file_column: str = "",  # the CSV's column of files, if not named as usual
+    label_column: str = "",  # the CSV's column of labels, if not named as usual
+    converter: str = "",  # what makes pictures of other items: a registered name, or from Python an instance
+    arch: str = "auto",  # small, a torchvision or a timm name; auto: small up to 64 pixels, else resnet18
+    weights: str = "auto",  # random, pretrained, a weight file or an earlier run's folder; auto: pretrained, but small from random
+    size: int = 0,  # side of the square pictures learnt from, in pixels; 0: the pictures' own, from 32 to 128
+    resize: str = "squish",  # how pictures become square: squish, crop or pad
+    augment: str = "auto",  # photo, symbol (never mirrored) or none; auto: photo for colour, symbol for grey
+    batch_size: int = 64,  # pictures a training step
+    valid_pct: float = 0.1,  # share held out to choose the best epoch, where no valid/ folder is given
+    test_pct: float = 0.2,  # share held out for the test, where no test/ folder is given
+    group_near: bool = False,  # keep near twins on one side of the split
+    seed: int = 42,  # of the split, the first weights and the training
+    strict: bool = False,  # stop at the first item that cannot be used instead of setting it aside
+) -> Learner:
+    """Build a fastai Learner that recognises pictures; its loaders are train, valid and the held-out test.
+
+    Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
+    """
+    if isinstance(converter, str):
+        converter = find_converter(converter) if converter else None
+    suffixes = converter.suffixes if converter else IMAGE_SUFFIXES
+    items = find_items(data, suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None)
+    labelled = labelled_images(items, converter or read_image, size, resize, valid_pct, test_pct, seed, group_near, strict)
+    arch, weights = choose_architecture(arch, weights, labelled.size)
+    set_seed(seed)
+    network = network_with_weights(arch, len(labelled.classes), weights)
+    if augment == "auto":
+        augment = "none" if converter else "symbol" if labelled.grey else "photo"
+    image_input = ImageInput(labelled.size, resize, converter)
+    stats = network.stats or training_stats(labelled, image_input)
+    dls = image_loaders(labelled, image_input, stats, batch_size, augment)
+    learn = Learner(
+        dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
+        cbs=[FirstWeights(), BFloat16OnCPU()],
+    )  # fmt: skip
+    learn.about = {"arch": arch, "weights": weights, "augment": augment, "size": labelled.size[0], "seed": seed, "stats": stats}
+    return learn
+
+
+@call_parse
+@delegates(build_learner)
+def main(
+    data: Path,  # a folder of pictures, one folder below it for each class, or a CSV of file and label
+    epochs: int = 0,  # passes over the training part; 0: 30 from random weights, 5 to fine-tune
+    lr: float = 0.0,  # highest learning rate; 0: found
+    patience: int = -1,  # stop after so many epochs without a lower validation loss; 0: never; -1: half of them, at least 5
+    run: str = "",  # folder for all that comes out; empty: runs/ and the data's name
+    resume: bool = False,  # go on with the run that was stopped
+    golden: int = 3,  # test items that travel inside the program for its self-test; 0 where pictures are private
+    **kwargs,
+) -> None:
+    """Train an image recogniser, score it beside simple methods on held-out pictures, and write program.pyz."""
+    learn = build_learner(data, **kwargs)
+    print(learn.dls.labelled.describe())
+    print(", ".join(f"{name} {learn.about[name]}" for name in ("arch", "weights", "augment", "size")))
+    settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
+    place = Run.open(Path(data).resolve().stem, learn, settings, run, resume)
+    fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
+    scores = evaluate(learn)
+    scores.save(place.folder)
+    export(learn, place.program, scores, place.folder.name, golden)
+    print(f"{scores}\nwritten to {place.folder}: try  python {place.program} --about")

@@ -1,0 +1,13 @@
+"""From a folder or a table to a fastai Learner, an honest score and a program that runs without fastai.
+
+The rooms, ground floor first (a room imports only from its own and lower floors):
+
+1. `errors`, `files`, `needs`: the error tree, atomic writes, missing packages named.
+2. `converters`: raw input -> image.
+3. `program`: the runtime; opens a `program.pyz` and predicts, without torch or fastai.
+4. `data`: find items and labels, read each once, split without leaks.
+5. `learning`: the fastai side. `evaluation`: scores on the test set.
+6. `export`: Learner -> program.
+
+Nothing is imported here: `import toolkit` costs nothing.
+"""

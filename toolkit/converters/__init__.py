@@ -1,0 +1,73 @@
+"""Raw input becomes an image here: the registry of converters, and the reading of pictures.
+
+A converter is found by name: ours in `CONVERTERS`, other packages' through the entry-point group `toolkit.converters`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from toolkit.converters.base import Converter, settings_of
+from toolkit.converters.images import IMAGE_SUFFIXES, MAX_PIXELS, RESIZE_METHODS, fit_image, read_image
+from toolkit.errors import ToolkitError
+
+__all__ = [
+    "CONVERTERS",
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "RESIZE_METHODS",
+    "Converter",
+    "converter_names",
+    "find_converter",
+    "fit_image",
+    "name_of",
+    "read_image",
+    "settings_of",
+]
+
+ENTRY_POINTS = "toolkit.converters"
+
+# name -> "module:class", imported when asked for
+CONVERTERS: dict[str, str] = {}
+
+
+def converter_names() -> list[str]:
+    """Every name `find_converter` accepts here, ours and other packages'."""
+    return sorted({*CONVERTERS, *(entry.name for entry in _entry_points())})
+
+
+def find_converter(name: str, settings: dict | None = None) -> Converter:
+    """The converter registered as `name`, with `settings` for its fields.
+
+    Raises `ToolkitError` for an unknown name (and lists the known ones) or for settings the class does not have.
+    """
+    cls = _class_of(name)
+    if cls is None:
+        known = ", ".join(converter_names()) or "none is installed here"
+        raise ToolkitError(f"no converter is registered as {name!r}; known: {known}")
+    try:
+        return cls(**(settings or {}))
+    except TypeError as error:
+        raise ToolkitError(f"converter {name!r} does not take these settings: {error}") from error
+
+
+def name_of(converter: Converter) -> str | None:
+    """The name under which the converter's class is registered; None where it is not."""
+    cls = type(converter)
+    here = f"{cls.__module__}:{cls.__qualname__}"
+    names = [name for name, target in CONVERTERS.items() if target == here]
+    names += [entry.name for entry in _entry_points() if entry.value.replace(" ", "") == here]
+    return names[0] if names else None
+
+
+def _class_of(name: str) -> type | None:
+    if name in CONVERTERS:
+        module, _, attribute = CONVERTERS[name].partition(":")
+        return getattr(import_module(module), attribute)
+    return next((entry.load() for entry in _entry_points() if entry.name == name), None)
+
+
+def _entry_points():
+    from importlib.metadata import entry_points
+
+    return entry_points(group=ENTRY_POINTS)

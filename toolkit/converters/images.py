@@ -1,0 +1,130 @@
+"""Reading a picture, once and the same way everywhere: what training sees is what the program sees.
+
+It is a file of its own because a photo is the one raw input that is an image already: no converter, but a reading
+that must not differ by a grey level between the training machine and the place where the program runs.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from toolkit.errors import ConversionError, ToolkitError
+
+import numpy as np
+from PIL import Image, ImageOps
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jfif")
+MAX_PIXELS = 89_478_485  # Pillow's own bound: 268 MB once decoded to RGB
+RESIZE_METHODS = ("squish", "crop", "pad")
+
+Source = Path | str | bytes | Image.Image | np.ndarray
+
+
+def read_image(source: Source) -> Image.Image:
+    """Read a picture as upright 8-bit RGB.
+
+    `source` is a path, the bytes of a file, a PIL image, or an array: (height, width), (height, width, 1), (…, 3) or
+    (…, 4), uint8, or uint16 for grey. EXIF rotation is applied. 16-bit grey is divided by 257, so full scale stays full scale.
+    Transparency is laid over white. CMYK and palettes become RGB.
+
+    Raises `ConversionError` for a file that is missing, empty, truncated, an animation, over `MAX_PIXELS`, or not a
+    picture, and for arrays of another shape or type.
+    """
+    name = source_name(source)
+    try:
+        with _open(source, name) as image:
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: phones' photo plus preview
+            if frames > 1:
+                raise ConversionError(name, f"an animation or a document of {frames} pictures: save the one you want")
+            if image.width * image.height > MAX_PIXELS:
+                megapixels = image.width * image.height / 1e6
+                raise ConversionError(name, f"{megapixels:.0f} megapixels, more than {MAX_PIXELS / 1e6:.0f}: shrink it")
+            return _to_rgb(ImageOps.exif_transpose(image), name)
+    except ConversionError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ConversionError(name, f"more than {MAX_PIXELS / 1e6:.0f} megapixels: shrink it") from error
+    except Image.UnidentifiedImageError as error:
+        raise ConversionError(name, "not a picture in a format Pillow knows") from error
+    except OSError as error:
+        raise ConversionError(name, error.strerror or f"cannot be decoded ({error})") from error
+    except Exception as error:  # a damaged file can make a decoder raise anything: ValueError, SyntaxError, struct.error
+        raise ConversionError(name, f"cannot be decoded ({type(error).__name__}: {error})") from error
+
+
+def fit_image(image: Image.Image, size: tuple[int, int], method: str = "squish") -> Image.Image:
+    """Bring an RGB image to `size` = (height, width) in pixels, bilinear with antialiasing.
+
+    `squish` changes the proportions, `crop` cuts the longer side around the centre, `pad` adds black bars.
+    """
+    if method not in RESIZE_METHODS:
+        raise ToolkitError(f"resize method {method!r}; choose from {', '.join(RESIZE_METHODS)}")
+    height, width = size
+    if image.size == (width, height):
+        return image
+    if method == "crop":
+        return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    if method == "pad":
+        return ImageOps.pad(image, (width, height), Image.Resampling.BILINEAR)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def source_name(source: object) -> str:
+    """What to call an item in a message: its path, or what kind of object it is."""
+    if isinstance(source, (str, Path)):
+        return str(source)
+    if isinstance(source, (bytes, bytearray)):
+        return f"<{len(source)} bytes>"
+    if isinstance(source, np.ndarray):
+        return f"<array {source.shape} {source.dtype}>"
+    if isinstance(source, Image.Image):
+        return str(getattr(source, "filename", "") or f"<{source.mode} image {source.width}x{source.height}>")
+    return f"<{type(source).__name__}>"
+
+
+def _open(source: Source, name: str) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source.copy()  # the caller's stays open, and as it was
+    if isinstance(source, np.ndarray):
+        return _from_array(source, name)
+    if isinstance(source, (bytes, bytearray)):
+        if not source:
+            raise ConversionError(name, "empty (0 bytes)")
+        stream: io.BytesIO | Path = io.BytesIO(source)
+    elif isinstance(source, (str, Path)):
+        stream = Path(source)
+        if stream.is_dir():
+            raise ConversionError(name, "a folder, not a file")
+        if not stream.exists():
+            raise ConversionError(name, "no such file")
+        if stream.stat().st_size == 0:
+            raise ConversionError(name, "empty (0 bytes)")
+    else:
+        raise ConversionError(name, "expected a path, bytes, a PIL image or an array")
+    return Image.open(stream)
+
+
+def _from_array(array: np.ndarray, name: str) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    shape_fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8)
+    if not shape_fits or array.dtype not in (np.uint8, np.uint16) or 0 in array.shape:
+        raise ConversionError(name, "expected (height, width) or (height, width, 3) of uint8, or grey of uint16")
+    return Image.fromarray(array)
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "RGB":
+        image.load()
+        return image.copy() if image.format else image
+    if image.mode.startswith("I"):  # 16-bit grey; mode I is its 32-bit container
+        levels = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
+        return Image.fromarray((levels // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ConversionError(name, "floating-point pixels: save it as 8 or 16 bits a channel")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")

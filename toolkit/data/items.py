@@ -1,0 +1,196 @@
+"""Finding items and their labels: a folder per class, a CSV, or a regular expression on the file name.
+
+It is a file of its own because every recipe that learns from files asks the same question, whatever is in the files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.errors import DataError
+
+import pandas as pd
+
+PARTS = ("train", "valid", "test")
+_PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid"}
+_PART_NAMES |= {"test": "test", "testing": "test"}
+FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "fname", "id")
+LABEL_COLUMNS = ("label", "labels", "class", "category", "target")
+SPLIT_COLUMNS = ("split", "part", "fold", "subset")
+
+
+@dataclass
+class Items:
+    """What was found.
+
+    `table` has one row an item: `path` (Path), `label` (str), `group` (str or None), `split` ("train", "valid", "test",
+    or None where it is still to be decided). `set_aside` lists (item, reason) for each that cannot be used, `notes` what
+    a user should know besides.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    set_aside: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def keep(self, wanted: pd.Series, reason: Callable[[Path], str] | str) -> None:
+        """Set aside the rows where the boolean Series `wanted` is False, each with its reason."""
+        for path in self.table.path[~wanted]:
+            self.set_aside.append((str(path), reason if isinstance(reason, str) else reason(path)))
+        self.table = self.table[wanted].reset_index(drop=True)
+
+
+def find_items(
+    data: Path | str,
+    suffixes: Iterable[str],
+    csv: Path | str | None = None,
+    label_re: str | None = None,
+    group_by: str | None = None,
+    file_column: str | None = None,
+    label_column: str | None = None,
+) -> Items:
+    """Find items and labels under `data`.
+
+    `data` is a folder, or a CSV of file and label. In a folder, the label is the name of the first folder below it (or
+    below `train/`, `valid/` and `test/`, where they are there), or what `label_re` matches in the file name: its group
+    `label`, else its first group. `group_by` is a column of the CSV, or a regular expression on the path below `data`
+    (its first group, else the whole match). Only files that end in one of `suffixes` count.
+
+    Raises `DataError` where nothing usable is found.
+    """
+    data = Path(data)
+    if not data.exists():
+        raise DataError(f"{data}: no such folder or CSV")
+    if data.is_file():
+        if data.suffix.lower() not in (".csv", ".tsv"):
+            raise DataError(f"{data}: expected a folder of items, or a CSV of file and label")
+        csv, data = data, data.parent
+    suffixes = tuple(suffix.lower() for suffix in suffixes)
+    if csv is not None:
+        items = _from_csv(data, Path(csv), group_by, file_column, label_column)
+    else:
+        items = _from_folder(data, suffixes, label_re, group_by)
+    _drop_repeats(items)
+    if items.table.empty:
+        raise DataError(f"{data}: no labelled item is left ({summary(items.set_aside)})")
+    return items
+
+
+def summary(set_aside: list[tuple[str, str]], show: int = 3) -> str:
+    """The first few set-aside items with their reasons, and how many there are, in one line."""
+    shown = "; ".join(f"{Path(item).name}: {reason}" for item, reason in set_aside[:show])
+    more = f"; and {len(set_aside) - show} more" if len(set_aside) > show else ""
+    return f"set aside {len(set_aside)}: {shown}{more}" if set_aside else "none was set aside"
+
+
+def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, group_by: str | None) -> Items:
+    files = [path for path in sorted(root.rglob("*")) if path.is_file() and not _hidden(path.relative_to(root))]
+    chosen = [path for path in files if path.suffix.lower() in suffixes]
+    others = [(str(path), f"not one of {' '.join(suffixes)}") for path in files if path.suffix.lower() not in suffixes]
+    if not chosen:
+        raise DataError(f"{root}: no file ends in one of {' '.join(suffixes)} ({len(files)} other files); see --help for CSVs")
+    label_of, group_of = _pattern(label_re, "label_re"), _pattern(group_by, "group_by")
+    parted = _has_parts(root)
+    rows, set_aside = [], others
+    for path in chosen:
+        below = path.relative_to(root)
+        part = _PART_NAMES.get(below.parts[0].lower()) if parted else None
+        folders = below.parts[1:-1] if part else below.parts[:-1]
+        label = _matched(label_of, path.name) if label_of else (folders[0] if folders else None)
+        group = _matched(group_of, below.as_posix()) if group_of else None
+        if parted and part is None:
+            set_aside.append((str(path), "stands outside train/, valid/ and test/"))
+        elif not label:
+            why = f"its name does not match label_re {label_re!r}" if label_of else "stands in no class folder"
+            set_aside.append((str(path), why))
+        elif group_of and not group:
+            set_aside.append((str(path), f"its path does not match group_by {group_by!r}"))
+        else:
+            rows.append((path, label, group, part))
+    return Items(_table(rows), root, set_aside)
+
+
+def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | None, label_column: str | None) -> Items:
+    csv = csv if csv.exists() else root / csv
+    try:
+        frame = pd.read_csv(csv, sep="\t" if csv.suffix.lower() == ".tsv" else ",", dtype=str, skipinitialspace=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{csv}: no such CSV") from error
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(f"{csv}: cannot be read as a CSV ({error})") from error
+    files = frame[_column(csv, frame, file_column, FILE_COLUMNS, "--file-column")]
+    labels = frame[_column(csv, frame, label_column, LABEL_COLUMNS, "--label-column")]
+    parts = next((frame[name] for name in frame.columns if name.lower() in SPLIT_COLUMNS), None)
+    group_of = None if group_by is None or group_by in frame.columns else _pattern(group_by, "group_by")
+    rows, set_aside = [], []
+    for row, (file, label) in enumerate(zip(files, labels, strict=True)):
+        where = f"{csv.name} row {row + 2}"
+        if pd.isna(file) or pd.isna(label):
+            set_aside.append((where, f"no {'file' if pd.isna(file) else 'label'}"))
+            continue
+        path = next((p for p in (root / file, csv.parent / file) if p.is_file()), None)
+        group = frame[group_by][row] if group_by in frame.columns else _matched(group_of, file) if group_of else None
+        part = None if parts is None or pd.isna(parts[row]) else _PART_NAMES.get(str(parts[row]).strip().lower(), "")
+        if path is None:
+            set_aside.append((file, f"{where} names it, but there is no such file"))
+        elif group_by and (group is None or pd.isna(group)):
+            set_aside.append((file, f"{where} has no group ({group_by})"))
+        elif part == "":
+            set_aside.append((file, f"{where}: part {parts[row]!r} is none of {', '.join(PARTS)}"))
+        else:
+            rows.append((path, label.strip(), group, part))
+    return Items(_table(rows), root, set_aside)
+
+
+def _column(csv: Path, frame: pd.DataFrame, asked: str | None, usual: tuple[str, ...], option: str) -> str:
+    if asked is not None:
+        if asked not in frame.columns:
+            raise DataError(f"{csv}: no column {asked!r}; it has {', '.join(map(str, frame.columns))}")
+        return asked
+    found = next((name for usual_name in usual for name in frame.columns if name.strip().lower() == usual_name), None)
+    if found is None:
+        raise DataError(
+            f"{csv}: none of its columns ({', '.join(map(str, frame.columns))}) is named {', '.join(usual)}: "
+            f"say which it is with {option}"
+        )
+    return found
+
+
+def _drop_repeats(items: Items) -> None:
+    """One row a file: a file listed twice counts once, one with two labels not at all."""
+    table = items.table
+    labels = table.groupby("path").label.transform("nunique")
+    items.keep(labels <= 1, "listed with two different labels")
+    items.keep(~items.table.path.duplicated(), "listed twice; one of them is used")
+
+
+def _has_parts(root: Path) -> bool:
+    below = {_PART_NAMES.get(path.name.lower()) for path in root.iterdir() if path.is_dir()}
+    return "train" in below and bool(below & {"valid", "test"})
+
+
+def _hidden(below: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in below.parts)
+
+
+def _pattern(expression: str | None, option: str) -> re.Pattern | None:
+    try:
+        return re.compile(expression) if expression else None
+    except re.error as error:
+        raise DataError(f"{option} {expression!r} is not a regular expression: {error}") from error
+
+
+def _matched(pattern: re.Pattern, text: str) -> str | None:
+    match = pattern.search(text)
+    if match is None:
+        return None
+    if "label" in pattern.groupindex:
+        return match["label"]
+    return match[1] if pattern.groups else match[0]
+
+
+def _table(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["path", "label", "group", "split"]).astype(object)

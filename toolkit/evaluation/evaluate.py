@@ -1,0 +1,119 @@
+"""Scoring a learner on its held-out test set, beside the untrained network and simple methods.
+
+It is a file of its own because this is the one place where the test set is looked at.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from toolkit.errors import DataError
+from toolkit.evaluation.baselines import baseline_probabilities, small_pixels
+from toolkit.evaluation.metrics import Bootstrap, classification_metrics, confusion_matrix, interval
+from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from fastai.data.core import TfmdDL
+    from fastai.learner import Learner
+
+
+def evaluate(learn: Learner, seed: int = 0) -> Scores:
+    """Score `learn` on its test set, the third of its loaders, and nothing else.
+
+    The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
+    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws.
+    """
+    if len(learn.dls.loaders) < 3:
+        raise DataError("this learner's loaders hold no test part: build it with a recipe")
+    classes = tuple(learn.dls.vocab)
+    probabilities, targets = predictions(learn, learn.dls[2])
+    with first_weights(learn) as untrained:
+        before = predictions(learn, learn.dls[2])[0] if untrained else None
+    pixels = [_pixels(loader) for loader in learn.dls.loaders]
+    known = np.concatenate([labels for _, labels in pixels[:2]])
+    simple = baseline_probabilities(
+        small_pixels(np.concatenate([found for found, _ in pixels[:2]])), known, small_pixels(pixels[2][0]), len(classes), seed
+    )
+    methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
+    paths = list(learn.dls[2].dataset.items)
+    bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed)
+    predicted = probabilities.argmax(axis=1)
+    best_simple = max(simple, key=lambda name: (simple[name].argmax(axis=1) == targets).mean())
+    gained = (predicted == targets).astype(float) - (simple[best_simple].argmax(axis=1) == targets)
+    difference = interval(bootstrap.mean(gained))
+    return Scores(
+        task="image_classification",
+        classes=classes,
+        n_test=len(targets),
+        resampled=bootstrap.resampled,
+        table={name: classification_metrics(answer, targets, bootstrap) for name, answer in methods.items()},
+        confusion=confusion_matrix(predicted, targets, len(classes), bootstrap),
+        best_simple=best_simple,
+        difference=difference,
+        verdict=verdict(best_simple, difference),
+        predictions=_per_item(paths, classes, probabilities, targets),
+    )
+
+
+def verdict(best_simple: str, difference: Interval) -> str:
+    """One sentence: is the network better than the best simple method, and by how much?"""
+    if difference.low > 0:
+        return f"better than the best simple method ({best_simple}) by {100 * difference.value:.1f} points {difference.points}"
+    if difference.high < 0:
+        return f"worse than {best_simple} by {-100 * difference.value:.1f} points: {difference.points} points"
+    return f"not better than {best_simple}: {difference.points} points"
+
+
+def predictions(learn: Learner, loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]:
+    """The learner's probabilities (items, classes) and the class numbers (items,) over a loader, in its order."""
+    with learn.no_bar(), learn.no_logging():
+        probabilities, targets = learn.get_preds(dl=loader)
+    return probabilities.numpy(), targets.numpy().astype(np.int64)
+
+
+@contextmanager
+def first_weights(learn: Learner):
+    """Put back, for the time of the block, the weights the learner was built with; yields False where it kept none."""
+    first = getattr(getattr(learn, "first_weights", None), "weights", None)
+    if first is None:
+        yield False
+        return
+    trained = {name: value.clone() for name, value in learn.model.state_dict().items()}
+    learn.model.load_state_dict(first)
+    try:
+        yield True
+    finally:
+        learn.model.load_state_dict(trained)
+
+
+def test_groups(learn: Learner) -> np.ndarray | None:
+    """The group of each test item, or None where the data has none."""
+    labelled = getattr(learn.dls, "labelled", None)
+    groups = None if labelled is None else labelled.table.group[labelled.table.split == "test"]
+    return None if groups is None or groups.isna().any() else groups.to_numpy(dtype=str)
+
+
+def _pixels(loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]:
+    """A loader's pictures as prepared, uint8 (items, height, width, 3), before normalisation, and their class numbers."""
+    held = vars(loader.dataset).get("held")
+    if held is not None:
+        return held[0].numpy(), held[1].numpy()
+    items = [loader.dataset[row] for row in range(len(loader.dataset))]
+    return np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), np.array([int(y) for _, y in items])
+
+
+def _per_item(paths: list, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    names = np.array(classes, dtype=object)
+    return pd.DataFrame(
+        {
+            "path": [str(path) for path in paths],
+            "label": names[targets],
+            "predicted": names[probabilities.argmax(axis=1)],
+            "probability": probabilities.max(axis=1),
+            "probability_of_label": probabilities[np.arange(len(targets)), targets],
+        }
+    )

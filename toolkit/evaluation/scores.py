@@ -1,0 +1,81 @@
+"""What an evaluation found: the one source of every number in a report or on a program's card.
+
+It is a file of its own because it is read by rooms that know nothing of how the numbers came about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from toolkit.files import write_json, write_text
+
+import pandas as pd
+
+NETWORK, UNTRAINED = "network", "untrained network"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    @property
+    def points(self) -> str:
+        """The interval in percentage points: "[1.9, 4.4]"."""
+        return f"[{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics on the test set, for the network and for what it is held against.
+
+    `table` maps a method ("network", "untrained network", "k-nearest neighbours", …) to its metrics, each an `Interval`.
+    `confusion` holds `counts`, `low` and `high`, each [true class][predicted class]; `low` and `high` are None over
+    100 classes. `difference` is the network's accuracy less that of `best_simple`. `resampled` says what the bootstrap
+    drew: "items", or "groups" where items belong together. `predictions` has a row for each test item: path, label,
+    predicted, probability (of the predicted class), probability_of_label.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    n_test: int
+    resampled: str
+    table: dict[str, dict[str, Interval]]
+    confusion: dict[str, list | None]
+    best_simple: str
+    difference: Interval
+    verdict: str
+    predictions: pd.DataFrame
+
+    def card(self) -> dict:
+        """What a program carries of this: everything but the confusion matrix and the single predictions."""
+        whole = self.to_json()
+        return {name: whole[name] for name in ("task", "n_test", "resampled", "table", "best_simple", "difference", "verdict")}
+
+    def to_json(self) -> dict:
+        """All but the single predictions, as plain values."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "predictions"}
+        table = {method: {name: asdict(value) for name, value in metrics.items()} for method, metrics in self.table.items()}
+        return {**fields, "classes": list(self.classes), "table": table, "difference": asdict(self.difference)}
+
+    def save(self, folder: Path | str) -> None:
+        """Write scores.json (`to_json`) and predictions.csv (a row for each test item) into `folder`, each atomically."""
+        write_json(Path(folder) / "scores.json", self.to_json())
+        write_text(Path(folder) / "predictions.csv", self.predictions.to_csv(index=False))
+
+    def __str__(self) -> str:
+        metrics = list(next(iter(self.table.values())))
+        width = max(map(len, self.table)) + 2
+        lines = [f"{self.n_test} held-out items, 95 % intervals over {self.resampled}"]
+        lines.append("".ljust(width) + "".join(name.ljust(23) for name in metrics))
+        lines += [
+            method.ljust(width) + "".join(str(row[name]).ljust(23) for name in metrics) for method, row in self.table.items()
+        ]
+        return "\n".join(line.rstrip() for line in [*lines, f"verdict: {self.verdict}"])

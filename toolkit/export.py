@@ -1,0 +1,213 @@
+"""Learner -> `program.pyz`: one file that runs without fastai and gives the learner's answers, or no file at all.
+
+It is a file of its own because this is the one place that knows both sides: torch's network and the runtime's format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import tempfile
+import warnings
+import zipfile
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import toolkit
+from toolkit.converters import name_of, settings_of
+from toolkit.errors import ConversionError, ExportError
+from toolkit.evaluation.evaluate import predictions
+from toolkit.evaluation.scores import Scores
+from toolkit.files import replacing
+from toolkit.learning.loaders import image_input_of, normalization_of
+from toolkit.learning.runs import versions
+from toolkit.program import Program, load
+from toolkit.program.archive import CARD, FORMAT, MODEL
+from toolkit.program.inputs import ImageInput, to_png
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+
+TOLERANCE = 1e-4  # of a probability
+RUNTIME = ("__init__.py", "errors.py", "needs.py", "converters/**/*.py", "program/**/*.py")
+NEEDS = ("numpy", "pillow", "onnxruntime")
+GOLDEN_BYTES = 256 * 1024  # a larger raw file is shrunk before it becomes a golden input
+
+MAIN = '''"""The program's entry: checks what is needed, then hands over to the runtime beside it."""
+import json
+import os
+import sys
+import zipfile
+
+if sys.version_info < (3, 11):
+    sys.exit("this program needs Python 3.11 or newer; this is Python " + sys.version.split()[0])
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def main():
+    from toolkit.needs import missing
+
+    try:
+        with zipfile.ZipFile(HERE) as archive:
+            needs = json.loads(archive.read("program.json"))["needs"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        sys.exit(f"error: {HERE}: truncated or altered ({error}): copy it again")
+    absent = missing(needs)
+    if absent:
+        sys.exit(f"this program needs {', '.join(absent)}: pip install {' '.join(absent)}")
+    from toolkit.program.cli import main as run
+
+    return run(HERE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+'''
+
+
+def export(learn: Learner, path: Path | str, scores: Scores | None = None, name: str = "", golden: int = 3) -> Program:
+    """Write `learn` as a program to `path` and return it, loaded.
+
+    Normalisation and softmax are inside its graph. Before the file is moved into place, every held-out item is replayed
+    from its raw file through both: a probability off by more than 1e-4, or another label (unless its two highest lie
+    within 1e-4), raises `ExportError` and leaves what was at `path`. `scores` becomes the score card. `golden` items
+    of the test set, as raw files with the answers, travel inside for the self-test; 0 for none, where
+    the pictures are private.
+    """
+    image_input = image_input_of(learn.dls)
+    classes = [str(label) for label in learn.dls.vocab]
+    test = learn.dls[2]
+    probabilities, _ = predictions(learn, test)
+    paths = list(test.dataset.items)
+    members = {MODEL: _onnx(learn, image_input)}
+    goldens = _golden(image_input, paths, probabilities, golden)
+    for item in goldens:
+        members.update(item.pop("members"))
+    card = {
+        "format": FORMAT,
+        "task": "image_classification",
+        "name": name or Path(path).stem,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": _input_card(image_input),
+        "output": {"kind": "classes", "classes": classes},
+        "needs": list(NEEDS),
+        "scores": scores.card() if scores else None,
+        "versions": versions(),
+        "golden": goldens,
+        "sha256": {member: hashlib.sha256(data).hexdigest() for member, data in members.items()},
+    }
+    with replacing(path) as temporary:
+        _write(temporary, card, members)
+        program = load(temporary, image_input.converter)
+        _gate(program, paths, probabilities)
+        temporary.chmod(0o755)
+    return load(path, image_input.converter)
+
+
+class _Deployed(nn.Module):
+    """uint8 (batch, height, width, 3) -> probabilities (batch, classes): the network with all that stands around it."""
+
+    def __init__(self, model: nn.Module, mean: tuple, std: tuple) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        x = pixels.permute(0, 3, 1, 2).float() / 255
+        return self.model((x - self.mean) / self.std).softmax(dim=1)
+
+
+def _onnx(learn: Learner, image_input: ImageInput) -> bytes:
+    """The network as ONNX bytes, float32, any batch size."""
+    mean, std = normalization_of(learn.dls)
+    device = next(learn.model.parameters()).device
+    deployed = _Deployed(learn.model, mean, std).to("cpu").eval()
+    example = torch.zeros((2, *image_input.size, 3), dtype=torch.uint8)
+    try:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            quiet = logging.getLogger("torch.onnx")
+            level = quiet.level
+            quiet.setLevel(logging.ERROR)
+            file = Path(folder) / MODEL
+            shapes = ({0: torch.export.Dim("batch")},)
+            torch.onnx.export(
+                deployed, (example,), file, dynamo=True, external_data=False, dynamic_shapes=shapes,
+                input_names=["input"], output_names=["output"], verbose=False,
+            )  # fmt: skip
+            quiet.setLevel(level)
+            return file.read_bytes()
+    except Exception as error:  # the exporter raises whatever its many passes raise
+        raise ExportError(f"this network does not become ONNX ({type(error).__name__}: {error})") from error
+    finally:
+        learn.model.to(device)
+
+
+def _input_card(image_input: ImageInput) -> dict:
+    converter = image_input.converter
+    described = None
+    if converter is not None:
+        cls = type(converter)
+        described = {
+            "name": name_of(converter),
+            "class": f"{cls.__module__}.{cls.__qualname__}",
+            "settings": settings_of(converter),
+        }
+    return {"kind": "image", "size": list(image_input.size), "resize": image_input.resize, "converter": described}
+
+
+def _golden(image_input: ImageInput, paths: list[Path], probabilities: np.ndarray, count: int) -> list[dict]:
+    """A few test items spread over the set: raw file, prepared pixels and the learner's answer for each."""
+    chosen = []
+    for row in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
+        path = paths[row]
+        raw, suffix = path.read_bytes(), path.suffix.lower()
+        if len(raw) > GOLDEN_BYTES and image_input.converter is None:
+            image = image_input.read(path)
+            image.thumbnail((4 * image_input.size[1], 4 * image_input.size[0]))
+            raw, suffix = to_png(image), ".png"
+        prepared = image_input.prepare(raw)
+        item, pixels = f"golden/{len(chosen)}{suffix}", f"golden/{len(chosen)}.prepared.png"
+        members = {item: raw, pixels: to_png(Image.fromarray(prepared))}
+        chosen.append({"item": item, "prepared": pixels, "output": probabilities[row].tolist(), "members": members})
+    return chosen
+
+
+def _gate(program: Program, paths: list[Path], probabilities: np.ndarray) -> None:
+    """Replay every held-out item from its raw file; raise `ExportError` at the first real difference."""
+    for path, expected, answer in zip(paths, probabilities, program.predict_many(paths), strict=True):
+        if isinstance(answer, ConversionError):
+            raise ExportError(f"the program cannot read {answer}")
+        found = np.array([answer.probabilities[label] for label in program.output.classes])
+        apart = float(np.abs(found - expected).max())
+        second, first = np.sort(expected)[-2:]
+        if not apart <= TOLERANCE:
+            raise ExportError(f"{path}: the program's probabilities are {apart:.1e} off the learner's (allowed: {TOLERANCE:.0e})")
+        if found.argmax() != expected.argmax() and first - second > TOLERANCE:
+            raise ExportError(f"{path}: the program says {answer.label}, the learner does not")
+
+
+def _write(path: Path, card: dict, members: dict[str, bytes]) -> None:
+    """A zipapp of stored members behind a #! line."""
+    root = Path(toolkit.__file__).parent
+    sources = sorted({file for pattern in RUNTIME for file in root.glob(pattern)})
+    with open(path, "wb") as stream:
+        stream.write(b"#!/usr/bin/env python3\n")
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("__main__.py", MAIN)
+            for file in sources:
+                archive.writestr(f"toolkit/{file.relative_to(root).as_posix()}", file.read_bytes())
+            for member, data in members.items():
+                archive.writestr(member, data)
+            archive.writestr(CARD, json.dumps(card, ensure_ascii=False, indent=1))

@@ -1,0 +1,159 @@
+"""What happens around training: the log, the two checkpoints, the stop when nothing improves, the first weights kept.
+
+It is a file of its own because each is a plain fastai callback, and they share one idea of what an epoch's row is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolkit.errors import RunError
+from toolkit.files import write_text
+from toolkit.learning.runs import Run, read_checkpoint, save_tensors
+from toolkit.learning.weights import copy_of
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback, CancelFitException
+
+
+class FirstWeights(Callback):
+    """Keep the weights the learner was built with, so that the untrained network can be scored beside the trained one."""
+
+    def after_create(self) -> None:
+        self.weights = copy_of(self.model)
+
+
+class EpochLog(Callback):
+    """One row for each epoch, from 0 (the untrained network): mean training loss, validation loss, metrics, seconds.
+
+    `names` are the metrics' names. `rows` is the table; with a path it is written after every epoch. `offset` is the number of epochs that earlier
+    phases took, `start` the first epoch of this fit that is really trained.
+    """
+
+    order = 55  # after the Recorder
+
+    def __init__(self, names: Sequence[str], path: Path | None = None) -> None:
+        self.path, self.rows, self.offset, self.start, self.names = path, [], 0, 0, names
+
+    def before_epoch(self) -> None:
+        self.began, self.total, self.count = time.perf_counter(), 0.0, 0
+
+    def after_batch(self) -> None:
+        if self.training:
+            self.total = self.total + self.loss.detach() * len(self.xb[0])
+            self.count += len(self.xb[0])
+
+    def after_epoch(self) -> None:
+        if self.epoch >= self.start:
+            seconds = time.perf_counter() - self.began
+            self.add(self.offset + self.epoch + 1, float(self.total) / self.count, self.learn.final_record[1:], seconds)
+
+    def add(self, epoch: int, train_loss: float | None, figures: Sequence[float], seconds: float) -> None:
+        """Append a row; `figures` are the validation loss and the metrics, as fastai gives them."""
+        names = ["valid_loss", *self.names]
+        row = {"epoch": epoch, "train_loss": train_loss, **dict(zip(names, map(float, figures), strict=True))}
+        self.rows.append({**row, "seconds": round(seconds, 3)})
+        self.write()
+
+    def write(self) -> None:
+        """Write all rows, atomically."""
+        if self.path is None or not self.rows:
+            return
+        stream = io.StringIO()
+        table = csv.DictWriter(stream, list(self.rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows)
+        write_text(self.path, stream.getvalue())
+
+
+class Checkpoints(Callback):
+    """Keep the best weights, write `best` and `last` after every epoch, and stop when nothing improves for long.
+
+    Best is the lowest validation loss. `patience` is the number of epochs without a lower one after which training
+    stops; 0 never stops it. `about` is what a later run needs to know of this one, saved with the best weights.
+    """
+
+    order = 60  # after the log
+
+    def __init__(self, log: EpochLog, run: Run | None, patience: int, about: dict) -> None:
+        self.log, self.run, self.patience, self.about = log, run, patience, about
+        self.lowest, self.best_epoch, self.best = float("inf"), 0, None
+        self.phase, self.stopped, self.settings = 0, False, {}
+
+    def begin(self, phase: int, start: int, offset: int) -> None:
+        """Say which stretch of training comes next; see `EpochLog` for `start` and `offset`."""
+        self.phase, self.log.start, self.log.offset = phase, start, offset
+
+    def after_epoch(self) -> None:
+        if self.epoch < self.log.start:
+            return
+        row = self.log.rows[-1]
+        if not math.isfinite(row["valid_loss"]):
+            raise RunError(f"the validation loss is {row['valid_loss']} after epoch {row['epoch']}: give a lower --lr")
+        if row["valid_loss"] < self.lowest:
+            self.lowest, self.best_epoch, self.best = row["valid_loss"], row["epoch"], copy_of(self.model)
+            if self.run:
+                save_tensors(self.run.best, {"model": self.best, "epoch": row["epoch"], **self.about})
+        self.stopped = bool(self.patience) and row["epoch"] - self.best_epoch >= self.patience
+        if self.run:
+            save_tensors(self.run.last, self.state())
+        if self.stopped:
+            raise CancelFitException()
+
+    def restore(self, saved: dict) -> None:
+        """Stand where `state` stood when it was saved."""
+        for name in ("settings", "stopped", "lowest", "best_epoch"):
+            setattr(self, name, saved[name])
+        self.log.rows = saved["rows"]
+        self.log.write()
+        self.best = read_checkpoint(self.run.best)["model"]
+
+    def state(self) -> dict:
+        """All that training goes on from after this epoch."""
+        return {
+            "phase": self.phase,
+            "epoch": self.epoch + 1,
+            "stopped": self.stopped,
+            "settings": self.settings,
+            "lowest": self.lowest,
+            "best_epoch": self.best_epoch,
+            "rows": self.log.rows,
+            "model": self.model.state_dict(),
+            "opt": self.opt.state_dict(),
+            "random": random_state(self.dls.train),
+        }
+
+
+def random_state(loader) -> dict:
+    """Where every random generator stands that training draws from."""
+    numpy_state = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (numpy_state[0], torch.from_numpy(numpy_state[1].astype(np.int64)), *numpy_state[2:]),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "loader": loader.rng.getstate(),
+    }
+
+
+def set_random_state(state: dict, loader) -> None:
+    """Put every random generator back to where `random_state` found it."""
+    random.setstate(_tuples(state["python"]))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    loader.rng.setstate(_tuples(state["loader"]))
+
+
+def _tuples(state) -> tuple:
+    version, keys, gauss = state
+    return version, tuple(keys), gauss

@@ -1,0 +1,128 @@
+"""Fitting: find a learning rate, train in one cycle or fine-tune, keep the best weights, go on after a stop.
+
+It is a file of its own because it is one verb, the same for every task.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
+from toolkit.learning.runs import Run, read_checkpoint
+from toolkit.learning.weights import RANDOM
+
+import numpy as np
+from fastai.callback.schedule import valley
+from fastai.learner import Learner
+from fastai.optimizer import OptimWrapper
+from fastai.torch_core import set_seed
+from torch.optim import AdamW
+
+EPOCHS, FINE_TUNE_EPOCHS = 30, 5
+# torch's AdamW updates all parameters in one call, where fastai's Adam loops over them in Python
+ADAMW = partial(OptimWrapper, opt=AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
+
+
+@dataclass
+class Phase:
+    """A stretch of training under one schedule: `frozen` trains the head alone."""
+
+    epochs: int
+    lr: float | slice
+    frozen: bool = False
+    pct_start: float = 0.25
+    div: float = 25.0
+
+
+def fit(
+    learn: Learner,
+    epochs: int = 0,
+    lr: float = 0.0,
+    patience: int | None = None,
+    run: Run | None = None,
+    resume: bool = False,
+    fine_tune: bool | None = None,
+) -> list[dict]:
+    """Train `learn` and leave it with the weights of its best epoch (lowest validation loss).
+
+    One cycle over `epochs`, or with `fine_tune` one epoch of the head alone first, then all of it with lower rates for
+    earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred.
+    `epochs` 0 is 30, or 5 to fine-tune. `lr` is the highest learning rate; 0 has it found. `patience` is the number of
+    epochs without a lower validation loss after which training stops: None is half of them, at least 5; 0 never stops.
+    With `run`, each epoch is logged and saved there, and `resume` goes on from the last one to the same result as if
+    there had been no stop.
+
+    Returns the log: one dict an epoch, from 0, the untrained network.
+    """
+    about = getattr(learn, "about", {})
+    if fine_tune is None:
+        fine_tune = about.get("weights", RANDOM) != RANDOM
+    epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else EPOCHS)
+    patience = max(5, (epochs + 1) // 2) if patience is None else patience
+    log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
+    keeper = Checkpoints(log, run, patience, {**about, "classes": list(learn.dls.vocab)})
+    saved = read_checkpoint(run.last) if resume and run and run.last.exists() else None
+    with ExitStack() as stack:
+        if not (sys.stderr.isatty() or sys.stdout.isatty()):
+            stack.enter_context(learn.no_bar())
+            stack.enter_context(learn.no_logging())
+        if saved:
+            keeper.restore(saved)
+        else:
+            keeper.settings = {"lr": lr or find_rate(learn, fine_tune)}
+            set_seed(about.get("seed", 42))
+            learn.dls.train.rng.seed(about.get("seed", 42))
+            began = time.perf_counter()
+            log.add(0, None, learn.validate(), time.perf_counter() - began)
+        _train(learn, _phases(epochs, keeper.settings["lr"], fine_tune), keeper, saved)
+    learn.model.load_state_dict(keeper.best)
+    return log.rows
+
+
+def find_rate(learn: Learner, frozen: bool = False, batches: int = 100) -> float:
+    """A highest learning rate for `learn`, from fastai's `lr_find` (Smith 2017): the loss over rising rates."""
+    if frozen:
+        learn.freeze()
+    folder, learn_folder = tempfile.TemporaryDirectory(prefix="lr_find_"), learn.model_dir
+    with folder, learn.no_bar(), learn.no_logging():
+        learn.model_dir = folder.name
+        try:
+            found = learn.lr_find(num_it=batches, show_plot=False, suggest_funcs=(valley,))
+        finally:
+            learn.model_dir = learn_folder
+    return float(np.clip(found.valley, 1e-5, 1e-1))
+
+
+def _phases(epochs: int, lr: float, fine_tune: bool) -> list[Phase]:
+    if not fine_tune:
+        return [Phase(epochs, lr)]
+    return [Phase(1, slice(lr), True, 0.99), Phase(epochs, slice(lr / 200, lr / 2), False, 0.3, 5.0)]
+
+
+def _train(learn: Learner, phases: list[Phase], keeper: Checkpoints, saved: dict | None) -> None:
+    at, done = (saved["phase"], saved["epoch"]) if saved else (0, 0)
+    if done == phases[at].epochs:
+        at, done = at + 1, 0
+    for number, phase in list(enumerate(phases))[at:]:
+        if keeper.stopped:
+            return
+        start = done if number == at else 0
+        keeper.begin(number, start, offset=sum(earlier.epochs for earlier in phases[:number]))
+        learn.opt = None  # each phase has its own schedule, so also its own momenta
+        if phase.frozen:
+            learn.freeze()
+        else:
+            learn.unfreeze()
+        if saved and number == at:
+            learn.model.load_state_dict(saved["model"])
+            if start:
+                learn.opt.load_state_dict(saved["opt"])
+            set_random_state(saved["random"], learn.dls.train)
+        learn.fit_one_cycle(
+            phase.epochs, phase.lr, pct_start=phase.pct_start, div=phase.div, cbs=[keeper.log, keeper], start_epoch=start
+        )

@@ -1,0 +1,127 @@
+"""First weights: random, published, from a local file, or the body of an earlier run of ours.
+
+It is a file of its own because a network that silently starts from something else than it was told to is the kind of
+fault nobody finds: each way either gives exactly those weights or is an error.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+from toolkit.errors import ToolkitError, WeightsError
+from toolkit.learning.networks import SMALL, Network, create_network
+from toolkit.needs import require
+
+import torch
+from torch import nn
+
+RANDOM, PRETRAINED = "random", "pretrained"
+SMALL_UP_TO = 64  # pixels
+
+
+def network_with_weights(name: str, classes: int, weights: str = RANDOM) -> Network:
+    """The architecture `name` for `classes` classes with its first weights; the head is always new.
+
+    `weights` is "random", "pretrained" (published, downloaded), the path of a local file (.pth or .safetensors: a
+    state dict of the same architecture), or the folder of an earlier run, whose body is taken over.
+
+    Raises `WeightsError` where those weights cannot be had: nothing else is used in their stead.
+    """
+    if weights == RANDOM:
+        return create_network(name, classes)
+    if weights == PRETRAINED:
+        return _published(name, classes)
+    path = Path(weights)
+    if path.is_dir():
+        return _from_run(path, name, classes)
+    if path.is_file():
+        return _from_file(path, name, classes)
+    raise WeightsError(
+        f"weights {weights!r}: no such file or folder; "
+        f"expected {RANDOM!r}, {PRETRAINED!r}, a weight file or an earlier run's folder"
+    )
+
+
+def choose_architecture(arch: str, weights: str, size: tuple[int, int]) -> tuple[str, str]:
+    """What "auto" stands for: (architecture, weights) for pictures of `size`.
+
+    Up to 64 pixels the small network from random weights; above, resnet18 with published weights. An architecture that is
+    named starts from published weights where there are some, an earlier run's body brings its own architecture.
+    """
+    if arch == "auto" and Path(weights).is_dir():
+        arch = str(load_tensors(_best_of(Path(weights))).get("arch"))
+    if arch == "auto":
+        arch = SMALL if max(size) <= SMALL_UP_TO and weights in ("auto", RANDOM) else "resnet18"
+    if weights == "auto":
+        weights = RANDOM if arch == SMALL else PRETRAINED
+    return arch, weights
+
+
+def load_tensors(path: Path) -> dict:
+    """Read a .pth or .safetensors file: tensors and plain values only, never code.
+
+    Raises `WeightsError` for a file that is damaged or holds anything else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            require("safetensors", why="to read a .safetensors file")
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f"{path}: holds more than tensors, or is damaged: save a state dict with torch.save") from error
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise WeightsError(f"{path}: cannot be read as a weight file ({error})") from error
+    except Exception as error:  # safetensors raises its own error class, which it does not export under one name
+        raise WeightsError(f"{path}: cannot be read as a weight file ({error})") from error
+
+
+def _published(name: str, classes: int) -> Network:
+    try:
+        return create_network(name, classes, published=True)
+    except ToolkitError:
+        raise
+    except Exception as error:  # urllib, ssl, requests and huggingface_hub each fail in their own class
+        raise WeightsError(
+            f"the published weights of {name} could not be downloaded ({type(error).__name__}: {error}). "
+            "Check the connection; or download the file elsewhere and name it (--weights path/to/file.pth); "
+            "or start from nothing (--weights random)"
+        ) from error
+
+
+def _from_file(path: Path, name: str, classes: int) -> Network:
+    state = load_tensors(path)
+    for key in ("state_dict", "model"):
+        state = state[key] if isinstance(state, dict) and isinstance(state.get(key), dict) else state
+    try:
+        return create_network(name, classes, state=state)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}; name their architecture with --arch") from error
+
+
+def _from_run(folder: Path, name: str, classes: int) -> Network:
+    saved = load_tensors(_best_of(folder))
+    if saved.get("arch") != name:
+        raise WeightsError(f"{folder}: that run used {saved.get('arch')!r}, not {name!r}; name it with --arch")
+    network = create_network(name, classes)
+    body = {key.removeprefix("0."): value for key, value in saved["model"].items() if key.startswith("0.")}
+    try:
+        network.model[0].load_state_dict(body)
+    except RuntimeError as error:
+        raise WeightsError(f"{folder}: its body does not fit {name} here ({error})") from error
+    network.stats = tuple(tuple(values) for values in saved["stats"])
+    return network
+
+
+def _best_of(folder: Path) -> Path:
+    best = folder / "checkpoints" / "best.pth"
+    if not best.is_file():
+        raise WeightsError(f"{folder}: not a run of ours (no checkpoints/best.pth)")
+    return best
+
+
+def copy_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the model's weights, on the CPU."""
+    return {key: value.detach().to("cpu", copy=True) for key, value in model.state_dict().items()}

@@ -1,0 +1,43 @@
+"""What a program says of itself: its task, its scores, what it needs installed.
+
+It is a file of its own because it is prose: the command line and a web page show the same text.
+"""
+
+from __future__ import annotations
+
+
+def about(card: dict) -> str:
+    """The card of a program (program.json) as text for a reader."""
+    needs = card.get("needs", [])
+    lines = [f"{card.get('name', 'program')}: {card['task'].replace('_', ' ')}, made {card.get('created', 'at an unknown time')}"]
+    lines += _input(card["input"]) + _output(card["output"])
+    lines += _scores(card.get("scores"))
+    lines += ["", f"needs: Python 3.11 or newer, {', '.join(needs)}", f"       pip install {' '.join(needs)}"]
+    versions = ", ".join(f"{name} {version}" for name, version in card.get("versions", {}).items())
+    lines += [f"made with: {versions}"] if versions else []
+    golden = len(card.get("golden", []))
+    lines += [f"golden inputs inside: {golden} (--selftest replays them)"]
+    return "\n".join(lines)
+
+
+def _input(card: dict) -> list[str]:
+    height, width = card["size"]
+    converter = card.get("converter")
+    what = f"{converter['name'] or converter['class']} converter, then " if converter else ""
+    return [f"input: {what}picture brought to {width}x{height} pixels ({card['resize']})"]
+
+
+def _output(card: dict) -> list[str]:
+    classes = card.get("classes", [])
+    shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")
+    return [f"output: one of {len(classes)} classes: {shown}"]
+
+
+def _scores(scores: dict | None) -> list[str]:
+    if not scores:
+        return ["", "scores: none were measured for this program"]
+    lines = ["", f"scores on {scores['n_test']} held-out items that training never saw, with 95 % intervals:"]
+    for name, metrics in scores["table"].items():
+        cells = [f"{metric} {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]" for metric, value in metrics.items()]
+        lines.append(f"  {name}: {'; '.join(cells)}")
+    return [*lines, f"verdict: {scores['verdict']}"]

@@ -1,0 +1,93 @@
+"""The program's own command line: `python program.pyz photo.jpg`.
+
+It is a file of its own because it is the face of every program, whatever its task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from toolkit.errors import ConversionError, ToolkitError
+
+
+def main(archive: str, arguments: list[str] | None = None) -> int:
+    """Run the command line of the program file `archive`; return the exit status.
+
+    0: every item was predicted; 1: an item, the self-test or the program failed; 2: wrong usage.
+    """
+    parser = _parser(Path(archive).name)
+    chosen = parser.parse_args(arguments)
+    if not (chosen.items or chosen.about or chosen.selftest):
+        parser.error("name at least one item to predict, or --about or --selftest")
+    try:
+        from toolkit.program.program import load
+
+        if chosen.about:
+            from toolkit.program.about import about
+            from toolkit.program.archive import Archive
+
+            card = Archive(archive).card
+            print(json.dumps(card, indent=2, ensure_ascii=False) if chosen.json else about(card))
+            return 0
+        program = load(archive)
+        if chosen.selftest:
+            return _selftest(program)
+        return _predict(program, chosen)
+    except ToolkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python {name}", description="Predict with a trained model.")
+    parser.add_argument("items", nargs="*", metavar="FILE", help="what to predict, any number of files")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each item")
+    parser.add_argument("--top", type=_at_least_one, default=3, metavar="N", help="show the N most probable classes (default: 3)")
+    parser.add_argument("--strict", action="store_true", help="stop at the first item that cannot be read")
+    parser.add_argument("--about", action="store_true", help="show what this program is, its scores, and what it needs")
+    parser.add_argument("--selftest", action="store_true", help="check that it answers here as it did when it was made")
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 1")
+    return int(text)
+
+
+def _predict(program, chosen: argparse.Namespace) -> int:
+    failed = 0
+    results = program.predict_many(map(Path, chosen.items), strict=chosen.strict)
+    for item, result in zip(chosen.items, results, strict=True):
+        if isinstance(result, ConversionError):
+            failed += 1
+            if chosen.json:
+                print(json.dumps({"item": item, "error": result.reason}, ensure_ascii=False), flush=True)
+            print(f"error: {result}", file=sys.stderr)
+        elif chosen.json:
+            top = dict(list(result.probabilities.items())[: chosen.top])
+            line = {"item": item, "label": result.label, "probability": result.probability, "probabilities": top}
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+        else:
+            print(f"{item}  {result.text(chosen.top)}", flush=True)
+    return 1 if failed else 0
+
+
+def _selftest(program) -> int:
+    from toolkit.program.selftest import selftest
+
+    problems = selftest(program)
+    count = len(program.card.get("golden", []))
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if not count:
+        print("no golden inputs were exported with this program: nothing to compare", file=sys.stderr)
+        return 1
+    print(f"{count} golden inputs: {f'{len(problems)} differences' if problems else 'answered as at export'}")
+    return 1 if problems else 0

@@ -1,0 +1,65 @@
+"""What a program takes: one class for each kind of input, each turning a raw item into the array the model reads.
+
+A new kind of input is one class here and one line in `INPUTS`.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.converters import find_converter, fit_image, read_image
+from toolkit.converters.base import Converter
+from toolkit.errors import ProgramError
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """A picture, or what a converter makes a picture of -> uint8 (height, width, 3).
+
+    `size` is (height, width) in pixels. `converter` is None for pictures. `prepare` is the very function that training
+    reads its items with.
+    """
+
+    size: tuple[int, int]
+    resize: str = "squish"
+    converter: Converter | None = None
+
+    def prepare(self, item: object) -> np.ndarray:
+        """The item as the model sees it: uint8 (height, width, 3). Raises `ConversionError`."""
+        return np.asarray(fit_image(self.read(item), self.size, self.resize))
+
+    def read(self, item: object) -> Image.Image:
+        """The item as an RGB picture of any size; a picture is taken as it is also where there is a converter."""
+        if self.converter is None or isinstance(item, (Image.Image, np.ndarray)):
+            return read_image(item)
+        return self.converter(Path(item) if isinstance(item, str) else item)
+
+    @classmethod
+    def from_card(cls, card: dict, converter: Converter | None = None) -> ImageInput:
+        """The input that program.json describes. An unregistered converter must be handed in: no code is looked up
+        by a name the file gives, but those registered here."""
+        height, width = (int(side) for side in card["size"])
+        described = card.get("converter")
+        if described and converter is None:
+            if not described.get("name"):
+                raise ProgramError(
+                    f"this program's converter ({described.get('class')}) is not registered under a name: "
+                    "load(path, converter=...) takes an instance of it"
+                )
+            converter = find_converter(described["name"], described.get("settings"))
+        return cls((height, width), card["resize"], converter)
+
+
+def to_png(image: Image.Image) -> bytes:
+    """The picture as PNG bytes: lossless, so golden inputs compare to the grey level."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+INPUTS = {"image": ImageInput}

@@ -1,0 +1,93 @@
+"""A loaded program: raw item in, prediction out.
+
+It is a file of its own because this is the promise all the rest is built for: `load`, `predict`, `predict_many`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from toolkit.converters.base import Converter
+from toolkit.errors import ConversionError, ProgramError
+from toolkit.program.archive import MODEL, Archive
+from toolkit.program.inputs import INPUTS
+from toolkit.program.outputs import OUTPUTS, Prediction
+
+import numpy as np
+
+
+class Program:
+    """A trained model whose weights are fixed. Made by `load`; safe to share between threads.
+
+    `card` is what program.json says: task, classes, score card, versions. `input` prepares items, `output` reads the
+    model's answers.
+    """
+
+    def __init__(self, archive: Archive, converter: Converter | None = None) -> None:
+        self.archive, self.card = archive, archive.card
+        try:
+            self.input = INPUTS[self.card["input"]["kind"]].from_card(self.card["input"], converter)
+            self.output = OUTPUTS[self.card["output"]["kind"]].from_card(self.card["output"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProgramError(f"{archive.path}: its program.json lacks or garbles {error}: export it again") from error
+        self._session = _session(archive)
+
+    def predict(self, item: object) -> Prediction:
+        """Predict one item: a path, the bytes of a file, a PIL image or an array.
+
+        Raises `ConversionError` for an item that cannot be read.
+        """
+        return self.output.read(self.run(self.input.prepare(item)[None]))[0]
+
+    def predict_many(
+        self, items: Iterable[object], batch_size: int = 16, strict: bool = False
+    ) -> Iterator[Prediction | ConversionError]:
+        """Predict any number of items in constant memory, one result for each, in order.
+
+        The result for an item that cannot be read is its `ConversionError`, not raised, so that one bad file among ten
+        thousand stops nothing; with `strict` it is raised.
+        """
+        stream = iter(items)
+        while batch := list(islice(stream, batch_size)):
+            prepared = [self._prepare(item, strict) for item in batch]
+            good = [pixels for pixels in prepared if isinstance(pixels, np.ndarray)]
+            answers = iter(self.output.read(self.run(np.stack(good))) if good else ())
+            for pixels in prepared:
+                yield next(answers) if isinstance(pixels, np.ndarray) else pixels
+
+    def run(self, prepared: np.ndarray) -> np.ndarray:
+        """The bare model: a batch of prepared items in, its output array out (classes: float32 probabilities)."""
+        return self._session.run(None, {"input": prepared})[0]
+
+    def _prepare(self, item: object, strict: bool) -> np.ndarray | ConversionError:
+        try:
+            return self.input.prepare(item)
+        except ConversionError as error:
+            if strict:
+                raise
+            return error
+
+
+def load(path: Path | str, converter: Converter | None = None) -> Program:
+    """Open a program file. It is read as data: no code inside it is run, and nothing in it is a pickle.
+
+    `converter` is needed only where the program was made with one that is registered under no name.
+    Raises `ProgramError` for a file that is truncated, altered, or not a program.
+    """
+    return Program(Archive(path), converter)
+
+
+def _session(archive: Archive):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads stall a busy machine
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(archive.read(MODEL), options, providers=["CPUExecutionProvider"])
+    except ProgramError:
+        raise
+    except Exception as error:  # onnxruntime's own errors share no base class
+        raise ProgramError(f"{archive.path}: onnxruntime {onnxruntime.__version__} cannot load its model ({error})") from error
