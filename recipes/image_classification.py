@@ -13,6 +13,7 @@ from toolkit.errors import report_plainly
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.bfloat16 import BFloat16OnCPU
+from toolkit.learning.calibration import calibrate
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.fitting import ADAMW, fit
 from toolkit.learning.loaders import image_loaders, training_stats
@@ -40,7 +41,7 @@ def build_learner(
     label_column: str = "",  # the CSV's column of labels, if not named as usual
     converter: str = "",  # what makes pictures of other items: a registered name, or from Python an instance
     arch: str = "auto",  # small, a torchvision or a timm name; auto: small up to 64 pixels, else resnet18
-    weights: str = "auto",  # random, pretrained, a weight file or an earlier run's folder; auto: pretrained, but small from random
+    weights: str = "auto",  # random, pretrained, a weight file or an earlier run's folder; auto: pretrained, small: random
     size: int = 0,  # side of the square pictures learnt from, in pixels; 0: the pictures' own, from 32 to 128
     resize: str = "squish",  # how pictures become square: squish, crop or pad
     augment: str = "auto",  # photo, symbol (never mirrored) or none; auto: photo for colour, symbol for grey
@@ -95,6 +96,7 @@ def main(
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     place = Run.open(Path(data).resolve().stem, learn, settings, run, resume)
     fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
+    calibrate(learn)
     scores = evaluate(learn)
     scores.save(place.folder)
     export(learn, place.program, scores, place.folder.name, golden)

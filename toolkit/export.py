@@ -17,6 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
 import toolkit
 from toolkit.converters import name_of, settings_of
 from toolkit.errors import ConversionError, ExportError
@@ -28,11 +33,6 @@ from toolkit.learning.runs import versions
 from toolkit.program import Program, load
 from toolkit.program.archive import CARD, FORMAT, MODEL
 from toolkit.program.inputs import ImageInput, to_png
-
-import numpy as np
-import torch
-from PIL import Image
-from torch import nn
 
 if TYPE_CHECKING:
     from fastai.learner import Learner

@@ -10,9 +10,9 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from toolkit.errors import ToolkitError
-
 from PIL import Image
+
+from toolkit.errors import ToolkitError
 
 
 @runtime_checkable

@@ -9,10 +9,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from toolkit.errors import ConversionError, ToolkitError
-
 import numpy as np
 from PIL import Image, ImageOps
+
+from toolkit.errors import ConversionError, ToolkitError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jfif")
 MAX_PIXELS = 89_478_485  # Pillow's own bound: 268 MB once decoded to RGB
@@ -56,17 +56,20 @@ def read_image(source: Source) -> Image.Image:
 def fit_image(image: Image.Image, size: tuple[int, int], method: str = "squish") -> Image.Image:
     """Bring an RGB image to `size` = (height, width) in pixels, bilinear with antialiasing.
 
-    `squish` changes the proportions, `crop` cuts the longer side around the centre, `pad` adds black bars.
+    `squish` changes the proportions, `crop` cuts the longer side around the centre, `pad` adds black bars. The pixels
+    are those of fastai's `Resize` in validation.
     """
     if method not in RESIZE_METHODS:
         raise ToolkitError(f"resize method {method!r}; choose from {', '.join(RESIZE_METHODS)}")
     height, width = size
     if image.size == (width, height):
         return image
-    if method == "crop":
-        return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
-    if method == "pad":
-        return ImageOps.pad(image, (width, height), Image.Resampling.BILINEAR)
+    if method != "squish":
+        scales = image.width / width, image.height / height
+        scale = min(scales) if method == "crop" else max(scales)
+        box_width, box_height = int(scale * width), int(scale * height)
+        left, top = int((image.width - box_width) / 2), int((image.height - box_height) / 2)
+        image = image.crop((left, top, left + box_width, top + box_height))  # black where it reaches outside
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolkit.errors import DataError
-
 import pandas as pd
+
+from toolkit.errors import DataError
 
 PARTS = ("train", "valid", "test")
 _PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid"}

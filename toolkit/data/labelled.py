@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from PIL import Image
+
 from toolkit.data.items import Items, summary
 from toolkit.data.reading import Readings, read_items
 from toolkit.data.splitting import split_items
 from toolkit.data.twins import exact_twins, near_twins
 from toolkit.errors import ConversionError, DataError
-
-import numpy as np
-import pandas as pd
-from PIL import Image
 
 SMALLEST, LARGEST = 32, 128  # pixels: what a size that nobody chose lies between
 
@@ -91,8 +91,11 @@ def labelled_images(
     near = near[readings.table.pixels_hash.to_numpy()[near[:, 0]] != readings.table.pixels_hash.to_numpy()[near[:, 1]]]
     table = items.table.join(readings.table[["width", "height", "grey"]])
     table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
-    classes = tuple(sorted(table.label[table.split == "train"].unique()))
     notes = items.notes + _notes(table, exact, near, group_near)
+    classes = tuple(sorted(table.label[table.split == "train"].unique()))
+    learnable = table.label.isin(classes)
+    items.set_aside += [(str(path), "its class has no training item") for path in table.path[~learnable]]
+    table, readings = table[learnable].reset_index(drop=True), _kept(readings, learnable)
     return LabelledImages(table, readings.pixels, classes, items.set_aside, notes, (side, side), resize)
 
 
@@ -145,9 +148,7 @@ def _notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near:
         done = "kept on one side" if group_near else f"{across} of them across the split; --group-near keeps them together"
         notes.append(f"{len(near)} pairs of near twins, such as {table.path[left]} and {table.path[right]}: {done}")
     counts = table.groupby(["label", "split"]).size().unstack(fill_value=0)
-    for part in ("train", "test"):
-        lacking = counts.index[counts.get(part, 0) == 0] if part in counts else counts.index
-        if len(lacking):
-            what = "it is not measured" if part == "test" else "it cannot be learnt"
-            notes.append(f"no {part} picture of {', '.join(lacking)}: {what}")
+    untested = counts.index[counts["test"] == 0]
+    if len(untested):
+        notes.append(f"no test item of {', '.join(untested)}: how well it is recognised is not measured")
     return notes

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.converters import fit_image
-from toolkit.data.progress import track
-from toolkit.errors import ConversionError
-
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from PIL import Image
+
+from toolkit.converters import fit_image
+from toolkit.data.progress import track
+from toolkit.errors import ConversionError
 
 NEAR_FROM = 32  # pixels: perceptual hashes take most smaller pictures for twins
 PIXEL_BUDGET = 2 * 2**30  # bytes of prepared pixels kept in memory; beyond it, items are read again each epoch

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from toolkit.data.items import PARTS
-from toolkit.errors import DataError
-
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from toolkit.data.items import PARTS
+from toolkit.errors import DataError
 
 
 def split_items(

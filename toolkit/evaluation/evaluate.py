@@ -8,13 +8,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
 from toolkit.errors import DataError
 from toolkit.evaluation.baselines import baseline_probabilities, small_pixels
 from toolkit.evaluation.metrics import Bootstrap, classification_metrics, confusion_matrix, interval
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
-
-import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     from fastai.data.core import TfmdDL

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toolkit.evaluation.scores import Interval
-
 import numpy as np
 from scipy.sparse import csr_array
+
+from toolkit.evaluation.scores import Interval
 
 RESAMPLES = 2000
 MOST_WEIGHTS = 100_000_000  # 400 MB: huge test sets are resampled less often, and need it less

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from toolkit.files import write_json, write_text
-
 import pandas as pd
+
+from toolkit.files import write_json, write_text
 
 NETWORK, UNTRAINED = "network", "untrained network"
 

@@ -6,12 +6,12 @@ mirrored cat is a cat, a mirrored 3 is not a digit.
 
 from __future__ import annotations
 
-from toolkit.errors import ToolkitError
-
 import torch
 from fastai.vision.augment import aug_transforms
 from fastai.vision.core import TensorImage
 from fasttransform import Transform
+
+from toolkit.errors import ToolkitError
 
 AUGMENTATIONS = ("photo", "symbol", "none")
 SMALL = 64  # pixels: up to here whole-pixel shifts serve better than resampling, which blurs

@@ -13,14 +13,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import torch
+from fastai.callback.core import Callback, CancelFitException
+
 from toolkit.errors import RunError
 from toolkit.files import write_text
 from toolkit.learning.runs import Run, read_checkpoint, save_tensors
 from toolkit.learning.weights import copy_of
-
-import numpy as np
-import torch
-from fastai.callback.core import Callback, CancelFitException
 
 
 class FirstWeights(Callback):
@@ -33,8 +33,8 @@ class FirstWeights(Callback):
 class EpochLog(Callback):
     """One row for each epoch, from 0 (the untrained network): mean training loss, validation loss, metrics, seconds.
 
-    `names` are the metrics' names. `rows` is the table; with a path it is written after every epoch. `offset` is the number of epochs that earlier
-    phases took, `start` the first epoch of this fit that is really trained.
+    `names` are the metrics' names. `rows` is the table; with a path it is written after every epoch. `offset` is the
+    number of epochs that earlier phases took, `start` the first epoch of this fit that is really trained.
     """
 
     order = 55  # after the Recorder
@@ -82,8 +82,8 @@ class Checkpoints(Callback):
 
     order = 60  # after the log
 
-    def __init__(self, log: EpochLog, run: Run | None, patience: int, about: dict) -> None:
-        self.log, self.run, self.patience, self.about = log, run, patience, about
+    def __init__(self, log: EpochLog, place: Run | None, patience: int, about: dict) -> None:
+        self.log, self.place, self.patience, self.about = log, place, patience, about
         self.lowest, self.best_epoch, self.best = float("inf"), 0, None
         self.phase, self.stopped, self.settings = 0, False, {}
 
@@ -99,11 +99,11 @@ class Checkpoints(Callback):
             raise RunError(f"the validation loss is {row['valid_loss']} after epoch {row['epoch']}: give a lower --lr")
         if row["valid_loss"] < self.lowest:
             self.lowest, self.best_epoch, self.best = row["valid_loss"], row["epoch"], copy_of(self.model)
-            if self.run:
-                save_tensors(self.run.best, {"model": self.best, "epoch": row["epoch"], **self.about})
+            if self.place:
+                save_tensors(self.place.best, {"model": self.best, "epoch": row["epoch"], **self.about})
         self.stopped = bool(self.patience) and row["epoch"] - self.best_epoch >= self.patience
-        if self.run:
-            save_tensors(self.run.last, self.state())
+        if self.place:
+            save_tensors(self.place.last, self.state())
         if self.stopped:
             raise CancelFitException()
 
@@ -113,22 +113,33 @@ class Checkpoints(Callback):
             setattr(self, name, saved[name])
         self.log.rows = saved["rows"]
         self.log.write()
-        self.best = read_checkpoint(self.run.best)["model"]
+        self.best = read_checkpoint(self.place.best)["model"]
 
     def state(self) -> dict:
         """All that training goes on from after this epoch."""
-        return {
-            "phase": self.phase,
-            "epoch": self.epoch + 1,
-            "stopped": self.stopped,
-            "settings": self.settings,
-            "lowest": self.lowest,
-            "best_epoch": self.best_epoch,
-            "rows": self.log.rows,
-            "model": self.model.state_dict(),
-            "opt": self.opt.state_dict(),
-            "random": random_state(self.dls.train),
-        }
+        return plain(
+            {
+                "phase": self.phase,
+                "epoch": self.epoch + 1,
+                "stopped": self.stopped,
+                "settings": self.settings,
+                "lowest": self.lowest,
+                "best_epoch": self.best_epoch,
+                "rows": self.log.rows,
+                "model": self.model.state_dict(),
+                "opt": self.opt.state_dict(),
+                "random": random_state(self.dls.train),
+            }
+        )
+
+
+def plain(value):
+    """`value` with numpy's numbers as Python's, all the way down: a checkpoint holds tensors and plain values only."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def random_state(loader) -> dict:

@@ -12,16 +12,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
-from toolkit.learning.runs import Run, read_checkpoint
-from toolkit.learning.weights import RANDOM
-
 import numpy as np
 from fastai.callback.schedule import valley
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import set_seed
 from torch.optim import AdamW
+
+from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
+from toolkit.learning.runs import Run, read_checkpoint
+from toolkit.learning.weights import RANDOM
 
 EPOCHS, FINE_TUNE_EPOCHS = 30, 5
 # torch's AdamW updates all parameters in one call, where fastai's Adam loops over them in Python
@@ -81,6 +81,8 @@ def fit(
             log.add(0, None, learn.validate(), time.perf_counter() - began)
         _train(learn, _phases(epochs, keeper.settings["lr"], fine_tune), keeper, saved)
     learn.model.load_state_dict(keeper.best)
+    if run:
+        run.write_down(highest_lr=keeper.settings["lr"], best_epoch=keeper.best_epoch)
     return log.rows
 
 

@@ -12,12 +12,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from toolkit.data.items import PARTS
-from toolkit.data.labelled import LabelledImages
-from toolkit.errors import DataError
-from toolkit.learning.augment import batch_augmentations
-from toolkit.program.inputs import ImageInput
-
 import numpy as np
 import torch
 from fastai.data.core import DataLoaders, Datasets, TfmdDL
@@ -27,6 +21,12 @@ from fastai.vision.core import TensorImage
 from fastcore.basics import chunked
 from fasttransform import Transform
 from PIL import Image
+
+from toolkit.data.items import PARTS
+from toolkit.data.labelled import LabelledImages
+from toolkit.errors import DataError
+from toolkit.learning.augment import batch_augmentations
+from toolkit.program.inputs import ImageInput
 
 Stats = tuple[tuple[float, ...], tuple[float, ...]]
 

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from toolkit.errors import ToolkitError, WeightsError
-from toolkit.learning.small import small_network
-from toolkit.needs import missing
-
 import torch
 import torchvision.models
 from fastai.vision.core import imagenet_stats
 from fastai.vision.learner import create_timm_model, create_vision_model, default_split, model_meta
 from torch import nn
+
+from toolkit.errors import ToolkitError, WeightsError
+from toolkit.learning.small import small_network
+from toolkit.needs import missing
 
 SMALL = "small"
 
@@ -91,7 +91,7 @@ def load_fitting(model: nn.Module, state: dict) -> dict[str, torch.Tensor]:
     return {key: value for key, value in own.items() if key not in fitting and not key.endswith("num_batches_tracked")}
 
 
-@dataclass
+@dataclass(eq=False)  # fastai looks architectures up in a dict: hashed by identity
 class _Builder:
     """A torchvision builder with its weights chosen, called as fastai calls an architecture."""
 

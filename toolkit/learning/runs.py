@@ -11,12 +11,12 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
+from fastai.learner import Learner
+
 from toolkit.errors import RunError, WeightsError
 from toolkit.files import replacing, write_json, write_text
 from toolkit.learning.weights import load_tensors
-
-import torch
-from fastai.learner import Learner
 
 RUNS = Path("runs")
 NAMED = ("fastai", "torch", "torchvision", "numpy", "pillow", "pandas", "scikit-learn", "onnx", "onnxruntime")
@@ -61,6 +61,11 @@ class Run:
         ]
         if differing:
             raise RunError(f"{self.folder} was run with other settings ({'; '.join(differing)}): repeat them, or start a new run")
+
+    def write_down(self, **facts: object) -> None:
+        """Add what only came out along the way, such as the learning rate that was found, to run.json."""
+        described = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        write_json(self.folder / "run.json", {**described, **facts})
 
     @property
     def program(self) -> Path:

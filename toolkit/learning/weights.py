@@ -9,12 +9,12 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from toolkit.errors import ToolkitError, WeightsError
 from toolkit.learning.networks import SMALL, Network, create_network
 from toolkit.needs import require
-
-import torch
-from torch import nn
 
 RANDOM, PRETRAINED = "random", "pretrained"
 SMALL_UP_TO = 64  # pixels

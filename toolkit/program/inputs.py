@@ -9,12 +9,12 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from toolkit.converters import find_converter, fit_image, read_image
 from toolkit.converters.base import Converter
 from toolkit.errors import ProgramError
-
-import numpy as np
-from PIL import Image
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from toolkit.converters.base import Converter
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import MODEL, Archive
 from toolkit.program.inputs import INPUTS
 from toolkit.program.outputs import OUTPUTS, Prediction
-
-import numpy as np
 
 
 class Program:

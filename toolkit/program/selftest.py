@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 
-from toolkit.errors import ConversionError
-from toolkit.program.program import Program
-
 import numpy as np
 from PIL import Image
+
+from toolkit.errors import ConversionError
+from toolkit.program.program import Program
 
 GREY_LEVELS = 1  # decoders of different versions may round a pixel differently
 TOLERANCE = 1e-4  # of a probability, on the pixels of the export

@@ -1,0 +1,72 @@
+"""What several test files share: made pictures, a trained run, and the real data where it is there."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def draw_shape(name: str, rng: np.random.Generator, size: int = 32) -> Image.Image:
+    """A disc, a box or a cross of a random colour, size and place on a noisy ground."""
+    ground = rng.integers(0, 60, (size, size, 3), dtype=np.uint8)
+    image = Image.fromarray(ground)
+    draw = ImageDraw.Draw(image)
+    colour = tuple(int(level) for level in rng.integers(120, 256, 3))
+    reach = int(rng.integers(size // 5, size // 3))
+    x, y = (int(place) for place in rng.integers(reach, size - reach, 2))
+    if name == "disc":
+        draw.ellipse([x - reach, y - reach, x + reach, y + reach], fill=colour)
+    elif name == "box":
+        draw.rectangle([x - reach, y - reach, x + reach, y + reach], outline=colour, width=3)
+    else:
+        draw.line([x - reach, y - reach, x + reach, y + reach], fill=colour, width=3)
+        draw.line([x - reach, y + reach, x + reach, y - reach], fill=colour, width=3)
+    return image
+
+
+def make_shapes(folder: Path, count: int = 20, names=("box", "cross", "disc"), seed: int = 0, size: int = 32) -> Path:
+    """`count` PNG files of each shape, a folder for each."""
+    rng = np.random.default_rng(seed)
+    for name in names:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            draw_shape(name, rng, size).save(folder / name / f"{name}_{number:03d}.png")
+    return folder
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    """A fresh folder of 3 x 20 pictures."""
+    return make_shapes(tmp_path / "shapes")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A finished run on 3 x 60 shapes, in this process: (learner, run folder, scores)."""
+    from recipes.image_classification import build_learner
+    from toolkit.evaluation import evaluate
+    from toolkit.export import export
+    from toolkit.learning.fitting import fit
+    from toolkit.learning.runs import Run
+
+    home = tmp_path_factory.mktemp("trained")
+    learn = build_learner(make_shapes(home / "shapes", 60), batch_size=32)
+    run = Run.open("shapes", learn, {}, home / "run")
+    fit(learn, epochs=6, lr=3e-3, run=run)
+    scores = evaluate(learn)
+    scores.save(run.folder)
+    export(learn, run.program, scores)
+    return learn, run.folder, scores
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets: $TOOLKIT_DATA, or shared/data beside the checkout."""
+    folder = Path(os.environ.get("TOOLKIT_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"real data is not here: {folder} (set TOOLKIT_DATA to where it is)")
+    return folder

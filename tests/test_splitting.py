@@ -1,0 +1,97 @@
+"""What belongs together stays on one side, and every class keeps its share."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from toolkit.data import split_items
+from toolkit.data.twins import exact_twins, near_twins
+from toolkit.errors import DataError
+
+
+def table(labels, groups=None, split=None):
+    count = len(labels)
+    return pd.DataFrame({"label": labels, "group": groups or [None] * count, "split": split or [None] * count}, dtype=object)
+
+
+def test_shares_are_kept_in_every_class():
+    labels = ["a"] * 100 + ["b"] * 50 + ["c"] * 10
+    counts = pd.crosstab(pd.Series(labels), split_items(table(labels), 0.1, 0.2))
+    assert counts.loc["a"].to_dict() == {"train": 70, "valid": 10, "test": 20}
+    assert counts.loc["b"].to_dict() == {"train": 35, "valid": 5, "test": 10}
+    assert counts.loc["c"].to_dict() == {"train": 7, "valid": 1, "test": 2}
+
+
+def test_the_seed_alone_decides():
+    items = table(["a", "b"] * 50)
+    assert split_items(items, seed=1).equals(split_items(items, seed=1))
+    assert not split_items(items, seed=1).equals(split_items(items, seed=2))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_group_never_stands_on_two_sides(seed):
+    rng = np.random.default_rng(seed)
+    items = table(list(rng.choice(list("abc"), 300)), [f"g{number}" for number in rng.integers(0, 25, 300)])
+    parts = split_items(items, seed=seed)
+    assert (parts.groupby(items.group).nunique() == 1).all()
+    shares = parts.value_counts(normalize=True)
+    assert shares["train"] == pytest.approx(0.7, abs=0.1)
+    assert shares["test"] == pytest.approx(0.2, abs=0.1)
+
+
+def test_chains_of_pairs_and_groups_are_one_unit():
+    items = table(["a", "b"] * 30, [None] * 58 + ["g", "g"])
+    parts = split_items(items, together=[np.array([[0, 10], [10, 20]]), np.array([[20, 59]])])
+    assert parts[[0, 10, 20, 58, 59]].nunique() == 1
+
+
+def test_rare_classes_are_learnt_first_and_tested_next():
+    parts = split_items(table(["many"] * 40 + ["one"] + ["two"] * 2 + ["three"] * 3))
+    assert parts[40] == "train"
+    assert set(parts[41 : 42 + 1]) == {"train", "test"}
+    assert set(parts[43:]) == {"train", "valid", "test"}
+
+
+def test_given_parts_stand_and_the_missing_one_comes_out_of_train():
+    parts = split_items(table(["a", "b"] * 30, split=["train"] * 50 + ["test"] * 10), valid_pct=0.1)
+    assert (parts[50:] == "test").all()
+    assert (parts[:50] == "valid").sum() == 4 or (parts[:50] == "valid").sum() == 5 or (parts[:50] == "valid").sum() == 6
+    assert not (parts[:50] == "test").any()
+
+
+def test_a_group_across_given_parts_is_an_error():
+    items = table(["a", "b"] * 4, ["p1"] * 8, ["train"] * 4 + ["test"] * 4)
+    with pytest.raises(DataError, match="group 'p1' stands in test, train"):
+        split_items(items)
+
+
+def test_too_few_groups_or_items_are_an_error():
+    with pytest.raises(DataError, match="2 groups are too few"):
+        split_items(table(["a", "b"] * 10, ["x", "y"] * 10))
+    with pytest.raises(DataError, match="2 items are too few"):
+        split_items(table(["a", "b"]))
+
+
+@pytest.mark.parametrize("shares", [(0, 0.2), (0.1, 1), (0.5, 0.5)])
+def test_impossible_shares_are_an_error(shares):
+    with pytest.raises(DataError, match="share|nothing to train"):
+        split_items(table(["a", "b"] * 10), *shares)
+
+
+def test_exact_twins_pair_each_repetition_with_the_first():
+    assert exact_twins(["x", "y", "x", "z", "x"]).tolist() == [[0, 2], [0, 4]]
+    assert exact_twins(["x", "y"]).shape == (0, 2)
+
+
+def test_near_twins_equal_comparing_every_pair():
+    rng = np.random.default_rng(0)
+    hashes = [int(value) for value in rng.integers(0, 2**63, 60)]
+    hashes += [hashes[3] ^ 0b101, hashes[7] ^ (1 << 63), None, hashes[9] ^ 0b11111]
+    wanted = {
+        (i, j)
+        for i in range(len(hashes))
+        for j in range(i + 1, len(hashes))
+        if None not in (hashes[i], hashes[j]) and (hashes[i] ^ hashes[j]).bit_count() <= 4
+    }
+    assert {tuple(pair) for pair in near_twins(hashes, bits=4, chunk=7).tolist()} == wanted
+    assert wanted >= {(3, 60), (7, 61)}
