@@ -5,6 +5,7 @@ It is a file of its own because this is the one place that knows both sides: tor
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -89,8 +90,9 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
     test = learn.dls[2]
     probabilities, _ = predictions(learn, test)
     paths = list(test.dataset.items)
-    members = {MODEL: _onnx(learn, image_input)}
-    goldens = _golden(image_input, paths, probabilities, golden)
+    deployed = _deployed(learn)
+    members = {MODEL: _onnx(deployed, image_input)}
+    goldens = _golden(deployed, image_input, paths, golden)
     for item in goldens:
         members.update(item.pop("members"))
     card = {
@@ -128,11 +130,14 @@ class _Deployed(nn.Module):
         return self.model((x - self.mean) / self.std).softmax(dim=1)
 
 
-def _onnx(learn: Learner, image_input: ImageInput) -> bytes:
-    """The network as ONNX bytes, float32, any batch size."""
+def _deployed(learn: Learner) -> _Deployed:
+    """A copy of the network on the CPU, in float32, fit for export."""
     mean, std = normalization_of(learn.dls)
-    device = next(learn.model.parameters()).device
-    deployed = _Deployed(learn.model, mean, std).to("cpu").eval()
+    return _Deployed(copy.deepcopy(learn.model), mean, std).to("cpu", torch.float32).eval()
+
+
+def _onnx(deployed: _Deployed, image_input: ImageInput) -> bytes:
+    """The network as ONNX bytes, float32, any batch size."""
     example = torch.zeros((2, *image_input.size, 3), dtype=torch.uint8)
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
@@ -150,8 +155,6 @@ def _onnx(learn: Learner, image_input: ImageInput) -> bytes:
             return file.read_bytes()
     except Exception as error:  # the exporter raises whatever its many passes raise
         raise ExportError(f"this network does not become ONNX ({type(error).__name__}: {error})") from error
-    finally:
-        learn.model.to(device)
 
 
 def _input_card(image_input: ImageInput) -> dict:
@@ -167,20 +170,21 @@ def _input_card(image_input: ImageInput) -> dict:
     return {"kind": "image", "size": list(image_input.size), "resize": image_input.resize, "converter": described}
 
 
-def _golden(image_input: ImageInput, paths: list[Path], probabilities: np.ndarray, count: int) -> list[dict]:
-    """A few test items spread over the set: raw file, prepared pixels and the learner's answer for each."""
+def _golden(deployed: _Deployed, image_input: ImageInput, paths: list[Path], count: int) -> list[dict]:
+    """A few test items spread over the set: raw file, prepared pixels and the network's answer for each."""
     chosen = []
     for row in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
-        path = paths[row]
-        raw, suffix = path.read_bytes(), path.suffix.lower()
+        raw, suffix = paths[row].read_bytes(), paths[row].suffix.lower()
         if len(raw) > GOLDEN_BYTES and image_input.converter is None:
-            image = image_input.read(path)
+            image = image_input.read(paths[row])
             image.thumbnail((4 * image_input.size[1], 4 * image_input.size[0]))
             raw, suffix = to_png(image), ".png"
         prepared = image_input.prepare(raw)
+        with torch.no_grad():
+            answer = deployed(torch.from_numpy(prepared.copy())[None])[0]
         item, pixels = f"golden/{len(chosen)}{suffix}", f"golden/{len(chosen)}.prepared.png"
         members = {item: raw, pixels: to_png(Image.fromarray(prepared))}
-        chosen.append({"item": item, "prepared": pixels, "output": probabilities[row].tolist(), "members": members})
+        chosen.append({"item": item, "prepared": pixels, "output": answer.tolist(), "members": members})
     return chosen
 
 
