@@ -66,6 +66,8 @@ def build_learner(
     network = network_with_weights(arch, len(labelled.classes), weights)
     if augment == "auto":
         augment = "none" if converter else "symbol" if labelled.grey else "photo"
+    if hasattr(network.model, "average"):
+        network.model.average = augment == "photo"
     image_input = ImageInput(labelled.size, resize, converter)
     stats = network.stats or training_stats(labelled, image_input)
     dls = image_loaders(labelled, image_input, stats, batch_size, augment)

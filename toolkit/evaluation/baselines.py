@@ -22,7 +22,8 @@ MOST_ITEMS = 20_000  # to fit on; more would take minutes for no better answer
 
 
 class GaussianCentroid(NearestCentroid):
-    """Nearest centroid with probabilities: each class a round Gaussian of one common width about its average.
+    """Nearest centroid with probabilities: each class falls off as a Gaussian about its average, as wide as the usual
+    distance from there.
 
     scikit-learn's own probabilities divide by each feature's spread, so that their highest is not the nearest centroid.
     """
@@ -30,7 +31,7 @@ class GaussianCentroid(NearestCentroid):
     def fit(self, X: np.ndarray, y: np.ndarray) -> GaussianCentroid:
         super().fit(X, y)
         own = self.centroids_[np.searchsorted(self.classes_, y)]
-        self.variance_ = max(float(np.mean((X - own) ** 2)), 1e-12)
+        self.variance_ = max(float(((X - own) ** 2).sum(axis=1).mean()), 1e-12)
         return self
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:

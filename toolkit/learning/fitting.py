@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from fastai.callback.schedule import valley
+from fastai.callback.core import Callback
+from fastai.callback.schedule import LRFinder
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import set_seed
+from scipy.ndimage import gaussian_filter1d
 from torch.optim import AdamW
 
 from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
@@ -87,17 +89,38 @@ def fit(
 
 
 def find_rate(learn: Learner, frozen: bool = False, batches: int = 100) -> float:
-    """A highest learning rate for `learn`, from fastai's `lr_find` (Smith 2017): the loss over rising rates."""
+    """A highest learning rate for `learn`, from a mock training over rising rates (fastai's `LRFinder`; Smith 2017).
+
+    It is the rate at which the loss, smoothed evenly to both sides, is lowest; for a body that was transferred
+    (`frozen`) a quarter of that. fastai's own suggestions read a curve that is smoothed backwards only, and differ by a
+    factor of twenty from one search to the next where a batch is noisy.
+    """
     if frozen:
         learn.freeze()
-    folder, learn_folder = tempfile.TemporaryDirectory(prefix="lr_find_"), learn.model_dir
-    with folder, learn.no_bar(), learn.no_logging():
-        learn.model_dir = folder.name
+    curve, model_dir = _Curve(), learn.model_dir
+    with tempfile.TemporaryDirectory(prefix="rate_") as folder, learn.no_bar(), learn.no_logging():
+        learn.model_dir = folder
         try:
-            found = learn.lr_find(num_it=batches, show_plot=False, suggest_funcs=(valley,))
+            finder = LRFinder(start_lr=1e-5, end_lr=1.0, num_it=batches)
+            learn.fit(batches // len(learn.dls.train) + 1, cbs=[finder, curve])
         finally:
-            learn.model_dir = learn_folder
-    return float(np.clip(found.valley, 1e-5, 1e-1))
+            learn.model_dir = model_dir
+    losses = np.nan_to_num(np.array(curve.losses), nan=np.inf, posinf=np.inf)
+    losses = np.minimum(losses, 10 * losses[0])  # an explosion is bad however high it goes
+    best = curve.rates[int(gaussian_filter1d(losses, sigma=4, mode="nearest").argmin())]
+    return float(np.clip(best / 4 if frozen else best, 1e-5, 1e-1))
+
+
+class _Curve(Callback):
+    """The loss of each training step beside the rate it was made with."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.losses: list[float] = []
+
+    def after_batch(self) -> None:
+        self.rates.append(self.opt.hypers[-1]["lr"])
+        self.losses.append(float(self.loss.detach()))
 
 
 def _phases(epochs: int, lr: float, fine_tune: bool) -> list[Phase]:

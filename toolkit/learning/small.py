@@ -21,7 +21,22 @@ class Residual(nn.Module):
         return x + self.change(x)
 
 
-def small_network(classes: int, width: int = 32) -> nn.Sequential:
+class FlipAveraged(nn.Sequential):
+    """Layers whose answer, outside training, is the mean of the picture's and its mirror image's scores.
+
+    With `average` off it is a plain `nn.Sequential`: a mirrored digit is no digit.
+    """
+
+    average = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = super().forward(x)
+        if self.training or not self.average:
+            return scores
+        return (scores + super().forward(x.flip(3))) / 2
+
+
+def small_network(classes: int, width: int = 32) -> FlipAveraged:
     """A body and a head: pictures (batch, 3, height, width), both sides at least 8 -> scores (batch, classes).
 
     The shape of David Page's ResNet-9 (DAWNBench, 2018) at a quarter of its width.
@@ -38,7 +53,7 @@ def small_network(classes: int, width: int = 32) -> nn.Sequential:
         Residual(4 * width),
     )
     head = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes))
-    return nn.Sequential(body, head)
+    return FlipAveraged(body, head)
 
 
 def _conv(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -1,0 +1,189 @@
+"""Image classification beside plain fastai and simple methods: `python -m benchmarks.images`.
+
+Needs `images_cifar10/{train,test}/<class>/*.jpg` below --data: 500 and 100 pictures a class of CIFAR-10
+(https://www.cs.toronto.edu/~kriz/cifar.html). Without it only the figures of the digits are measured.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import plain_fastai
+from benchmarks.harness import Figure, in_turn, options, report
+from recipes.image_classification import build_learner
+from toolkit.evaluation import evaluate
+from toolkit.evaluation.evaluate import predictions
+from toolkit.export import NEEDS, export
+from toolkit.learning.calibration import calibrate
+from toolkit.learning.fitting import fit
+from toolkit.program import Program
+
+DIGITS = Path(__file__).resolve().parent.parent / "sample_data" / "digits"
+QUICK = "too short to judge"
+
+
+def main() -> int:
+    """Measure everything, print the table, return the exit status."""
+    chosen = options(__doc__)
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        digits(figures, Path(folder), chosen.short)
+        cifar = chosen.data / "images_cifar10"
+        if cifar.is_dir():
+            photos(figures, cifar, Path(folder), chosen.short)
+        else:
+            print(f"left out: no {cifar} (see --help)")
+        size(figures, Path(folder))
+    return report(figures, chosen)
+
+
+def digits(figures: list[Figure], folder: Path, short: bool) -> None:
+    """sample_data/digits, three seeds: accuracy beside k-nearest neighbours, seconds of training, agreement."""
+    ours, neighbours, seconds = [], [], []
+    for seed in [0] if short else [0, 1, 2]:
+        learn = build_learner(DIGITS, seed=seed)
+        began = time.perf_counter()
+        fit(learn, epochs=2 if short else 0)
+        calibrate(learn)
+        seconds.append(time.perf_counter() - began)
+        scores = evaluate(learn)
+        ours.append(scores.table["network"]["accuracy"].value)
+        neighbours.append(scores.table["k-nearest neighbours"]["accuracy"].value)
+    mean = statistics.mean(ours)
+    figures += [
+        Figure(
+            "digits: test accuracy, mean of seeds 0, 1, 2", [mean], [statistics.mean(neighbours)],
+            target="at least 0.990", reached=None if short else mean >= 0.990,
+            note=f"peer: k-nearest neighbours; each: {', '.join(f'{value:.4f}' for value in ours)}",
+        ),
+        Figure("digits: seconds of training", seconds, unit="s", target="under 60 each", reached=max(seconds) < 60),
+    ]  # fmt: skip
+    agreement(figures, "digits", learn, export(learn, folder / "digits.pyz"))
+
+
+def photos(figures: list[Figure], data: Path, folder: Path, short: bool) -> None:
+    """CIFAR-10: the recipe as it comes, and the same resnet18, each beside plain fastai."""
+    plain = plain_fastai.build(data / "train")
+    plain_seconds = plain_fastai.train(plain, 1 if short else 10)
+    plain_hits = plain_fastai.test_hits(plain, data / "test")
+
+    small = build_learner(data)
+    began = time.perf_counter()
+    fit(small, epochs=1 if short else 0)
+    calibrate(small)
+    seconds = time.perf_counter() - began
+    gain = hits(small).mean() - plain_hits.mean()
+    figures += [
+        Figure(
+            "photos: test accuracy, the recipe as it comes", [hits(small).mean()], [plain_hits.mean()],
+            target="0.14 above", reached=None if short else gain >= 0.14, note="peer: plain fastai, resnet18, 10 epochs",
+        ),
+        Figure(
+            "photos: seconds of training, rate search included", [seconds], [plain_seconds], "s", True,
+            target="no more than the peer", reached=None if short else seconds <= plain_seconds,
+        ),
+    ]  # fmt: skip
+    agreement(figures, "photos", small, export(small, folder / "photos.pyz"))
+    same_network(figures, data, folder, plain, plain_hits, short)
+
+
+def same_network(figures: list[Figure], data: Path, folder: Path, plain, plain_hits: np.ndarray, short: bool) -> None:
+    """The same resnet18 in both: an epoch, the score, one prediction, a fresh process."""
+    learn = build_learner(data, arch="resnet18", weights="random")
+    if not short:
+        fit(learn, epochs=10, lr=3e-3)
+    delta = hits(learn).astype(float) - plain_hits
+    drawn = np.random.default_rng(0).integers(0, len(delta), (2000, len(delta)))
+    low, high = np.percentile(delta[drawn].mean(axis=1), [2.5, 97.5])
+    figures.append(
+        Figure(
+            "resnet18: test accuracy after 10 epochs",
+            [hits(learn).mean()],
+            [plain_hits.mean()],
+            target="within noise",
+            reached=None if short else high >= 0,
+            note=QUICK if short else f"95 % interval of the difference [{low:.3f}, {high:.3f}]",
+        )  # fmt: skip
+    )
+    program = export(learn, folder / "resnet18.pyz")
+    agreement(figures, "resnet18", learn, program)
+
+    def epoch(learner):
+        with learner.no_bar(), learner.no_logging():
+            learner.fit_one_cycle(1, 1e-3)
+
+    timed = in_turn(lambda: epoch(learn), lambda: epoch(plain), 1 if short else 3)
+    compared(figures, "resnet18: one training epoch, validation included", timed, 1.5)
+
+    photo = next((data / "test").glob("*/*.jpg"))
+    with plain.no_bar():
+        timed = in_turn(lambda: program.predict(photo), lambda: plain.predict(photo), 5 if short else 100)
+    compared(figures, "resnet18: one prediction from a file", timed, 5)
+
+    plain.path = folder
+    plain.export("plain.pkl")
+    by_hand = f"from fastai.vision.all import load_learner; load_learner({str(folder / 'plain.pkl')!r}).predict({str(photo)!r})"
+    ours = [sys.executable, str(folder / "resnet18.pyz"), str(photo)]
+    timed = in_turn(lambda: silent(ours), lambda: silent([sys.executable, "-c", by_hand]), 2 if short else 7)
+    compared(figures, "resnet18: fresh process to first prediction", timed, 12)
+
+
+def compared(figures: list[Figure], name: str, timed: tuple[list[float], list[float]], times: float) -> None:
+    """A figure of time with its target: at least so many times as fast as the peer."""
+    figure = Figure(name, *timed, unit="s", lower_is_better=True, target=f"{times:g} times as fast")
+    figure.reached = figure.ratio >= times
+    figures.append(figure)
+
+
+def agreement(figures: list[Figure], name: str, learn, program: Program) -> None:
+    """Program and learner on every test item: the largest difference of a probability, and labels that differ."""
+    expected, _ = predictions(learn, learn.dls[2])
+    answers = program.predict_many(learn.dls[2].dataset.items)
+    found = np.array([[answer.probabilities[label] for label in program.output.classes] for answer in answers])
+    top = np.sort(expected, axis=1)
+    clear = top[:, -1] - top[:, -2] > 1e-4
+    torn = int(((found.argmax(1) != expected.argmax(1)) & clear).sum())
+    apart = float(np.abs(found - expected).max())
+    note = f"{torn} of {len(found)} labels differ"
+    reached = apart <= 1e-4 and torn == 0
+    figures.append(Figure(f"{name}: program and learner apart", [apart], target="1e-4, same labels", reached=reached, note=note))
+
+
+def size(figures: list[Figure], folder: Path) -> None:
+    """What a program needs installed beside the ordinary training install, which is the environment this runs in."""
+    needed = folder / "needed"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--target", str(needed), *NEEDS], check=True, capture_output=True
+    )
+    ours, peer = megabytes(needed), megabytes(Path(sysconfig.get_path("purelib")))
+    figure = Figure("installed size", [ours], [peer], "MB", True, "1/30 of the training install")
+    figure.reached = figure.ratio >= 30
+    figures.append(figure)
+
+
+def megabytes(folder: Path) -> float:
+    """The size of all files below a folder."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def hits(learn) -> np.ndarray:
+    """For each test item, in sorted order of its file, whether it is recognised: bool array."""
+    probabilities, targets = predictions(learn, learn.dls[2])
+    return probabilities.argmax(axis=1) == targets
+
+
+def silent(command: list[str]) -> None:
+    """Run a command to its end without its output."""
+    subprocess.run(command, check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
