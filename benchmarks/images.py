@@ -111,7 +111,7 @@ def same_network(figures: list[Figure], data: Path, folder: Path, plain, plain_h
             target="within noise",
             reached=None if short else high >= 0,
             note=QUICK if short else f"95 % interval of the difference [{low:.3f}, {high:.3f}]",
-        )  # fmt: skip
+        )
     )
     program = export(learn, folder / "resnet18.pyz")
     agreement(figures, "resnet18", learn, program)
