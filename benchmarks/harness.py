@@ -97,6 +97,7 @@ def report(figures: list[Figure], chosen: argparse.Namespace) -> int:
     if chosen.json:
         machine = {"python": platform.python_version(), "processor": platform.processor(), "cores": os.cpu_count()}
         kept = [{**figure.__dict__, "ratios": figure.ratios} for figure in figures]
-        write_json(chosen.json, json.loads(json.dumps({"machine": machine, "short": chosen.short, "figures": kept})))
+        plain = json.dumps({"machine": machine, "short": chosen.short, "figures": kept}, default=lambda value: value.item())
+        write_json(chosen.json, json.loads(plain))
     missed = [figure.name for figure in figures if figure.reached is False]
     return 1 if chosen.check and missed else 0

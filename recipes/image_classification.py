@@ -18,6 +18,7 @@ from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.fitting import ADAMW, fit
 from toolkit.learning.loaders import image_loaders, training_stats
 from toolkit.learning.runs import Run
+from toolkit.learning.small_maps import SmallMapGradients
 from toolkit.learning.weights import choose_architecture, network_with_weights
 from toolkit.program.inputs import ImageInput
 
@@ -73,7 +74,7 @@ def build_learner(
     dls = image_loaders(labelled, image_input, stats, batch_size, augment)
     learn = Learner(
         dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
-        cbs=[FirstWeights(), BFloat16OnCPU()],
+        cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
     )  # fmt: skip
     learn.about = {"arch": arch, "weights": weights, "augment": augment, "size": labelled.size[0], "seed": seed, "stats": stats}
     return learn

@@ -65,7 +65,7 @@ def test_groups_widen_the_interval_when_their_items_agree():
 def test_the_confusion_matrix_counts_true_by_predicted_with_intervals():
     probabilities, targets = made_answers()
     predicted = probabilities.argmax(axis=1)
-    found = confusion_matrix(predicted, targets, 4, Bootstrap.draw(len(targets)))
+    found = confusion_matrix(probabilities, targets, Bootstrap.draw(len(targets)))
     counts, low, high = (np.array(found[name]) for name in ("counts", "low", "high"))
     assert np.array_equal(counts, sklearn_confusion(targets, predicted))
     assert ((low <= counts) & (counts <= high)).all()
@@ -119,6 +119,7 @@ def test_evaluate_scores_the_held_out_test_and_the_network_as_it_was_built(train
         "network", "untrained network", "majority class", "nearest centroid", "k-nearest neighbours", "logistic regression",
     }  # fmt: skip
     assert scores.table["network"]["accuracy"].value > 0.8 > scores.table["untrained network"]["accuracy"].value
+    assert np.sum(scores.confusion["network"]["counts"]) == np.sum(scores.confusion["nearest centroid"]["counts"]) == 36
     right = (scores.predictions.predicted == scores.predictions.label).mean()
     assert scores.table["network"]["accuracy"].value == pytest.approx(right, abs=1e-6)
     assert scores.verdict == verdict(scores.best_simple, scores.difference)

@@ -27,7 +27,8 @@ def by_name(items, column):
 def test_a_folder_for_each_class(tmp_path):
     items = found(touch(tmp_path, "cat/1.jpg", "cat/deep/2.JPG", "dog/3.png", "dog/notes.txt", "lost.png", ".hidden/4.png"))
     assert by_name(items, "label") == {"1.jpg": "cat", "2.JPG": "cat", "3.png": "dog"}
-    assert {reason for _, reason in items.set_aside} == {"stands in no class folder", f"not one of {' '.join(IMAGE_SUFFIXES)}"}
+    assert items.set_aside == [(str(tmp_path / "lost.png"), "stands in no class folder")]
+    assert items.notes == ["1 files of other kinds left out (.txt)"]
 
 
 def test_names_with_spaces_and_non_latin_letters(tmp_path):

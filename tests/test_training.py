@@ -1,6 +1,7 @@
 """Training: found rate, best weights, checkpoints, resume to the same result, bfloat16 in training steps only."""
 
 import csv
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from fastai.callback.core import Callback
 
 from recipes.image_classification import build_learner
 from toolkit.errors import RunError
+from toolkit.learning import small_maps
 from toolkit.learning.bfloat16 import BFloat16OnCPU, cpu_has_bfloat16
 from toolkit.learning.calibration import best_temperature, calibrate
 from toolkit.learning.fitting import find_rate, fit
@@ -186,6 +188,27 @@ def test_without_bfloat16_hardware_it_stands_aside(shapes, monkeypatch):
     with learn.no_bar(), learn.no_logging():
         learn.fit(1, cbs=dtypes)
     assert dtypes.seen == {True: {torch.float32}, False: {torch.float32}}
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("size", "kernel", "padding"), [((2, 2), 3, 1), ((1, 1), 3, 1), ((5, 3), 3, 0), ((4, 6), 5, 2)])
+def test_the_weight_gradient_on_small_maps_is_the_convolutions_own(stride, size, kernel, padding):
+    torch.manual_seed(0)
+    module = torch.nn.Conv2d(6, 8, kernel, stride, padding, bias=False).double()
+    x = torch.randn(3, 6, *size, dtype=torch.float64, requires_grad=True)
+    results = []
+    for forward in (module.forward, partial(small_maps._forward, module)):
+        y = forward(x)
+        results.append((y, *torch.autograd.grad((y * torch.cos(y)).sum(), (x, module.weight))))
+    for one, other in zip(*results, strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+
+
+def test_a_fit_leaves_no_forward_of_ours_on_the_network(shapes):
+    learn = build_learner(shapes, arch="resnet18", weights="random", batch_size=16)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    assert not any("forward" in vars(module) for module in learn.model.modules())
 
 
 def test_calibration_changes_how_sure_the_network_is_and_no_answer(shapes):

@@ -13,7 +13,8 @@ import logging
 import tempfile
 import warnings
 import zipfile
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,22 +140,31 @@ def _deployed(learn: Learner) -> _Deployed:
 def _onnx(deployed: _Deployed, image_input: ImageInput) -> bytes:
     """The network as ONNX bytes, float32, any batch size."""
     example = torch.zeros((2, *image_input.size, 3), dtype=torch.uint8)
+    batches = ({0: torch.export.Dim("batch")},)
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            quiet = logging.getLogger("torch.onnx")
-            level = quiet.level
-            quiet.setLevel(logging.ERROR)
+        with tempfile.TemporaryDirectory() as folder, _quiet():
             file = Path(folder) / MODEL
-            shapes = ({0: torch.export.Dim("batch")},)
             torch.onnx.export(
-                deployed, (example,), file, dynamo=True, external_data=False, dynamic_shapes=shapes,
+                deployed, (example,), file, dynamo=True, external_data=False, dynamic_shapes=batches,
                 input_names=["input"], output_names=["output"], verbose=False,
             )  # fmt: skip
-            quiet.setLevel(level)
             return file.read_bytes()
     except Exception as error:  # the exporter raises whatever its many passes raise
         raise ExportError(f"this network does not become ONNX ({type(error).__name__}: {error})") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter's progress and advice for the time of the block."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _input_card(image_input: ImageInput) -> dict:

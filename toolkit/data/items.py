@@ -89,12 +89,14 @@ def summary(set_aside: list[tuple[str, str]], show: int = 3) -> str:
 def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, group_by: str | None) -> Items:
     files = [path for path in sorted(root.rglob("*")) if path.is_file() and not _hidden(path.relative_to(root))]
     chosen = [path for path in files if path.suffix.lower() in suffixes]
-    others = [(str(path), f"not one of {' '.join(suffixes)}") for path in files if path.suffix.lower() not in suffixes]
+    others = [path for path in files if path.suffix.lower() not in suffixes]
+    kinds = ", ".join(sorted({path.suffix.lower() or "no suffix" for path in others}))
+    notes = [f"{len(others)} files of other kinds left out ({kinds})"] if others else []
     if not chosen:
         raise DataError(f"{root}: no file ends in one of {' '.join(suffixes)} ({len(files)} other files); see --help for CSVs")
     label_of, group_of = _pattern(label_re, "label_re"), _pattern(group_by, "group_by")
     parted = _has_parts(root)
-    rows, set_aside = [], others
+    rows, set_aside = [], []
     for path in chosen:
         below = path.relative_to(root)
         part = _PART_NAMES.get(below.parts[0].lower()) if parted else None
@@ -110,7 +112,7 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
             set_aside.append((str(path), f"its path does not match group_by {group_by!r}"))
         else:
             rows.append((path, label, group, part))
-    return Items(_table(rows), root, set_aside)
+    return Items(_table(rows), root, set_aside, notes)
 
 
 def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | None, label_column: str | None) -> Items:

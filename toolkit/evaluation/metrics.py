@@ -86,9 +86,10 @@ def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, boots
     }
 
 
-def confusion_matrix(predicted: np.ndarray, targets: np.ndarray, classes: int, bootstrap: Bootstrap) -> dict[str, list | None]:
+def confusion_matrix(probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, list | None]:
     """Counts [true][predicted] with the ends of their 95 % intervals (None over `MOST_CLASSES` classes)."""
-    cells = targets * classes + predicted
+    classes = probabilities.shape[1]
+    cells = targets * classes + probabilities.argmax(axis=1)
     counts = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     if classes > MOST_CLASSES:
         return {"counts": counts.tolist(), "low": None, "high": None}

@@ -37,7 +37,7 @@ class Scores:
     """Metrics on the test set, for the network and for what it is held against.
 
     `table` maps a method ("network", "untrained network", "k-nearest neighbours", …) to its metrics, each an `Interval`.
-    `confusion` holds `counts`, `low` and `high`, each [true class][predicted class]; `low` and `high` are None over
+    `confusion` maps it to `counts`, `low` and `high`, each [true class][predicted class]; `low` and `high` are None over
     100 classes. `difference` is the network's accuracy less that of `best_simple`. `resampled` says what the bootstrap
     drew: "items", or "groups" where items belong together. `predictions` has a row for each test item: path, label,
     predicted, probability (of the predicted class), probability_of_label.
@@ -48,7 +48,7 @@ class Scores:
     n_test: int
     resampled: str
     table: dict[str, dict[str, Interval]]
-    confusion: dict[str, list | None]
+    confusion: dict[str, dict[str, list | None]]
     best_simple: str
     difference: Interval
     verdict: str

@@ -7,6 +7,7 @@ fault nobody finds: each way either gives exactly those weights or is an error.
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -63,18 +64,16 @@ def load_tensors(path: Path) -> dict:
 
     Raises `WeightsError` for a file that is damaged or holds anything else.
     """
+    if path.suffix == ".safetensors":
+        require("safetensors", why="to read a .safetensors file")
+        from safetensors.torch import load_file as load
+    else:
+        load = partial(torch.load, map_location="cpu", weights_only=True)
     try:
-        if path.suffix == ".safetensors":
-            require("safetensors", why="to read a .safetensors file")
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load(path)
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{path}: holds more than tensors, or is damaged: save a state dict with torch.save") from error
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise WeightsError(f"{path}: cannot be read as a weight file ({error})") from error
-    except Exception as error:  # safetensors raises its own error class, which it does not export under one name
+    except Exception as error:  # each reader has error classes of its own, and a damaged file can raise any
         raise WeightsError(f"{path}: cannot be read as a weight file ({error})") from error
 
 

@@ -1,0 +1,62 @@
+"""The wheel installs into a fresh environment, and a program runs in one that holds its three packages and nothing else."""
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from toolkit.export import NEEDS
+
+
+def run(*command, **options):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True, timeout=600, **options)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Path:
+    """The Python of a fresh environment with what a program needs and nothing else."""
+    folder = tmp_path_factory.mktemp("fresh") / "env"
+    venv.create(folder, with_pip=True)
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    run(python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", *NEEDS)
+    return python
+
+
+def test_the_wheel_holds_the_two_packages_and_nothing_beside_them(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"toolkit", "recipes"}
+    required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
+    assert {line.split()[1].split(">")[0] for line in required} == set(NEEDS)
+
+
+def test_a_program_predicts_where_only_its_three_packages_are_installed(fresh, trained, tmp_path):
+    program = tmp_path / "elsewhere" / "program.pyz"
+    program.parent.mkdir()
+    program.write_bytes((trained[1] / "program.pyz").read_bytes())
+    picture = trained[0].dls[2].dataset.items[0]
+    done = run(fresh, "-I", program, picture, "--top", "1", cwd=tmp_path)
+    assert done.stdout.split()[1] == trained[2].predictions.predicted[0]
+    assert "answered as at export" in run(fresh, "-I", program, "--selftest", cwd=tmp_path).stdout
+
+
+def test_the_wheel_installs_and_runs_in_a_fresh_environment(fresh, wheel, trained, tmp_path):
+    run(fresh, "-m", "pip", "install", "--quiet", "--no-deps", wheel)
+    assert "recipes.image_classification" in run(fresh, "-m", "recipes", cwd=tmp_path).stdout
+    picture = trained[0].dls[2].dataset.items[0]
+    code = f"from toolkit.program import load; print(load({str(trained[1] / 'program.pyz')!r}).predict({str(picture)!r}).label)"
+    assert run(fresh, "-I", "-c", code, cwd=tmp_path).stdout.strip() == trained[2].predictions.predicted[0]
+    assert run(fresh, "-m", "toolkit.program", trained[1] / "program.pyz", picture, cwd=tmp_path).stdout.startswith(str(picture))
