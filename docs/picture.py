@@ -39,8 +39,9 @@ def main(run: Path) -> None:
     reach = [[a["value"] - a["low"] for a in found], [a["high"] - a["value"] for a in found]]
     colours = ["#2f6fb0" if method == "network" else "#b9c4cf" for method in methods]
     axes.barh(methods, values, xerr=reach, color=colours, error_kw={"capsize": 3, "lw": 1})
-    for row, value in enumerate(values):
-        axes.text(0.03, row, f"{value:.3f}", va="center", color="white" if methods[row] == "network" else "black")
+    for row, accuracy in enumerate(found):
+        place = 0.03 if accuracy["low"] > 0.3 else accuracy["high"] + 0.03
+        axes.text(place, row, f"{accuracy['value']:.3f}", va="center", color="white" if methods[row] == "network" else "black")
     axes.set_xlim(0, 1.02)
     axes.spines[["top", "right"]].set_visible(False)
 
