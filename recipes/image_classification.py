@@ -6,17 +6,25 @@ As a script: `python -m recipes.image_classification photos/`. From Python: `bui
 import sys
 from pathlib import Path
 
+from toolkit.errors import report_plainly
+from toolkit.needs import require
+
+if __name__ == "__main__":
+    sys.excepthook = report_plainly
+require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", why="to train", extra="train")
+
 from toolkit.converters import IMAGE_SUFFIXES, find_converter, read_image
 from toolkit.data.items import find_items
 from toolkit.data.labelled import labelled_images
-from toolkit.errors import report_plainly
 from toolkit.evaluation import evaluate
 from toolkit.export import export
+from toolkit.learning.augment import choose_augmentation
 from toolkit.learning.bfloat16 import BFloat16OnCPU
 from toolkit.learning.calibration import calibrate
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.fitting import ADAMW, fit
 from toolkit.learning.loaders import image_loaders, training_stats
+from toolkit.learning.networks import check_name
 from toolkit.learning.runs import Run
 from toolkit.learning.small_maps import SmallMapGradients
 from toolkit.learning.weights import choose_architecture, network_with_weights
@@ -28,9 +36,6 @@ from fastai.metrics import accuracy
 from fastai.torch_core import set_seed
 from fastcore.meta import delegates
 from fastcore.script import call_parse
-
-if __name__ == "__main__":
-    sys.excepthook = report_plainly
 
 
 def build_learner(
@@ -57,16 +62,17 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
+    check_name(arch)
+    choose_augmentation(augment, grey=False, converted=False)
     if isinstance(converter, str):
         converter = find_converter(converter) if converter else None
     suffixes = converter.suffixes if converter else IMAGE_SUFFIXES
     items = find_items(data, suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None)
     labelled = labelled_images(items, converter or read_image, size, resize, valid_pct, test_pct, seed, group_near, strict)
-    arch, weights = choose_architecture(arch, weights, labelled.size)
+    arch, weights = choose_architecture(arch, str(weights), labelled.size)
     set_seed(seed)
     network = network_with_weights(arch, len(labelled.classes), weights)
-    if augment == "auto":
-        augment = "none" if converter else "symbol" if labelled.grey else "photo"
+    augment = choose_augmentation(augment, labelled.grey, bool(converter))
     if hasattr(network.model, "average"):
         network.model.average = augment == "photo"
     image_input = ImageInput(labelled.size, resize, converter)

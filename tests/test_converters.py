@@ -1,6 +1,8 @@
 """Any converter trains through the image recipe, registered or not, and travels into the program by name."""
 
 import json
+import sys
+import types
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -59,6 +61,15 @@ def test_a_registered_converter_is_found_by_name_with_its_settings(registered):
     assert converter == Numbers(40)
     assert name_of(converter) == "numbers"
     assert find_converter("numbers", json.loads(json.dumps(settings_of(converter)))) == converter
+
+
+def test_a_class_registered_under_a_shorter_path_is_recognised(monkeypatch):
+    package = types.ModuleType("short")
+    package.Numbers = Numbers
+    monkeypatch.setitem(sys.modules, "short", package)
+    entry = EntryPoint("numbers", "short:Numbers", toolkit.converters.ENTRY_POINTS)
+    monkeypatch.setattr(toolkit.converters, "_entry_points", lambda: [entry])
+    assert name_of(find_converter("numbers")) == "numbers"
 
 
 def test_unknown_names_and_settings_are_clear_errors(registered):

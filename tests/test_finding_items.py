@@ -1,5 +1,7 @@
 """Items and labels are found in a folder per class, in train/valid/test folders, in a CSV, or by a regular expression."""
 
+import os
+
 import pytest
 from conftest import make_shapes
 
@@ -111,3 +113,44 @@ def test_nothing_there_is_a_clear_error(tmp_path):
     lonely.write_bytes(b"x")
     with pytest.raises(DataError, match="expected a folder"):
         found(lonely)
+
+
+def test_linked_class_folders_are_followed_once(tmp_path):
+    touch(tmp_path, "data/a/1.png", "elsewhere/2.png")
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "a" / "loop").symlink_to(tmp_path / "data")
+    assert by_name(found(tmp_path / "data"), "label") == {"1.png": "a", "2.png": "b"}
+
+
+def test_none_and_na_are_names_of_classes_and_spaces_do_not_make_groups(tmp_path):
+    csv = touch(tmp_path, "1.png", "2.png", "3.png") / "labels.csv"
+    csv.write_bytes(b"file,label,who\r\n1.png,None,p1 \r\n2.png, NA,p1\r\n3.png,crack,null\r\n")
+    items = found(csv, group_by="who")
+    assert items.table.label.tolist() == ["None", "NA", "crack"]
+    assert items.table.group.tolist() == ["p1", "p1", "null"]
+
+
+def test_a_column_that_only_happens_to_be_called_split_is_left_alone(tmp_path):
+    csv = touch(tmp_path, "1.png", "2.png") / "labels.csv"
+    csv.write_text("file,label,fold,set\n1.png,a,1,north\n2.png,b,2,south\n")
+    assert found(csv).table.split.isna().all()
+
+
+def test_a_train_folder_alone_holds_the_classes(tmp_path):
+    items = found(touch(tmp_path, "train/a/1.png", "train/b/2.png"))
+    assert by_name(items, "label") == {"1.png": "a", "2.png": "b"}
+
+
+def test_a_name_that_is_no_text_is_set_aside(tmp_path):
+    odd = os.fsencode(touch(tmp_path, "a/1.png", "b/2.png") / "a") + b"/caf\xe9.png"
+    with open(odd, "wb"):
+        pass
+    items = found(tmp_path)
+    assert len(items.table) == 2
+    assert "UTF-8" in items.set_aside[0][1]
+
+
+@pytest.mark.parametrize("options", [{"csv": "x.csv", "label_re": "(.)"}, {"label_column": "species"}])
+def test_options_that_do_not_apply_are_refused(tmp_path, options):
+    with pytest.raises(DataError, match="leave one|there is none"):
+        found(touch(tmp_path, "a/1.png"), **options)

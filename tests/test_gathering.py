@@ -77,7 +77,7 @@ def test_a_copy_of_a_given_test_picture_leaves_the_training_side(shapes, tmp_pat
     shutil.copy(data / "test" / "box" / "box_000.png", data / "train" / "box" / "leak.png")
     labelled = gather(data)
     assert [(item.rsplit("/", 1)[1], reason) for item, reason in labelled.set_aside] == [
-        ("leak.png", "the same pixels stand in the test or valid part")
+        ("leak.png", "the same picture stands in the test or valid part")
     ]
     assert (labelled.table.split == "test").sum() == 15
 
@@ -114,3 +114,36 @@ def test_the_usual_size_follows_the_pictures(tmp_path):
     assert gather(make_shapes(tmp_path / "middle", 4, size=50)).size == (48, 48)
     assert gather(make_shapes(tmp_path / "large", 4, size=200)).size == (128, 128)
     assert gather(make_shapes(tmp_path / "own", 4, size=50), size=40).pixels.shape[1:] == (40, 40, 3)
+
+
+def test_a_near_twin_of_a_given_test_picture_leaves_the_training_side_when_asked(tmp_path):
+    make_shapes(tmp_path / "train", 10, size=64)
+    make_shapes(tmp_path / "test", 4, size=64, seed=8)
+    Image.open(tmp_path / "train" / "box" / "box_000.png").save(tmp_path / "test" / "box" / "near.jpg", quality=90)
+    assert any("across the split; --group-near" in note for note in gather(tmp_path).notes)
+    together = gather(tmp_path, group_near=True)
+    assert "box_000.png" in [item.rsplit("/", 1)[1] for item, _ in together.set_aside]
+    assert not any("across the split" in note for note in together.notes)
+
+
+def test_repeated_pictures_are_no_near_twins(tmp_path):
+    folder = make_shapes(tmp_path, 10, size=64)
+    before = [note for note in gather(folder).notes if "near twins" in note]
+    for number in range(10):
+        shutil.copy(folder / "box" / "box_000.png", folder / "box" / f"again_{number}.png")
+    notes = gather(folder).notes
+    assert any(note.startswith("10 repeated pictures") for note in notes)
+    assert len([note for note in notes if "near twins" in note]) == len(before)
+
+
+def test_a_test_part_without_any_learnable_class_is_an_error(tmp_path):
+    make_shapes(tmp_path / "train", 10, ("box", "cross"))
+    make_shapes(tmp_path / "test", 4, ("disc",), seed=8)
+    with pytest.raises(DataError, match="nothing is left for test"):
+        gather(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"size": -5}, {"size": 4}, {"seed": -1}, {"resize": "stretch"}])
+def test_numbers_out_of_range_are_clear_errors(shapes, options):
+    with pytest.raises(DataError, match="expected|choose from"):
+        gather(shapes, **options)

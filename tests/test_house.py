@@ -1,6 +1,7 @@
 """The house stands as it was designed: imports run one way, the runtime is light, the public surface grows on purpose."""
 
 import ast
+import re
 import subprocess
 import sys
 
@@ -101,3 +102,17 @@ def test_the_public_surface():
 def test_the_list_of_recipes():
     done = subprocess.run([sys.executable, "-m", "recipes"], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "python -m recipes.image_classification --help\n    Image classification: from a folder" in done.stdout
+
+
+def test_every_link_in_the_readme_leads_somewhere():
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert "docs/picture.png" in links
+    assert all((ROOT / link).exists() for link in links)
+
+
+@pytest.mark.parametrize("module", ["recipes.image_classification", "toolkit.data"])
+def test_what_a_base_install_lacks_for_training_is_named_with_its_command(module):
+    code = f"import sys; sys.modules['pandas'] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert "pandas is needed" in done.stderr
+    assert "pip install 'fastai-toolkit[train]'" in done.stderr

@@ -9,7 +9,9 @@ from conftest import make_shapes
 
 from recipes.image_classification import build_learner
 from toolkit.errors import ToolkitError, WeightsError
+from toolkit.learning.fitting import fit
 from toolkit.learning.networks import create_network
+from toolkit.learning.runs import Run, read_checkpoint
 from toolkit.learning.weights import choose_architecture, network_with_weights
 
 
@@ -110,3 +112,16 @@ def test_the_body_of_an_earlier_run_is_transferred_to_a_new_task(trained, tmp_pa
         network_with_weights("resnet18", 2, str(folder))
     with pytest.raises(WeightsError, match="not a run of ours"):
         build_learner(tmp_path, weights=str(tmp_path))
+
+
+def test_folders_called_like_the_choices_change_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("auto", "random", "pretrained"):
+        (tmp_path / name).mkdir()
+    assert choose_architecture("auto", "auto", (32, 32)) == ("small", "random")
+
+
+def test_a_path_as_weights_is_written_as_text(trained, shapes, tmp_path):
+    learn = build_learner(shapes, weights=trained[1])
+    fit(learn, epochs=1, lr=1e-3, run=Run.open("a", learn, {}, tmp_path / "run"))
+    assert read_checkpoint(tmp_path / "run" / "checkpoints" / "best.pth")["weights"] == str(trained[1])

@@ -16,6 +16,7 @@ from toolkit.errors import ConversionError, ExportError, ProgramError
 from toolkit.evaluation.evaluate import predictions
 from toolkit.export import export
 from toolkit.program import load
+from toolkit.program.archive import card_digest
 from toolkit.program.selftest import selftest
 
 
@@ -182,9 +183,19 @@ def test_altered_newer_foreign_and_missing_files_are_told_apart(trained, tmp_pat
     newer = rewritten(source, tmp_path / "newer.pyz", swap("program.json", json.dumps({**card, "format": 99}).encode()))
     with pytest.raises(ProgramError, match="format 99"):
         load(newer)
-    lacking = rewritten(source, tmp_path / "lack.pyz", swap("program.json", json.dumps({**card, "output": {}}).encode()))
-    with pytest.raises(ProgramError, match="program.json lacks"):
-        load(lacking)
+    edited = {**card, "output": {"kind": "classes", "classes": card["output"]["classes"][::-1]}}
+    with pytest.raises(ProgramError, match="program.json was altered"):
+        load(rewritten(source, tmp_path / "edited.pyz", swap("program.json", json.dumps(edited).encode())))
+    for change, message in (
+        ({"output": {}}, "program.json lacks"),
+        ({"output": {"kind": "classes", "classes": ["box", "disc"]}}, "2 classes"),
+        ({"output": {"kind": "classes", "classes": ["box", "box", "disc"]}}, "3 classes"),
+        ({"input": {**card["input"], "size": [8, 8]}}, "its program.json says"),
+    ):
+        forged = {**card, **change}
+        forged["digest"] = card_digest(forged)
+        with pytest.raises(ProgramError, match=message):
+            load(rewritten(source, tmp_path / "forged.pyz", swap("program.json", json.dumps(forged).encode())))
     foreign = tmp_path / "foreign.zip"
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("hello.txt", "hello")

@@ -95,3 +95,32 @@ def test_near_twins_equal_comparing_every_pair():
     }
     assert {tuple(pair) for pair in near_twins(hashes, bits=4, chunk=7).tolist()} == wanted
     assert wanted >= {(3, 60), (7, 61)}
+
+
+def test_rows_without_a_part_follow_their_group_into_the_one_that_is_given():
+    groups = [f"g{row % 10}" for row in range(60)]
+    items = table(["a", "b", "b"] * 20, groups, ["test"] * 3 + [None] * 57)
+    parts = split_items(items)
+    assert (parts.groupby(items.group).nunique() == 1).all()
+    assert (parts[items.group.isin(["g0", "g1", "g2"])] == "test").all()
+
+
+def test_rows_without_a_part_are_learnt_from_where_all_parts_are_given():
+    parts = split_items(table(["a", "b"] * 8, split=["train"] * 4 + ["valid"] * 4 + ["test"] * 4 + [None] * 4))
+    assert parts.tolist() == ["train"] * 4 + ["valid"] * 4 + ["test"] * 4 + ["train"] * 4
+
+
+@pytest.mark.parametrize("groups", [3, 4, 5])
+def test_three_groups_are_enough(groups):
+    items = table(["a", "b"] * (groups * 5), [f"g{row // 2 % groups}" for row in range(groups * 10)])
+    parts = split_items(items)
+    assert set(parts) == {"train", "valid", "test"}
+    assert (parts.groupby(items.group).nunique() == 1).all()
+    assert set(items.label[parts == "train"]) == {"a", "b"}
+
+
+def test_train_keeps_every_class_when_groups_hold_one_class_each():
+    items = table(["a"] * 10 + ["b"] * 10, ["g1"] * 5 + ["g2"] * 5 + ["g3"] * 5 + ["g4"] * 5)
+    parts = split_items(items)
+    assert set(parts) == {"train", "valid", "test"}
+    assert set(items.label[parts == "train"]) == {"a", "b"}

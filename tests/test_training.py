@@ -9,7 +9,7 @@ from conftest import make_shapes
 from fastai.callback.core import Callback
 
 from recipes.image_classification import build_learner
-from toolkit.errors import RunError
+from toolkit.errors import RunError, ToolkitError
 from toolkit.learning import small_maps
 from toolkit.learning.bfloat16 import BFloat16OnCPU, cpu_has_bfloat16
 from toolkit.learning.calibration import best_temperature, calibrate
@@ -226,3 +226,17 @@ def test_the_temperature_undoes_a_scale():
     scores = torch.randn(5000, 4, generator=generator).double() * 2
     targets = torch.multinomial(scores.softmax(1), 1, generator=generator)[:, 0]
     assert best_temperature(scores.numpy() * 3, targets.numpy()) == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.parametrize("options", [{"epochs": -1}, {"lr": -1.0}, {"patience": -2}])
+def test_numbers_out_of_range_are_clear_errors(shapes, options):
+    with pytest.raises(ToolkitError, match="numbers from 0"):
+        fit(learner(shapes), **options)
+
+
+def test_resume_takes_no_other_datas_run(shapes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    learn = learner(shapes)
+    mine = Run.open("ph", learn, {})
+    Run.open("ph-old", learn, {"epochs": 7})
+    assert Run.open("ph", learn, {}, resume=True).folder == mine.folder

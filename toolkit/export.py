@@ -33,7 +33,7 @@ from toolkit.files import replacing
 from toolkit.learning.loaders import image_input_of, normalization_of
 from toolkit.learning.runs import versions
 from toolkit.program import Program, load
-from toolkit.program.archive import CARD, FORMAT, MODEL
+from toolkit.program.archive import CARD, FORMAT, MODEL, card_digest
 from toolkit.program.inputs import ImageInput, to_png
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
     paths = list(test.dataset.items)
     deployed = _deployed(learn)
     members = {MODEL: _onnx(deployed, image_input)}
-    goldens = _golden(deployed, image_input, paths, golden)
+    goldens = _golden(deployed, image_input, paths, classes, golden)
     for item in goldens:
         members.update(item.pop("members"))
     card = {
@@ -109,6 +109,7 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
         "golden": goldens,
         "sha256": {member: hashlib.sha256(data).hexdigest() for member, data in members.items()},
     }
+    card["digest"] = card_digest(card)
     with replacing(path) as temporary:
         _write(temporary, card, members)
         program = load(temporary, image_input.converter)
@@ -180,7 +181,7 @@ def _input_card(image_input: ImageInput) -> dict:
     return {"kind": "image", "size": list(image_input.size), "resize": image_input.resize, "converter": described}
 
 
-def _golden(deployed: _Deployed, image_input: ImageInput, paths: list[Path], count: int) -> list[dict]:
+def _golden(deployed: _Deployed, image_input: ImageInput, paths: list[Path], classes: list[str], count: int) -> list[dict]:
     """A few test items spread over the set: raw file, prepared pixels and the network's answer for each."""
     chosen = []
     for row in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
@@ -194,7 +195,8 @@ def _golden(deployed: _Deployed, image_input: ImageInput, paths: list[Path], cou
             answer = deployed(torch.from_numpy(prepared.copy())[None])[0]
         item, pixels = f"golden/{len(chosen)}{suffix}", f"golden/{len(chosen)}.prepared.png"
         members = {item: raw, pixels: to_png(Image.fromarray(prepared))}
-        chosen.append({"item": item, "prepared": pixels, "output": answer.tolist(), "members": members})
+        label = classes[int(answer.argmax())]
+        chosen.append({"item": item, "prepared": pixels, "label": label, "output": answer.tolist(), "members": members})
     return chosen
 
 

@@ -33,7 +33,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with open(temporary, "rb") as written:
+        with open(temporary, "rb+") as written:  # fsync wants a writable handle on Windows
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except OSError as error:

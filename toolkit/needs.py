@@ -15,7 +15,7 @@ IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn", "imagehash": "imageh
 
 def missing(packages: list[str]) -> list[str]:
     """Those of `packages` (names as in `pip install`) that cannot be imported here."""
-    return [name for name in packages if find_spec(IMPORT_NAMES.get(name, name)) is None]
+    return [name for name in packages if not _found(IMPORT_NAMES.get(name, name))]
 
 
 def require(*packages: str, why: str, extra: str = "") -> None:
@@ -28,3 +28,10 @@ def require(*packages: str, why: str, extra: str = "") -> None:
         what = f"'fastai-toolkit[{extra}]'" if extra else " ".join(absent)
         are = "is" if len(absent) == 1 else "are"
         raise MissingPackage(f"{', '.join(absent)} {are} needed {why}: pip install {what}")
+
+
+def _found(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # a module that was switched off: None stands in sys.modules for it
+        return False

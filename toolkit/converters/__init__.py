@@ -54,10 +54,12 @@ def find_converter(name: str, settings: dict | None = None) -> Converter:
 def name_of(converter: Converter) -> str | None:
     """The name under which the converter's class is registered; None where it is not."""
     cls = type(converter)
-    here = f"{cls.__module__}:{cls.__qualname__}"
-    names = [name for name, target in CONVERTERS.items() if target == here]
-    names += [entry.name for entry in _entry_points() if entry.value.replace(" ", "") == here]
-    return names[0] if names else None
+    for name, target in CONVERTERS.items():
+        if target == f"{cls.__module__}:{cls.__qualname__}":
+            return name
+    # a package may register its class under a shorter path than the module it is written in
+    named = (entry for entry in _entry_points() if entry.attr == cls.__qualname__)
+    return next((entry.name for entry in named if entry.load() is cls), None)
 
 
 def _class_of(name: str) -> type | None:

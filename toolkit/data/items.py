@@ -5,8 +5,9 @@ It is a file of its own because every recipe that learns from files asks the sam
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from toolkit.errors import DataError
 PARTS = ("train", "valid", "test")
 _PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid"}
 _PART_NAMES |= {"test": "test", "testing": "test"}
-FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "fname", "id")
+FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "fname")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target")
-SPLIT_COLUMNS = ("split", "part", "fold", "subset")
+SPLIT_COLUMNS = ("split", "part", "set", "subset")
 
 
 @dataclass
@@ -36,10 +37,10 @@ class Items:
     set_aside: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def keep(self, wanted: pd.Series, reason: Callable[[Path], str] | str) -> None:
-        """Set aside the rows where the boolean Series `wanted` is False, each with its reason."""
-        for path in self.table.path[~wanted]:
-            self.set_aside.append((str(path), reason if isinstance(reason, str) else reason(path)))
+    def keep(self, wanted: pd.Series, reason: pd.Series | str) -> None:
+        """Set aside the rows where the boolean Series `wanted` is False, with one reason or each with its own."""
+        for row in self.table.index[~wanted]:
+            self.set_aside.append((str(self.table.path[row]), reason if isinstance(reason, str) else reason[row]))
         self.table = self.table[wanted].reset_index(drop=True)
 
 
@@ -56,10 +57,11 @@ def find_items(
 
     `data` is a folder, or a CSV of file and label. In a folder, the label is the name of the first folder below it (or
     below `train/`, `valid/` and `test/`, where they are there), or what `label_re` matches in the file name: its group
-    `label`, else its first group. `group_by` is a column of the CSV, or a regular expression on the path below `data`
-    (its first group, else the whole match). Only files that end in one of `suffixes` count.
+    `label`, else its first group. A CSV may have a column of parts too (split: train, valid, test). `group_by` is a column
+    of the CSV, or a regular expression on the path below `data`
+    (its first group, else the whole match). In a folder only files that end in one of `suffixes` count.
 
-    Raises `DataError` where nothing usable is found.
+    Raises `DataError` where nothing usable is found, or where an option does not apply.
     """
     data = Path(data)
     if not data.exists():
@@ -67,7 +69,13 @@ def find_items(
     if data.is_file():
         if data.suffix.lower() not in (".csv", ".tsv"):
             raise DataError(f"{data}: expected a folder of items, or a CSV of file and label")
+        if csv is not None:
+            raise DataError(f"{data} is a CSV, and csv names another ({csv}): name the folder and one CSV")
         csv, data = data, data.parent
+    if csv is not None and label_re:
+        raise DataError("label_re reads labels from file names, the CSV has labels of its own: leave one of them out")
+    if csv is None and (file_column or label_column):
+        raise DataError("file_column and label_column are columns of a CSV, and there is none: name it with csv")
     suffixes = tuple(suffix.lower() for suffix in suffixes)
     if csv is not None:
         items = _from_csv(data, Path(csv), group_by, file_column, label_column)
@@ -87,7 +95,7 @@ def summary(set_aside: list[tuple[str, str]], show: int = 3) -> str:
 
 
 def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, group_by: str | None) -> Items:
-    files = [path for path in sorted(root.rglob("*")) if path.is_file() and not _hidden(path.relative_to(root))]
+    files = _files_below(root)
     chosen = [path for path in files if path.suffix.lower() in suffixes]
     others = [path for path in files if path.suffix.lower() not in suffixes]
     kinds = ", ".join(sorted({path.suffix.lower() or "no suffix" for path in others}))
@@ -103,7 +111,9 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
         folders = below.parts[1:-1] if part else below.parts[:-1]
         label = _matched(label_of, path.name) if label_of else (folders[0] if folders else None)
         group = _matched(group_of, below.as_posix()) if group_of else None
-        if parted and part is None:
+        if not _is_utf8(path):
+            set_aside.append((ascii(str(path)), "its name is not valid UTF-8: rename it"))
+        elif parted and part is None:
             set_aside.append((str(path), "stands outside train/, valid/ and test/"))
         elif not label:
             why = f"its name does not match label_re {label_re!r}" if label_of else "stands in no class folder"
@@ -118,14 +128,20 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
 def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | None, label_column: str | None) -> Items:
     csv = csv if csv.exists() else root / csv
     try:
-        frame = pd.read_csv(csv, sep="\t" if csv.suffix.lower() == ".tsv" else ",", dtype=str, skipinitialspace=True)
+        # only an empty cell is missing: "None" and "NA" are names of classes
+        frame = pd.read_csv(
+            csv, sep="\t" if csv.suffix.lower() == ".tsv" else ",", dtype=str, skipinitialspace=True, keep_default_na=False
+        )
+        frame = frame.apply(lambda column: column.str.strip()).replace("", None)
     except FileNotFoundError as error:
         raise DataError(f"{csv}: no such CSV") from error
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"{csv}: cannot be read as a CSV ({error})") from error
     files = frame[_column(csv, frame, file_column, FILE_COLUMNS, "--file-column")]
     labels = frame[_column(csv, frame, label_column, LABEL_COLUMNS, "--label-column")]
-    parts = next((frame[name] for name in frame.columns if name.lower() in SPLIT_COLUMNS), None)
+    parts = next((frame[name] for name in frame.columns if name.strip().lower() in SPLIT_COLUMNS), None)
+    if parts is not None and not parts.dropna().str.lower().isin(_PART_NAMES).any():
+        parts = None  # a column of another meaning that happens to be called so
     group_of = None if group_by is None or group_by in frame.columns else _pattern(group_by, "group_by")
     rows, set_aside = [], []
     for row, (file, label) in enumerate(zip(files, labels, strict=True)):
@@ -135,7 +151,7 @@ def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | No
             continue
         path = next((p for p in (root / file, csv.parent / file) if p.is_file()), None)
         group = frame[group_by][row] if group_by in frame.columns else _matched(group_of, file) if group_of else None
-        part = None if parts is None or pd.isna(parts[row]) else _PART_NAMES.get(str(parts[row]).strip().lower(), "")
+        part = None if parts is None or pd.isna(parts[row]) else _PART_NAMES.get(parts[row].lower(), "")
         if path is None:
             set_aside.append((file, f"{where} names it, but there is no such file"))
         elif group_by and (group is None or pd.isna(group)):
@@ -143,7 +159,7 @@ def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | No
         elif part == "":
             set_aside.append((file, f"{where}: part {parts[row]!r} is none of {', '.join(PARTS)}"))
         else:
-            rows.append((path, label.strip(), group, part))
+            rows.append((path, label, group, part))
     return Items(_table(rows), root, set_aside)
 
 
@@ -170,12 +186,36 @@ def _drop_repeats(items: Items) -> None:
 
 
 def _has_parts(root: Path) -> bool:
-    below = {_PART_NAMES.get(path.name.lower()) for path in root.iterdir() if path.is_dir()}
-    return "train" in below and bool(below & {"valid", "test"})
+    folders = [path for path in root.iterdir() if path.is_dir() and not _hidden(path.name)]
+    below = {_PART_NAMES.get(path.name.lower()) for path in folders}
+    if "train" not in below:
+        return False
+    alone = below == {"train"} and any(path.is_dir() for path in folders[0].iterdir())
+    return alone or bool(below & {"valid", "test"})
 
 
-def _hidden(below: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in below.parts)
+def _files_below(root: Path) -> list[Path]:
+    """Every file below `root` in sorted order, hidden ones left out; linked folders are followed, each real one once."""
+    found, seen = [], set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else [name for name in folders if not _hidden(name)]
+        if real not in seen:
+            found += [Path(folder, name) for name in names if not _hidden(name)]
+        seen.add(real)
+    return sorted(found)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # a byte that the file system holds and no text does
+        return False
+    return True
 
 
 def _pattern(expression: str | None, option: str) -> re.Pattern | None:

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from toolkit.data.items import Items, summary
+from toolkit.converters import RESIZE_METHODS
+from toolkit.data.items import PARTS, Items, summary
 from toolkit.data.reading import Readings, read_items
-from toolkit.data.splitting import split_items
+from toolkit.data.splitting import split_items, units_of
 from toolkit.data.twins import exact_twins, near_twins
 from toolkit.errors import ConversionError, DataError
 
@@ -72,31 +73,29 @@ def labelled_images(
 
     Raises `DataError` where too little is left to learn from.
     """
+    if size < 0 or 0 < size < 8 or seed < 0:
+        raise DataError(f"size {size}, seed {seed}: expected a size of 8 pixels or more (0: the pictures' own) and a seed from 0")
+    if resize not in RESIZE_METHODS:
+        raise DataError(f"resize method {resize!r}; choose from {', '.join(RESIZE_METHODS)}")
     paths = items.table.path.tolist()
     side = size or usual_size(paths, reader)
     readings = read_items(paths, reader, (side, side), resize)
-    readings = _set_aside_unreadable(items, readings)
-    readings = _set_aside_leaks(items, readings)
-    if strict and items.set_aside:
-        raise DataError("strict: " + summary(items.set_aside))
-    labels = items.table.label.nunique()
-    if labels < 2:
-        only = f"only one class ({items.table.label.iloc[0]!r})" if labels else "nothing"
-        raise DataError(
-            f"{items.root}: {only} is left to learn from; expected a folder for each of two or more classes "
-            f"({summary(items.set_aside)})"
-        )
-    exact = exact_twins(readings.table.pixels_hash.tolist())
-    near = near_twins(readings.table.near_hash.tolist())
-    near = near[readings.table.pixels_hash.to_numpy()[near[:, 0]] != readings.table.pixels_hash.to_numpy()[near[:, 1]]]
+    readings = _kept(items, readings, readings.table.error.isna(), readings.table.error)
+    exact, near = _twins(readings)
+    apart = _beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
+    if apart.any():
+        readings = _kept(items, readings, ~apart, "the same picture stands in the test or valid part")
+        exact, near = _twins(readings)
+    _check_enough(items, strict)
     table = items.table.join(readings.table[["width", "height", "grey"]])
     table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
     notes = items.notes + _notes(table, exact, near, group_near)
-    classes = tuple(sorted(table.label[table.split == "train"].unique()))
-    learnable = table.label.isin(classes)
-    items.set_aside += [(str(path), "its class has no training item") for path in table.path[~learnable]]
-    table, readings = table[learnable].reset_index(drop=True), _kept(readings, learnable)
-    return LabelledImages(table, readings.pixels, classes, items.set_aside, notes, (side, side), resize)
+    items.table = table
+    learnable = table.label.isin(table.label[table.split == "train"])
+    readings = _kept(items, readings, learnable, "its class has no training item")
+    _check_enough(items, strict, parts=PARTS)
+    classes = tuple(sorted(items.table.label.unique()))
+    return LabelledImages(items.table, readings.pixels, classes, items.set_aside, notes, (side, side), resize)
 
 
 def usual_size(paths: list[Path], reader: Callable[[Path], Image.Image], sample: int = 32) -> int:
@@ -111,28 +110,41 @@ def usual_size(paths: list[Path], reader: Callable[[Path], Image.Image], sample:
     return int(np.clip(round(median / 8) * 8, SMALLEST, LARGEST))
 
 
-def _kept(readings: Readings, wanted: pd.Series) -> Readings:
+def _kept(items: Items, readings: Readings, wanted: pd.Series, reason: pd.Series | str) -> Readings:
+    """Set aside the items that are not `wanted`, and return the readings of the others."""
     if wanted.all():
         return readings
+    items.keep(wanted, reason)
     pixels = None if readings.pixels is None else readings.pixels[wanted.to_numpy()]
     return Readings(readings.table[wanted].reset_index(drop=True), pixels)
 
 
-def _set_aside_unreadable(items: Items, readings: Readings) -> Readings:
-    whole = readings.table.error.isna()
-    reasons = dict(zip(items.table.path, readings.table.error, strict=True))
-    items.keep(whole, reasons.__getitem__)
-    return _kept(readings, whole)
+def _twins(readings: Readings) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs with identical pixels, and pairs of near twins among the pictures that are not repetitions."""
+    hashes = readings.table.pixels_hash
+    first = np.flatnonzero(~hashes.duplicated())
+    return exact_twins(hashes.tolist()), first[near_twins(readings.table.near_hash.iloc[first].tolist())]
 
 
-def _set_aside_leaks(items: Items, readings: Readings) -> Readings:
-    """Where the user's own folders say what is test: a copy of a test picture leaves the training side."""
-    hashes, given = readings.table.pixels_hash, items.table.split
-    tested = set(hashes[given == "test"])
-    validated = set(hashes[given == "valid"])
-    leaks = (hashes.isin(tested) & (given != "test")) | (hashes.isin(validated) & (given == "train"))
-    items.keep(~leaks, "the same pixels stand in the test or valid part")
-    return _kept(readings, ~leaks)
+def _beside_the_test(given: pd.Series, units: np.ndarray) -> pd.Series:
+    """Where the user's own folders say what is test: rows given elsewhere whose picture stands in test (or valid)."""
+    rank = given.map({"test": 3, "valid": 2, "train": 1}).fillna(0)
+    return (rank > 0) & (rank < rank.groupby(units).transform("max"))
+
+
+def _check_enough(items: Items, strict: bool, parts: tuple[str, ...] = ()) -> None:
+    if strict and items.set_aside:
+        raise DataError("strict: " + summary(items.set_aside))
+    labels = items.table.label.nunique()
+    if labels < 2:
+        only = f"only one class ({items.table.label.iloc[0]!r})" if labels else "nothing"
+        raise DataError(
+            f"{items.root}: {only} is left to learn from; expected a folder for each of two or more classes "
+            f"({summary(items.set_aside)})"
+        )
+    empty = [part for part in parts if part not in set(items.table.split)]
+    if empty:
+        raise DataError(f"{items.root}: nothing is left for {' and '.join(empty)} ({summary(items.set_aside)})")
 
 
 def _notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near: bool) -> list[str]:
@@ -145,7 +157,8 @@ def _notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near:
     if len(near):
         left, right = near[0]
         across = int((parts[near[:, 0]] != parts[near[:, 1]]).sum())
-        done = "kept on one side" if group_near else f"{across} of them across the split; --group-near keeps them together"
+        advice = "" if group_near else "; --group-near keeps them together"
+        done = f"{across} of them across the split{advice}" if across else "each pair on one side"
         notes.append(f"{len(near)} pairs of near twins, such as {table.path[left]} and {table.path[right]}: {done}")
     counts = table.groupby(["label", "split"]).size().unstack(fill_value=0)
     untested = counts.index[counts["test"] == 0]

@@ -27,7 +27,8 @@ def split_items(
 
     Rows that share a `group` stay on one side, and so do the rows of each pair in `together` (int arrays (pairs, 2) of
     positions). Classes keep their shares in each part as far as the groups allow; a class of one item goes to train,
-    one of two to train and test. Where `split` is given, it stands: a missing valid or test part is carved out of train.
+    one of two to train and test. Where `split` is given, it stands, also for the rows that belong with it; a part that is
+    given nowhere is carved out of the rest.
 
     Raises `DataError` where a group stands on two given sides, or where the groups are too few to fill each part.
     """
@@ -36,27 +37,31 @@ def split_items(
             raise DataError(f"{name} {share}: expected a share between 0 and 1, such as 0.2")
     if valid_pct + test_pct >= 1:
         raise DataError(f"valid_pct {valid_pct} and test_pct {test_pct} leave nothing to train on")
-    given = table.split.where(table.split.notna(), None)
-    units = _units(table, together)
-    _check_given(table, given)
-    result = given.copy()
-    free = given.isna() | (given == "train")
-    shares = {part: share for part, share in (("valid", valid_pct), ("test", test_pct)) if not (given == part).any()}
+    _check_given(table)
+    units = units_of(len(table), [_group_pairs(table), *together])
+    held_out = table.split.map({"test": 2, "valid": 1}).fillna(0).groupby(units).transform("max")
+    result = table.split.where(table.split.notna(), held_out.map({2: "test", 1: "valid", 0: None})).astype(object)
+    shares = {part: share for part, share in (("valid", valid_pct), ("test", test_pct)) if not (result == part).any()}
+    free = ~result.isin(["valid", "test"])
+    result[free] = "train"
     if shares and free.any():
         result[free] = _assign(table.label[free].to_numpy(), units[free.to_numpy()], shares, seed)
     _check_parts(table, result)
     return result
 
 
-def _units(table: pd.DataFrame, together: Iterable[np.ndarray]) -> np.ndarray:
-    """The number of the unit each row belongs to: rows joined by a group or a pair, however long the chain."""
-    count = len(table)
-    first = table.group.map(dict(zip(table.group[::-1], range(count - 1, -1, -1), strict=True)))
-    grouped = np.flatnonzero(table.group.notna())
-    joins = [np.stack([grouped, first.to_numpy()[grouped].astype(np.int64)], axis=1), *together]
-    edges = np.concatenate([np.asarray(pairs, dtype=np.int64).reshape(-1, 2) for pairs in joins])
+def units_of(count: int, together: Iterable[np.ndarray]) -> np.ndarray:
+    """The number of the unit each of `count` rows belongs to: rows joined by a pair, however long the chain."""
+    edges = np.concatenate([np.empty((0, 2), np.int64), *(np.asarray(pairs).reshape(-1, 2) for pairs in together)])
     graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1]
+
+
+def _group_pairs(table: pd.DataFrame) -> np.ndarray:
+    """Each row of a group with the group's first."""
+    grouped = np.flatnonzero(table.group.notna())
+    codes, first = pd.factorize(table.group.iloc[grouped])[0], {}
+    return np.array([(first.setdefault(code, row), row) for code, row in zip(codes, grouped, strict=True)], dtype=np.int64)
 
 
 def _assign(labels: np.ndarray, units: np.ndarray, shares: dict[str, float], seed: int) -> np.ndarray:
@@ -84,10 +89,29 @@ def _assign(labels: np.ndarray, units: np.ndarray, shares: dict[str, float], see
         part = int(gain.argmax())
         needs[part, held] -= amounts
         result[rows] = parts[part]
+    for part in parts[1:]:
+        _fill(part, result, shuffled, label_codes)
     return result
 
 
-def _check_given(table: pd.DataFrame, given: pd.Series) -> None:
+def _fill(part: str, result: np.ndarray, members: list[np.ndarray], label_codes: np.ndarray) -> None:
+    """Where few large units left `part` empty, give it the smallest one that others can spare."""
+    if (result == part).any():
+        return
+    holders = pd.Series([result[rows[0]] for rows in members]).value_counts()
+    learnt = np.bincount(label_codes[result == "train"], minlength=label_codes.max() + 1)
+    spare = []
+    for rows in members:
+        holder = result[rows[0]]
+        if holders[holder] > 1:
+            left = learnt - np.bincount(label_codes[rows], minlength=len(learnt)) if holder == "train" else learnt
+            spare.append((int((left == 0).sum()), len(rows), rows))
+    if spare:
+        result[min(spare, key=lambda unit: unit[:2])[2]] = part
+
+
+def _check_given(table: pd.DataFrame) -> None:
+    given = table.split
     grouped = table[table.group.notna() & given.notna()]
     sides = given[grouped.index].groupby(grouped.group).nunique()
     if (sides > 1).any():

@@ -56,9 +56,6 @@ def baseline_probabilities(
 
     `train` and `test` are float (items, features) as `small_pixels` makes them, `labels` class numbers.
     """
-    if len(train) > MOST_ITEMS:
-        chosen = np.random.default_rng(seed).choice(len(train), MOST_ITEMS, replace=False)
-        train, labels = train[chosen], labels[chosen]
     found = {}
     for name, method in simple_methods(min(5, len(train)), seed).items():
         with warnings.catch_warnings():
@@ -74,13 +71,11 @@ def baseline_probabilities(
 def small_pixels(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
     """uint8 (items, height, width, 3) -> float32 (items, features) between 0 and 1.
 
-    Pictures are averaged over blocks down to about `side` pixels; grey ones keep one channel.
+    Pictures are averaged over blocks down to about `side` pixels.
     """
     count, height, width, _ = pixels.shape
     rows = _blocks(pixels, axis=1, length=height, side=side)
     small = _blocks(rows, axis=2, length=width, side=side) / np.float32(255)
-    if (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all():
-        small = small[..., :1]
     return small.reshape(count, -1)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.evaluation.baselines import baseline_probabilities, small_pixels
-from toolkit.evaluation.metrics import Bootstrap, classification_metrics, confusion_matrix, interval
+from toolkit.evaluation.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
+from toolkit.evaluation.metrics import MOST_CLASSES, Bootstrap, classification_metrics, confusion_matrix, interval
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
 
 if TYPE_CHECKING:
@@ -33,11 +33,7 @@ def evaluate(learn: Learner, seed: int = 0) -> Scores:
     probabilities, targets = predictions(learn, learn.dls[2])
     with first_weights(learn) as untrained:
         before = predictions(learn, learn.dls[2])[0] if untrained else None
-    pixels = [_pixels(loader) for loader in learn.dls.loaders]
-    known = np.concatenate([labels for _, labels in pixels[:2]])
-    simple = baseline_probabilities(
-        small_pixels(np.concatenate([found for found, _ in pixels[:2]])), known, small_pixels(pixels[2][0]), len(classes), seed
-    )
+    simple = _simple(learn, len(classes), seed)
     methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
     paths = list(learn.dls[2].dataset.items)
     bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed)
@@ -51,12 +47,17 @@ def evaluate(learn: Learner, seed: int = 0) -> Scores:
         n_test=len(targets),
         resampled=bootstrap.resampled,
         table={name: classification_metrics(answer, targets, bootstrap) for name, answer in methods.items()},
-        confusion={name: confusion_matrix(answer, targets, bootstrap) for name, answer in methods.items()},
+        confusion={name: confusion_matrix(methods[name], targets, bootstrap) for name in _confused(methods, len(classes))},
         best_simple=best_simple,
         difference=difference,
         verdict=verdict(best_simple, difference),
         predictions=_per_item(paths, classes, probabilities, targets),
     )
+
+
+def _confused(methods: dict, classes: int) -> list[str]:
+    """Whose confusion matrix is kept: everyone's, but the network's alone where it has very many cells."""
+    return list(methods) if classes <= MOST_CLASSES else [NETWORK]
 
 
 def verdict(best_simple: str, difference: Interval) -> str:
@@ -97,13 +98,37 @@ def test_groups(learn: Learner) -> np.ndarray | None:
     return None if groups is None or groups.isna().any() else groups.to_numpy(dtype=str)
 
 
-def _pixels(loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]:
-    """A loader's pictures as prepared, uint8 (items, height, width, 3), before normalisation, and their class numbers."""
-    held = vars(loader.dataset).get("held")
-    if held is not None:
-        return held[0].numpy(), held[1].numpy()
-    items = [loader.dataset[row] for row in range(len(loader.dataset))]
-    return np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), np.array([int(y) for _, y in items])
+def _simple(learn: Learner, classes: int, seed: int) -> dict[str, np.ndarray]:
+    """The test probabilities of each simple method, fitted on (a sample of) the train and valid parts."""
+    known = [_small(loader, MOST_ITEMS * len(loader.dataset) // _count(learn), seed) for loader in learn.dls.loaders[:2]]
+    pixels, labels = (np.concatenate(parts) for parts in zip(*known, strict=True))
+    return baseline_probabilities(pixels, labels, _small(learn.dls[2])[0], classes, seed)
+
+
+def _count(learn: Learner) -> int:
+    return sum(len(loader.dataset) for loader in learn.dls.loaders[:2])
+
+
+def _small(loader: TfmdDL, most: int | None = None, seed: int = 0, chunk: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    """Small pixels, float32 (items, features), and class numbers of a loader's items, at `most` a random sample of them.
+
+    The pictures are as prepared, before augmentation and normalisation, and pass through memory a chunk at a time.
+    """
+    dataset = loader.dataset
+    rows = np.arange(len(dataset))
+    if most is not None and most < len(rows):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, max(1, most), replace=False))
+    held, found, labels = vars(dataset).get("held"), [], []
+    for start in range(0, len(rows), chunk):
+        part = rows[start : start + chunk]
+        if held is not None:
+            pixels, targets = held[0][part].numpy(), held[1][part].tolist()
+        else:
+            items = [dataset[row] for row in part]
+            pixels, targets = np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), [int(y) for _, y in items]
+        found.append(small_pixels(pixels))
+        labels += targets
+    return np.concatenate(found), np.array(labels)
 
 
 def _per_item(paths: list, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray) -> pd.DataFrame:

@@ -15,6 +15,18 @@ AUGMENTATIONS = ("photo", "symbol", "none")
 SMALL = 64  # pixels: up to here a change of light or a slanted view costs more than it teaches
 
 
+def choose_augmentation(name: str, grey: bool, converted: bool) -> str:
+    """What "auto" stands for: none for what a converter drew, symbol for grey pictures, photo for coloured ones.
+
+    Raises `ToolkitError` for an unknown name.
+    """
+    if name not in ("auto", *AUGMENTATIONS):
+        raise ToolkitError(f"augment {name!r}; choose from auto, {', '.join(AUGMENTATIONS)}")
+    if name != "auto":
+        return name
+    return "none" if converted else "symbol" if grey else "photo"
+
+
 def batch_augmentations(name: str, size: tuple[int, int]) -> list[Transform]:
     """The batch transforms called `name`, fastai's own.
 
@@ -27,8 +39,4 @@ def batch_augmentations(name: str, size: tuple[int, int]) -> list[Transform]:
         return aug_transforms(size=size, min_scale=0.5)
     if name == "photo":
         return aug_transforms(max_rotate=10.0, min_zoom=0.85, max_zoom=1.15, max_warp=0, max_lighting=0, p_affine=1.0)
-    if name == "symbol":
-        return aug_transforms(
-            do_flip=False, max_rotate=10.0, min_zoom=0.9, max_zoom=1.1, max_warp=0.1, max_lighting=0, p_affine=1.0
-        )
-    raise ToolkitError(f"augment {name!r}; choose from {', '.join(AUGMENTATIONS)}")
+    return aug_transforms(do_flip=False, max_rotate=10.0, min_zoom=0.9, max_zoom=1.1, max_warp=0.1, max_lighting=0, p_affine=1.0)

@@ -21,6 +21,7 @@ from fastai.torch_core import set_seed
 from scipy.ndimage import gaussian_filter1d
 from torch.optim import AdamW
 
+from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
 from toolkit.learning.runs import Run, read_checkpoint
 from toolkit.learning.weights import RANDOM
@@ -61,6 +62,8 @@ def fit(
 
     Returns the log: one dict an epoch, from 0, the untrained network.
     """
+    if epochs < 0 or lr < 0 or (patience or 0) < 0:
+        raise ToolkitError(f"epochs {epochs}, lr {lr}, patience {patience}: expected numbers from 0")
     about = getattr(learn, "about", {})
     if fine_tune is None:
         fine_tune = about.get("weights", RANDOM) != RANDOM

@@ -100,6 +100,8 @@ def image_loaders(
     `stats` is (mean, standard deviation) of the channels, on a scale of 0 to 1. `augment` names what training pictures go
     through; see `batch_augmentations`. The batch is never larger than the training part. The loaders carry `labelled`.
     """
+    if batch_size < 1:
+        raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
     table = labelled.table
     labels = dict(zip(table.path, table.label, strict=True))
     rows = [np.flatnonzero(table.split == part) for part in PARTS]

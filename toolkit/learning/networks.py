@@ -59,12 +59,19 @@ def create_network(name: str, classes: int, published: bool = False, state: dict
             raise ToolkitError(f"{name} has no pooled body to put a head on: choose another architecture") from error
         _check_loaded(name, model[0], build.lacking)
         return Network(name, model, meta["split"], imagenet_stats if pretrained else None)
-    if name in timm_names():
-        model, config = create_timm_model(name, classes, default_split, pretrained=published)
-        if state is not None:
-            _check_loaded(name, model[0], load_fitting(model[0].model, state))
-        return Network(name, model, default_split, (config["mean"], config["std"]) if pretrained else None)
-    near = get_close_matches(name, [SMALL, *torchvision_names(), *timm_names()], n=5)
+    check_name(name)
+    model, config = create_timm_model(name, classes, default_split, pretrained=published)
+    if state is not None:
+        _check_loaded(name, model[0], load_fitting(model[0].model, state))
+    return Network(name, model, default_split, (config["mean"], config["std"]) if pretrained else None)
+
+
+def check_name(name: str) -> None:
+    """Raise `ToolkitError`, with the nearest known names, for an architecture that is not known here."""
+    known = ["auto", SMALL, *torchvision_names(), *timm_names()]
+    if name in known:
+        return
+    near = get_close_matches(name, known, n=5)
     hint = "" if timm_names() else " (timm is not installed: pip install timm brings a thousand more)"
     raise ToolkitError(f"unknown architecture {name!r}; {'near it: ' + ', '.join(near) if near else 'try resnet18'}{hint}")
 

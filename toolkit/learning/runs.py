@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def _next_free(name: str) -> Path:
 
 
 def _latest(name: str) -> Path:
-    found = [path for path in RUNS.glob("*/run.json") if path.parent.name.rsplit("-", 1)[0] == name or path.parent.name == name]
+    ours = re.compile(re.escape(name) + r"(-\d+)?")
+    found = [path for path in RUNS.glob("*/run.json") if ours.fullmatch(path.parent.name)]
     if not found:
         raise RunError(f"no run named {name} in {RUNS}/ to go on with: leave out --resume, or name its folder with --run")
     return max(found, key=lambda path: path.stat().st_mtime).parent

@@ -47,10 +47,10 @@ def network_with_weights(name: str, classes: int, weights: str = RANDOM) -> Netw
 def choose_architecture(arch: str, weights: str, size: tuple[int, int]) -> tuple[str, str]:
     """What "auto" stands for: (architecture, weights) for pictures of `size`.
 
-    Up to 64 pixels the small network from random weights; above, resnet18 with published weights. An architecture that is
-    named starts from published weights where there are some, an earlier run's body brings its own architecture.
+    Up to 64 pixels the small network from random weights; above, resnet18 with published weights. Any other architecture
+    that is named starts from published weights; an earlier run's body brings its own architecture.
     """
-    if arch == "auto" and Path(weights).is_dir():
+    if arch == "auto" and weights not in ("auto", RANDOM, PRETRAINED) and Path(weights).is_dir():
         arch = str(load_tensors(_best_of(Path(weights))).get("arch"))
     if arch == "auto":
         arch = SMALL if max(size) <= SMALL_UP_TO and weights in ("auto", RANDOM) else "resnet18"

@@ -22,6 +22,7 @@ class Archive:
     """The data inside a program file: `card` (what program.json says) and the bytes of each member, verified.
 
     Raises `ProgramError` for a file that is missing, truncated, altered, made for a newer runtime, or not one of ours.
+    The digests find accidents and careless edits; they are no signature.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -45,6 +46,8 @@ class Archive:
             raise ProgramError(f"{self.path}: its {CARD} is damaged ({error}): copy the file again") from error
         if not isinstance(card, dict) or not isinstance(card.get("sha256"), dict) or "format" not in card:
             raise ProgramError(f"{self.path}: a zip file, but not a program of this toolkit")
+        if card["format"] == FORMAT and card.get("digest") != card_digest(card):
+            raise ProgramError(f"{self.path}: its {CARD} was altered after export: export or copy it again")
         if card["format"] != FORMAT:
             raise ProgramError(
                 f"{self.path}: program format {card['format']!r}, this runtime reads {FORMAT}: "
@@ -66,3 +69,9 @@ class Archive:
             raise ProgramError(f"{self.path}: not a program, or truncated or altered ({error}): copy it again") from error
         except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
             raise ProgramError(f"{self.path}: cannot be read ({error})") from error
+
+
+def card_digest(card: dict) -> str:
+    """The sha256 of a card's content, its own `digest` left out."""
+    content = {name: value for name, value in card.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

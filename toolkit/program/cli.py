@@ -18,6 +18,9 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
 
     0: every item was predicted; 1: an item, the self-test or the program failed; 2: wrong usage.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that this terminal's encoding lacks must not stop the rest
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser(Path(archive).name)
     chosen = parser.parse_args(arguments)
     if not (chosen.items or chosen.about or chosen.selftest):

@@ -29,6 +29,11 @@ class ImageInput:
     resize: str = "squish"
     converter: Converter | None = None
 
+    @property
+    def shape(self) -> list[int]:
+        """The shape of one prepared item."""
+        return [*self.size, 3]
+
     def prepare(self, item: object) -> np.ndarray:
         """The item as the model sees it: uint8 (height, width, 3). Raises `ConversionError`."""
         return np.asarray(fit_image(self.read(item), self.size, self.resize))

@@ -33,6 +33,12 @@ class Program:
         except (KeyError, TypeError, ValueError) as error:
             raise ProgramError(f"{archive.path}: its program.json lacks or garbles {error}: export it again") from error
         self._session = _session(archive)
+        (taken, given) = (self._session.get_inputs()[0].shape, self._session.get_outputs()[0].shape)
+        if [*taken[1:]] != self.input.shape or given[1] != len(set(self.output.classes)):
+            raise ProgramError(
+                f"{archive.path}: its model takes {taken} and gives {given}, its program.json says {self.input.shape} and "
+                f"{len(self.output.classes)} classes: export it again"
+            )
 
     def predict(self, item: object) -> Prediction:
         """Predict one item: a path, the bytes of a file, a PIL image or an array.
