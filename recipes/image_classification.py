@@ -90,7 +90,7 @@ def build_learner(
 @delegates(build_learner)
 def main(
     data: Path,  # a folder of pictures, one folder below it for each class, or a CSV of file and label
-    epochs: int = 0,  # passes over the training part; 0: 25 from random weights, 5 to fine-tune
+    epochs: int = 0,  # passes over the training part; 0: 28 from random weights, 5 to fine-tune
     lr: float = 0.0,  # highest learning rate; 0: found
     patience: int = -1,  # stop after so many epochs without a lower validation loss; 0: never; -1: half of them, at least 5
     run: str = "",  # folder for all that comes out; empty: runs/ and the data's name

@@ -1,16 +1,23 @@
 """From found items to labelled pictures: what cannot be used is set aside and named, twins stay on one side."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from conftest import draw_shape, make_shapes
+from fastai.learner import load_learner
 from PIL import Image
 
+from recipes.image_classification import build_learner
 from toolkit.converters import IMAGE_SUFFIXES, read_image
 from toolkit.data import find_items
 from toolkit.data.labelled import labelled_images
+from toolkit.data.reading import PIXEL_BUDGET, read_items
 from toolkit.errors import DataError
+from toolkit.evaluation import evaluate
+from toolkit.learning.fitting import fit
 
 
 def gather(folder, **options):
@@ -147,3 +154,29 @@ def test_a_test_part_without_any_learnable_class_is_an_error(tmp_path):
 def test_numbers_out_of_range_are_clear_errors(shapes, options):
     with pytest.raises(DataError, match="expected|choose from"):
         gather(shapes, **options)
+
+
+def test_pictures_too_many_to_keep_train_to_the_same_network(shapes, monkeypatch):
+    results = []
+    for budget in (PIXEL_BUDGET, 0):
+        monkeypatch.setattr("toolkit.data.labelled.read_items", partial(read_items, budget=budget))
+        learn = build_learner(shapes, batch_size=16)
+        assert (learn.dls.labelled.pixels is None) == (budget == 0)
+        fit(learn, epochs=2, lr=3e-3)
+        results.append((learn.model.state_dict(), evaluate(learn).to_json()))
+    (kept, scores), (read_again, scores_again) = results
+    assert all(torch.equal(value, read_again[name]) for name, value in kept.items())
+    assert scores == scores_again
+
+
+def test_what_a_fastai_user_knows_still_works(shapes, tmp_path):
+    learn = build_learner(shapes, batch_size=16)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(1, 3e-3)
+        learn.dls.show_batch(max_n=4)
+        learn.show_results(max_n=4)
+        wanted = learn.predict(shapes / "box" / "box_000.png")
+        learn.export(tmp_path / "learner.pkl")
+        again = load_learner(tmp_path / "learner.pkl")
+    with again.no_bar(), again.no_logging():
+        assert again.predict(shapes / "box" / "box_000.png")[0] == wanted[0]

@@ -26,7 +26,7 @@ from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
 from toolkit.learning.runs import Run, read_checkpoint
 from toolkit.learning.weights import RANDOM
 
-EPOCHS, FINE_TUNE_EPOCHS = 25, 5
+EPOCHS, FINE_TUNE_EPOCHS = 28, 5
 # torch's AdamW updates all parameters in one call, where fastai's Adam loops over them in Python
 ADAMW = partial(OptimWrapper, opt=AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
 
@@ -55,7 +55,7 @@ def fit(
 
     One cycle over `epochs`, or with `fine_tune` one epoch of the head alone first, then all of it with lower rates for
     earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred.
-    `epochs` 0 is 25, or 5 to fine-tune. `lr` is the highest learning rate; 0 has it found. `patience` is the number of
+    `epochs` 0 is 28, or 5 to fine-tune. `lr` is the highest learning rate; 0 has it found. `patience` is the number of
     epochs without a lower validation loss after which training stops: None is half of them, at least 5; 0 never stops.
     With `run`, each epoch is logged and saved there, and `resume` goes on from the last one to the same result as if
     there had been no stop.
