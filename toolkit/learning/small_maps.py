@@ -75,7 +75,7 @@ def _weight_gradient(
     out, channels, high, wide = weight.shape
     (vertical, horizontal), (top, left) = stride, padding
     padded = F.pad(x, (left, left, top, top)).permute(0, 2, 3, 1).contiguous()  # picture, row, column, channel
-    _, rows, columns = gradient.shape[0], gradient.shape[2], gradient.shape[3]
+    rows, columns = gradient.shape[2:]
     n, y, c, one = padded.stride()
     shape = (len(x), rows, columns, high, wide, channels)
     patches = padded.as_strided(shape, (n, y * vertical, c * horizontal, y, c, one)).reshape(-1, high * wide * channels)

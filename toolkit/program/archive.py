@@ -67,7 +67,7 @@ class Archive:
             raise ProgramError(f"{self.path}: a zip file, but not a program of this toolkit (no {name})") from error
         except zipfile.BadZipFile as error:
             raise ProgramError(f"{self.path}: not a program, or truncated or altered ({error}): copy it again") from error
-        except (OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        except (OSError, EOFError, NotImplementedError, RuntimeError) as error:  # zipfile: a method or a cipher it lacks
             raise ProgramError(f"{self.path}: cannot be read ({error})") from error
 
 
