@@ -13,7 +13,7 @@ if __name__ == "__main__":
     sys.excepthook = report_plainly
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", why="to train", extra="train")
 
-from toolkit.converters import IMAGE_SUFFIXES, find_converter, read_image
+from toolkit.converters import IMAGE_SUFFIXES, find_converter
 from toolkit.data.items import find_items
 from toolkit.data.labelled import labelled_images
 from toolkit.evaluation import evaluate
@@ -28,7 +28,6 @@ from toolkit.learning.networks import check_name
 from toolkit.learning.runs import Run
 from toolkit.learning.small_maps import SmallMapGradients
 from toolkit.learning.weights import choose_architecture, network_with_weights
-from toolkit.program.inputs import ImageInput
 
 from fastai.learner import Learner
 from fastai.losses import LabelSmoothingCrossEntropyFlat
@@ -57,6 +56,7 @@ def build_learner(
     group_near: bool = False,  # keep near twins on one side of the split
     seed: int = 42,  # of the split, the first weights and the training
     strict: bool = False,  # stop at the first item that cannot be used instead of setting it aside
+    cache: Path = "auto",  # where large pictures are kept shrunk for the next run; auto: the user's cache folder; none: nowhere
 ) -> Learner:
     """Build a fastai Learner that recognises pictures; its loaders are train, valid and the held-out test.
 
@@ -68,16 +68,15 @@ def build_learner(
         converter = find_converter(converter) if converter else None
     suffixes = converter.suffixes if converter else IMAGE_SUFFIXES
     items = find_items(data, suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None)
-    labelled = labelled_images(items, converter or read_image, size, resize, valid_pct, test_pct, seed, group_near, strict)
+    labelled = labelled_images(items, converter, size, resize, valid_pct, test_pct, seed, group_near, strict, cache)
     arch, weights = choose_architecture(arch, str(weights), labelled.size)
     set_seed(seed)
     network = network_with_weights(arch, len(labelled.classes), weights)
     augment = choose_augmentation(augment, labelled.grey, bool(converter))
     if hasattr(network.model, "average"):
         network.model.average = augment == "photo"
-    image_input = ImageInput(labelled.size, resize, converter)
-    stats = network.stats or training_stats(labelled, image_input)
-    dls = image_loaders(labelled, image_input, stats, batch_size, augment)
+    stats = network.stats or training_stats(labelled)
+    dls = image_loaders(labelled, stats, batch_size, augment)
     learn = Learner(
         dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
         cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],

@@ -21,7 +21,7 @@ from toolkit.learning.fitting import fit
 
 
 def gather(folder, **options):
-    return labelled_images(find_items(folder, IMAGE_SUFFIXES), read_image, **options)
+    return labelled_images(find_items(folder, IMAGE_SUFFIXES), **options)
 
 
 def test_every_item_has_a_part_and_its_pixels(shapes):

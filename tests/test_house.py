@@ -13,7 +13,7 @@ FLOORS = {
     "evaluation": 5, "export": 6, "reports": 6,
 }  # fmt: skip
 OUTSIDE = {
-    "errors": set(), "needs": set(), "files": set(),
+    "errors": set(), "needs": set(), "files": {"filelock"},
     "converters": {"numpy", "scipy", "PIL", "soundfile"},
     "program": {"numpy", "PIL", "onnxruntime"},
     "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich"},
@@ -95,7 +95,7 @@ def test_the_public_surface():
     assert toolkit.data.__all__ == ["Items", "Readings", "find_items", "near_twins", "read_items", "split_items"]
     assert toolkit.converters.__all__ == [
         "CONVERTERS", "IMAGE_SUFFIXES", "MAX_PIXELS", "RESIZE_METHODS", "Converter", "converter_names", "find_converter",
-        "fit_image", "name_of", "read_image", "settings_of",
+        "fit_image", "name_of", "picture_size", "read_image", "settings_of",
     ]  # fmt: skip
 
 

@@ -66,6 +66,6 @@ def report_plainly(kind: type[BaseException], error: BaseException, trace: Trace
     if issubclass(kind, ToolkitError):
         print(f"error: {error}", file=sys.stderr)
     elif issubclass(kind, KeyboardInterrupt):
-        print("stopped: the same command with --resume goes on with a run", file=sys.stderr)
+        print("stopped: the same command goes on where it was (training: with --resume)", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)

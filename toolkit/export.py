@@ -25,7 +25,6 @@ from PIL import Image
 from torch import nn
 
 import toolkit
-from toolkit.converters import name_of, settings_of
 from toolkit.errors import ConversionError, ExportError
 from toolkit.evaluation.evaluate import predictions
 from toolkit.evaluation.scores import Scores
@@ -101,7 +100,7 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
         "task": "image_classification",
         "name": name or Path(path).stem,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "input": _input_card(image_input),
+        "input": image_input.card(),
         "output": {"kind": "classes", "classes": classes},
         "needs": list(NEEDS),
         "scores": scores.card() if scores else None,
@@ -166,19 +165,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _input_card(image_input: ImageInput) -> dict:
-    converter = image_input.converter
-    described = None
-    if converter is not None:
-        cls = type(converter)
-        described = {
-            "name": name_of(converter),
-            "class": f"{cls.__module__}.{cls.__qualname__}",
-            "settings": settings_of(converter),
-        }
-    return {"kind": "image", "size": list(image_input.size), "resize": image_input.resize, "converter": described}
 
 
 def _golden(deployed: _Deployed, image_input: ImageInput, paths: list[Path], classes: list[str], count: int) -> list[dict]:

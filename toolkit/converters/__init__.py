@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from toolkit.converters.base import Converter, settings_of
-from toolkit.converters.images import IMAGE_SUFFIXES, MAX_PIXELS, RESIZE_METHODS, fit_image, read_image
+from toolkit.converters.images import IMAGE_SUFFIXES, MAX_PIXELS, RESIZE_METHODS, fit_image, picture_size, read_image
 from toolkit.errors import ToolkitError
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "find_converter",
     "fit_image",
     "name_of",
+    "picture_size",
     "read_image",
     "settings_of",
 ]

@@ -6,31 +6,35 @@ find, read once, set aside what cannot be used, look for twins, split.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from toolkit.converters import RESIZE_METHODS
+from toolkit.converters import RESIZE_METHODS, picture_size
+from toolkit.converters.base import Converter
+from toolkit.data.cache import AUTO, PictureCache, cache_folder
 from toolkit.data.items import PARTS, Items, summary
 from toolkit.data.reading import Readings, read_items
 from toolkit.data.splitting import split_items, units_of
 from toolkit.data.twins import exact_twins, near_twins
 from toolkit.errors import ConversionError, DataError
+from toolkit.program.inputs import ImageInput
 
 SMALLEST, LARGEST = 32, 128  # pixels: what a size that nobody chose lies between
+MUCH_LARGER = 4  # times the side learnt from: pictures from here on are kept shrunk for the next run
 
 
 @dataclass
 class LabelledImages:
     """Labelled pictures, split.
 
-    `table`: one row an item: `path`, `label`, `group`, `split`, `width`, `height`, `grey`. `pixels`: uint8 (items, height,
-    width, 3) in the same order, or None where they were too many to keep. `classes`: sorted labels of the training
-    part. `set_aside`: (item, reason) for what is not used. `notes`: sentences a user should read.
+    `table`: one row an item: `path`, `label`, `group`, `split`, `width`, `height` (of the original), `grey`, `content`
+    (hash of the file). `pixels`: uint8 (items, height, width, 3) in the same order, or None where they were too many to
+    keep. `classes`: sorted labels of the training part. `set_aside`: (item, reason) for what is not used. `notes`:
+    sentences a user should read. `image_input` is how each item was read. `cache` holds shrunk pictures, where they
+    were worth keeping.
     """
 
     table: pd.DataFrame
@@ -38,8 +42,13 @@ class LabelledImages:
     classes: tuple[str, ...]
     set_aside: list[tuple[str, str]]
     notes: list[str]
-    size: tuple[int, int]
-    resize: str
+    image_input: ImageInput
+    cache: PictureCache | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures learnt from, in pixels."""
+        return self.image_input.size
 
     @property
     def grey(self) -> bool:
@@ -56,7 +65,7 @@ class LabelledImages:
 
 def labelled_images(
     items: Items,
-    reader: Callable[[Path], Image.Image],
+    converter: Converter | None = None,
     size: int = 0,
     resize: str = "squish",
     valid_pct: float = 0.1,
@@ -64,12 +73,14 @@ def labelled_images(
     seed: int = 42,
     group_near: bool = False,
     strict: bool = False,
+    cache: Path | str = AUTO,
 ) -> LabelledImages:
     """Read and split `items`; see `split_items` for the split.
 
-    `reader` makes an RGB picture of a path. `size` is the side of the square learnt from, in pixels; 0 takes the median
-    shorter side of the pictures, between 32 and 128. Pictures with identical pixels stay on one side; near twins are
-    noted, and kept together with `group_near`. With `strict`, the first item that cannot be used is an error.
+    `converter` makes pictures of items that are none. `size` is the side of the square learnt from, in pixels; 0 takes
+    the median shorter side of the pictures, between 32 and 128. Pictures with identical pixels stay on one side; near
+    twins are noted, and kept together with `group_near`. With `strict`, the first item that cannot be used is an error.
+    `cache` is where pictures that are much larger are kept shrunk for the next run; see `cache_folder`.
 
     Raises `DataError` where too little is left to learn from.
     """
@@ -78,8 +89,11 @@ def labelled_images(
     if resize not in RESIZE_METHODS:
         raise DataError(f"resize method {resize!r}; choose from {', '.join(RESIZE_METHODS)}")
     paths = items.table.path.tolist()
-    side = size or usual_size(paths, reader)
-    readings = read_items(paths, reader, (side, side), resize)
+    sides = sample_sides(paths, converter)
+    side = size or usual_size(sides)
+    image_input = ImageInput((side, side), resize, converter)
+    kept = _cache(cache, image_input, sides)
+    readings = read_items(paths, image_input, kept)
     readings = _kept(items, readings, readings.table.error.isna(), readings.table.error)
     exact, near = _twins(readings)
     apart = _beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
@@ -87,27 +101,50 @@ def labelled_images(
         readings = _kept(items, readings, ~apart, "the same picture stands in the test or valid part")
         exact, near = _twins(readings)
     _check_enough(items, strict)
-    table = items.table.join(readings.table[["width", "height", "grey"]])
+    table = items.table.join(readings.table[["width", "height", "grey", "content"]])
     table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
-    notes = items.notes + _notes(table, exact, near, group_near)
+    notes = items.notes + _notes(table, exact, near, group_near) + _about(kept)
     items.table = table
     learnable = table.label.isin(table.label[table.split == "train"])
     readings = _kept(items, readings, learnable, "its class has no training item")
     _check_enough(items, strict, parts=PARTS)
     classes = tuple(sorted(items.table.label.unique()))
-    return LabelledImages(items.table, readings.pixels, classes, items.set_aside, notes, (side, side), resize)
+    return LabelledImages(items.table, readings.pixels, classes, items.set_aside, notes, image_input, kept)
 
 
-def usual_size(paths: list[Path], reader: Callable[[Path], Image.Image], sample: int = 32) -> int:
-    """The median shorter side of a sample of the pictures, rounded to 8 pixels, between 32 and 128."""
+def sample_sides(paths: list[Path], converter: Converter | None = None, sample: int = 32) -> list[int]:
+    """The shorter side, in pixels, of each picture of a sample that can be read."""
+    chosen = paths[:: max(1, len(paths) // sample)]
+    if converter is None:
+        return [min(size) for path in chosen if (size := picture_size(path))]
     sides = []
-    for path in paths[:: max(1, len(paths) // sample)]:
+    for path in chosen:
         try:
-            sides.append(min(reader(path).size))
+            sides.append(min(converter(path).size))
         except ConversionError:
             continue
+    return sides
+
+
+def usual_size(sides: list[int]) -> int:
+    """The median of `sides`, rounded to 8 pixels, between 32 and 128."""
     median = float(np.median(sides)) if sides else SMALLEST
     return int(np.clip(round(median / 8) * 8, SMALLEST, LARGEST))
+
+
+def _cache(asked: Path | str, image_input: ImageInput, sides: list[int]) -> PictureCache | None:
+    """The cache, where pictures are so much larger than `image_input` asks for that keeping them shrunk saves time."""
+    folder = cache_folder(asked)
+    worth = bool(sides) and np.median(sides) >= MUCH_LARGER * max(image_input.size)
+    return PictureCache(folder, image_input) if folder and worth and image_input.converter is None else None
+
+
+def _about(cache: PictureCache | None) -> list[str]:
+    if cache is None:
+        return []
+    if cache.trouble:
+        return [f"shrunk pictures are not kept for the next run: {cache.trouble}"]
+    return [f"large pictures: kept shrunk in {cache.folder} for the next run (--cache none keeps none)"]
 
 
 def _kept(items: Items, readings: Readings, wanted: pd.Series, reason: pd.Series | str) -> Readings:

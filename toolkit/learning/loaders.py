@@ -36,12 +36,19 @@ class ReadPicture(Transform):
 
     input_types = (Path, str, bytes, Image.Image, np.ndarray)
 
-    def __init__(self, image_input: ImageInput) -> None:
+    def __init__(self, labelled: LabelledImages) -> None:
         super().__init__()
-        self.image_input = image_input
+        self.image_input, self.cache = labelled.image_input, labelled.cache
+        self.contents = dict(zip(labelled.table.path, labelled.table.content, strict=True)) if self.cache else {}
 
     def encodes(self, item) -> TensorImage:
-        return TensorImage(torch.from_numpy(self.image_input.prepare(item).copy()).permute(2, 0, 1))
+        return TensorImage(torch.from_numpy(self.prepared(item).copy()).permute(2, 0, 1))
+
+    def prepared(self, item) -> np.ndarray:
+        """The item as it is learnt from, uint8 (height, width, 3): from the cache, where it is there."""
+        content = self.contents.get(item) if isinstance(item, Path) else None
+        kept = self.cache.load(content) if content else None
+        return kept[0] if kept else self.image_input.prepare(item)
 
 
 class LabelOf(Transform):
@@ -92,9 +99,7 @@ def hold(dataset: Datasets, pixels: np.ndarray, targets: np.ndarray) -> None:
     dataset.held = torch.from_numpy(pixels), torch.from_numpy(targets.astype(np.int64))
 
 
-def image_loaders(
-    labelled: LabelledImages, image_input: ImageInput, stats: Stats, batch_size: int = 64, augment: str = "photo"
-) -> DataLoaders:
+def image_loaders(labelled: LabelledImages, stats: Stats, batch_size: int = 64, augment: str = "photo") -> DataLoaders:
     """Train, valid and test loaders of normalised pictures, float32 (batch, 3, height, width).
 
     `stats` is (mean, standard deviation) of the channels, on a scale of 0 to 1. `augment` names what training pictures go
@@ -107,7 +112,7 @@ def image_loaders(
     rows = [np.flatnonzero(table.split == part) for part in PARTS]
     datasets = Datasets(
         table.path.tolist(),
-        [[ReadPicture(image_input)], [LabelOf(labels), Categorize(vocab=list(labelled.classes), sort=False)]],
+        [[ReadPicture(labelled)], [LabelOf(labels), Categorize(vocab=list(labelled.classes), sort=False)]],
         splits=[part.tolist() for part in rows],
     )
     mean, std = stats
@@ -116,7 +121,7 @@ def image_loaders(
         val_bs=256,
         num_workers=0,
         dl_type=PictureLoader,
-        after_batch=[IntToFloatTensor(), *batch_augmentations(augment, image_input.size), Normalize.from_stats(mean, std)],
+        after_batch=[IntToFloatTensor(), *batch_augmentations(augment, labelled.size), Normalize.from_stats(mean, std)],
     )
     if labelled.pixels is not None:
         targets = np.searchsorted(labelled.classes, table.label.to_numpy(dtype=str))
@@ -126,14 +131,14 @@ def image_loaders(
     return dls
 
 
-def training_stats(labelled: LabelledImages, image_input: ImageInput, sample: int = 1000) -> Stats:
+def training_stats(labelled: LabelledImages, sample: int = 1000) -> Stats:
     """Mean and standard deviation of the channels over (a sample of) the training pictures, on a scale of 0 to 1."""
     rows = np.flatnonzero(labelled.table.split == "train")
     rows = rows[:: max(1, len(rows) // sample)]
     if labelled.pixels is not None:
         pixels = labelled.pixels[rows]
     else:
-        pixels = np.stack([image_input.prepare(path) for path in labelled.table.path[rows]])
+        pixels = np.stack([labelled.image_input.prepare(path) for path in labelled.table.path[rows]])
     scaled = pixels.reshape(-1, 3) / np.float32(255)
     std = np.maximum(scaled.std(axis=0, dtype=np.float64), 1e-2)
     return tuple(scaled.mean(axis=0, dtype=np.float64).tolist()), tuple(std.tolist())

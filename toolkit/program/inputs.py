@@ -12,22 +12,26 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from toolkit.converters import find_converter, fit_image, read_image
+from toolkit.converters import find_converter, fit_image, name_of, read_image, settings_of
 from toolkit.converters.base import Converter
 from toolkit.errors import ProgramError
+
+SMALLEST_DECODED = 64  # pixels: enough for a perceptual hash, however small what is learnt from
 
 
 @dataclass(frozen=True)
 class ImageInput:
     """A picture, or what a converter makes a picture of -> uint8 (height, width, 3).
 
-    `size` is (height, width) in pixels. `converter` is None for pictures. `prepare` is the very function that training
-    reads its items with.
+    `size` is (height, width) in pixels. `converter` is None for pictures. With `scale_on_load` large JPEG files are
+    decoded at a fraction of their size, at least twice `size`. `prepare` is the very function that training reads its
+    items with.
     """
 
     size: tuple[int, int]
     resize: str = "squish"
     converter: Converter | None = None
+    scale_on_load: bool = True
 
     @property
     def shape(self) -> list[int]:
@@ -41,8 +45,23 @@ class ImageInput:
     def read(self, item: object) -> Image.Image:
         """The item as an RGB picture of any size; a picture is taken as it is also where there is a converter."""
         if self.converter is None or isinstance(item, (Image.Image, np.ndarray)):
-            return read_image(item)
+            return read_image(item, max(SMALLEST_DECODED, 2 * max(self.size)) if self.scale_on_load else 0)
         return self.converter(Path(item) if isinstance(item, str) else item)
+
+    def card(self) -> dict:
+        """What `from_card` takes: plain values, for program.json."""
+        described = None
+        if self.converter is not None:
+            kind = type(self.converter)
+            described = {
+                "name": name_of(self.converter),
+                "class": f"{kind.__module__}.{kind.__qualname__}",
+                "settings": settings_of(self.converter),
+            }
+        return {
+            "kind": "image", "size": list(self.size), "resize": self.resize, "scale_on_load": self.scale_on_load,
+            "converter": described,
+        }  # fmt: skip
 
     @classmethod
     def from_card(cls, card: dict, converter: Converter | None = None) -> ImageInput:
@@ -57,7 +76,7 @@ class ImageInput:
                     "load(path, converter=...) takes an instance of it"
                 )
             converter = find_converter(described["name"], described.get("settings"))
-        return cls((height, width), card["resize"], converter)
+        return cls((height, width), card["resize"], converter, bool(card.get("scale_on_load", False)))
 
 
 def to_png(image: Image.Image) -> bytes:

@@ -1,0 +1,246 @@
+"""Big photos: shrunk once as a tree, decoded at a fraction of their size, kept shrunk between runs."""
+
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, draw_shape, make_shapes
+from PIL import Image
+
+from recipes.image_classification import build_learner
+from toolkit.converters import fit_image, read_image
+from toolkit.data.shrink import shrink_tree
+from toolkit.errors import ConversionError, DataError, RunError
+from toolkit.export import export
+from toolkit.files import locked
+from toolkit.program.inputs import ImageInput
+
+
+def big(seed=0, size=(900, 600)):
+    """A smooth coloured picture with shapes on it, as a camera might see it."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    image = coarse.resize(size, Image.Resampling.BICUBIC)
+    image.paste(draw_shape("disc", rng, 300), (int(rng.integers(0, 500)), 100))
+    return image
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two folders of four big JPEG files."""
+    for number in range(8):
+        folder = tmp_path / "photos" / ("left", "right")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        big(number).save(folder / f"{number}.jpg", quality=95)
+    return tmp_path / "photos"
+
+
+def shrink(*arguments, **options):
+    command = [sys.executable, "-m", "toolkit.data.shrink", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=120, **options)
+
+
+def test_a_tree_keeps_its_names_and_proportions(photos, tmp_path):
+    big(size=(500, 1000)).save(photos / "left" / "tall.png")
+    outcome = shrink_tree(photos, tmp_path / "small", 100)
+    assert outcome.counts == {"shrunk": 9}
+    made = tmp_path / "small"
+    assert {p.relative_to(made) for p in made.rglob("*.*g")} == {p.relative_to(photos) for p in photos.rglob("*.*g")}
+    assert Image.open(made / "left" / "tall.png").size == (100, 200)
+    assert Image.open(made / "left" / "tall.png").format == "PNG"
+    assert Image.open(made / "right" / "1.jpg").size == (150, 100)
+
+
+def test_small_pictures_are_copied_to_the_byte(shapes, tmp_path):
+    assert shrink_tree(shapes, tmp_path / "small", 32).counts == {"already small": 60}
+    name = "box/box_003.png"
+    assert (tmp_path / "small" / name).read_bytes() == (shapes / name).read_bytes()
+
+
+def test_every_format_that_is_read_can_be_written(tmp_path):
+    for suffix in ("jpg", "jpeg", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "pbm"):
+        kind = {"jpg": "jpeg", "jfif": "jpeg", "tif": "tiff", "pgm": "ppm", "pbm": "ppm"}.get(suffix, suffix)
+        (tmp_path / "all").mkdir(exist_ok=True)
+        big().save(tmp_path / "all" / f"x.{suffix}", kind)
+    assert shrink_tree(tmp_path / "all", tmp_path / "small", 64).counts == {"shrunk": 12}
+    whole = np.asarray(fit_image(big(), (64, 96))).astype(int)
+    for path in (tmp_path / "small").glob("x.*"):
+        assert np.abs(np.asarray(read_image(path)).astype(int) - whole).mean() < 12, path  # a GIF holds 256 colours
+
+
+def test_again_does_only_what_changed(photos, tmp_path):
+    small = tmp_path / "small"
+    shrink_tree(photos, small, 100)
+    assert shrink_tree(photos, small, 100).counts == {"up to date": 8}
+    big(99).save(photos / "left" / "0.jpg")
+    (small / "right" / "1.jpg").unlink()
+    assert shrink_tree(photos, small, 100).counts == {"up to date": 6, "shrunk": 2}
+    assert shrink_tree(photos, small, 50).counts == {"shrunk": 8}
+
+
+def test_a_bad_file_is_listed_and_stops_nothing(photos, tmp_path):
+    whole = (photos / "left" / "0.jpg").read_bytes()
+    (photos / "left" / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (photos / "left" / "none.jpg").write_bytes(b"")
+    done = shrink(photos, tmp_path / "small", "--size", 64)
+    assert done.returncode == 1
+    assert "8 shrunk" in done.stdout
+    assert "2 set aside" in done.stderr
+    listed = (tmp_path / "small" / "failed.csv").read_text()
+    assert "half.jpg" in listed
+    assert "none.jpg,empty (0 bytes)" in listed
+    assert not (tmp_path / "small" / "left" / "half.jpg").exists()
+    with pytest.raises(ConversionError, match=r"half\.jpg|none\.jpg"):
+        shrink_tree(photos, tmp_path / "strict", 64, strict=True)
+    for name in ("half.jpg", "none.jpg"):
+        (photos / "left" / name).unlink()
+    assert shrink(photos, tmp_path / "small", "--size", 64).returncode == 0
+    assert not (tmp_path / "small" / "failed.csv").exists()
+
+
+def test_a_target_inside_the_source_is_not_shrunk_again(photos):
+    for _ in range(2):
+        outcome = shrink_tree(photos, photos / "small", 64)
+        assert sum(outcome.counts.values()) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["nowhere", "small"], 1, "nowhere: no such folder"),
+        (["PHOTOS", "PHOTOS"], 1, "name a folder other than"),
+        (["PHOTOS"], 2, "usage:"),
+        (["PHOTOS", "small", "--size", "2"], 1, "expected 8 pixels or more"),
+        (["PHOTOS", "small", "--size", "big"], 2, "invalid int value"),
+    ],
+)
+def test_wrong_arguments_are_said_in_one_line(photos, arguments, status, words):
+    done = shrink(*(photos if word == "PHOTOS" else word for word in arguments))
+    assert done.returncode == status
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_kill_leaves_whole_pictures_and_the_same_command_goes_on(tmp_path):
+    (tmp_path / "photos").mkdir()
+    big(size=(1800, 1200)).save(tmp_path / "photos" / "0.png", compress_level=0)
+    for number in range(1, 60):
+        shutil.copy(tmp_path / "photos" / "0.png", tmp_path / "photos" / f"{number}.png")
+    small = tmp_path / "small"
+    command = [sys.executable, "-m", "toolkit.data.shrink", str(tmp_path / "photos"), str(small), "--size", "400"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(small.glob("*.png"))) < 5:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    made = list(small.glob("*.png"))
+    assert 5 <= len(made) < 60
+    assert all(Image.open(path).convert("RGB").size == (600, 400) for path in made)
+
+    outcome = shrink_tree(tmp_path / "photos", small, 400)
+    assert outcome.counts["up to date"] >= len(made) - 4  # one in each thread may have been made and not yet noted
+    assert len(list(small.glob("*.png"))) == 60
+    assert not list(small.glob(".*.part"))
+
+
+def test_two_at_once_are_kept_apart(photos, tmp_path):
+    with locked(tmp_path / "small"):
+        done = shrink(photos, tmp_path / "small")
+        assert done.returncode == 1
+        assert "another process is writing there" in done.stderr
+    assert shrink(photos, tmp_path / "small").returncode == 0
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_picture(photos, tmp_path):
+    def little_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, 16_384))
+
+    Image.effect_noise((900, 600), 100).save(photos / "noise.jpg")
+    done = shrink(photos, tmp_path / "small", "--size", 500, preexec_fn=little_room)
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "small" / "noise.jpg").exists()
+    assert not list((tmp_path / "small").rglob("*.part"))
+
+
+def test_scale_on_load_hardly_changes_what_is_learnt_from(tmp_path):
+    big().save(tmp_path / "x.jpg", quality=95)
+    whole, scaled = (ImageInput((64, 64), scale_on_load=on) for on in (False, True))
+    assert scaled.read(tmp_path / "x.jpg").size == (225, 150)
+    assert whole.read(tmp_path / "x.jpg").size == (900, 600)
+    apart = scaled.prepare(tmp_path / "x.jpg").astype(int) - whole.prepare(tmp_path / "x.jpg")
+    assert np.abs(apart).mean() < 1
+
+
+def test_scale_on_load_keeps_a_turned_photo_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    big().save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg", at_least=128).size == (150, 225)
+
+
+def test_a_program_made_before_scale_on_load_reads_as_it_did():
+    card = ImageInput((64, 64)).card()
+    assert ImageInput.from_card(card).scale_on_load
+    del card["scale_on_load"]
+    assert not ImageInput.from_card(card).scale_on_load
+
+
+def test_large_pictures_are_decoded_once_for_all_runs(tmp_path, monkeypatch):
+    photos = make_shapes(tmp_path / "photos", 10, size=160)
+    options = {"size": 32, "cache": tmp_path / "cache"}
+    first = build_learner(photos, **options).dls.labelled
+    assert any("kept shrunk" in note for note in first.notes)
+
+    monkeypatch.setattr(ImageInput, "read", lambda *_: pytest.fail("read again"))
+    second = build_learner(photos, **options).dls.labelled
+    assert np.array_equal(first.pixels, second.pixels)
+    assert first.table.equals(second.table)
+
+
+def test_a_cache_entry_that_is_damaged_or_of_another_content_is_not_used(tmp_path):
+    photos = make_shapes(tmp_path / "photos", 10, size=160)
+    options = {"size": 32, "cache": tmp_path / "cache"}
+    first = build_learner(photos, **options).dls.labelled
+    entry = next((tmp_path / "cache").rglob("*.png"))
+    entry.write_bytes(entry.read_bytes()[:100])
+    draw_shape("disc", np.random.default_rng(7), 160).save(first.table.path[0])
+    again = build_learner(photos, **options).dls.labelled
+    assert np.array_equal(first.pixels[1:], again.pixels[1:])
+    assert not np.array_equal(first.pixels[0], again.pixels[0])
+    assert np.array_equal(again.pixels[0], again.image_input.prepare(first.table.path[0]))
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_stops_nothing(tmp_path):
+    photos = make_shapes(tmp_path / "photos", 10, size=160)
+    (tmp_path / "file").write_text("in the way")
+    labelled = build_learner(photos, size=32, cache=tmp_path / "file" / "cache").dls.labelled
+    assert any("not kept for the next run: cannot write" in note for note in labelled.notes)
+    assert labelled.pixels is not None
+    with pytest.raises(DataError, match="expected a folder"):
+        build_learner(photos, size=32, cache=tmp_path / "file")
+
+
+def test_small_pictures_need_no_cache(shapes, tmp_path):
+    build_learner(shapes, cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_program_of_large_photos_answers_as_the_learner(photos, tmp_path):
+    for number in range(8, 40):
+        big(number).save(photos / ("left", "right")[number % 2] / f"{number}.jpg")
+    learn = build_learner(photos, size=32, cache=tmp_path / "cache")
+    export(learn, tmp_path / "program.pyz")  # the parity gate reads the photos themselves
+
+
+def test_the_lock_ends_with_the_block(tmp_path):
+    with locked(tmp_path), pytest.raises(RunError, match="another process"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass

@@ -1,0 +1,79 @@
+"""Pictures as they are learnt from, kept on disk between runs: what takes a twentieth of a second to decode is read in one.
+
+It is a file of its own because a cache that is wrong once is worse than none: an entry is named by the content of the
+item's file and by every setting that its pixels depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from toolkit.errors import DataError, RunError
+from toolkit.files import replacing
+from toolkit.program.inputs import ImageInput
+
+AUTO, NONE = "auto", "none"
+READING = 1  # raised when the same settings come to give other pixels
+
+
+def content_hash(path: Path) -> str:
+    """The hash of a file's bytes; its memory is constant. Raises `OSError`."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def cache_folder(asked: Path | str = AUTO) -> Path | None:
+    """Where `asked` puts the cache: "auto" is $TOOLKIT_CACHE or the user's cache folder, "none" nowhere (None)."""
+    if str(asked) == NONE:
+        return None
+    if str(asked) != AUTO:
+        return Path(asked)
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(os.environ.get("TOOLKIT_CACHE") or Path(home, "fastai-toolkit"))
+
+
+class PictureCache:
+    """Prepared pictures below `folder`, each a PNG with what was found out about its original.
+
+    What cannot be read back is taken as absent. Where the folder cannot be written to, `trouble` says why, and reading
+    goes on without.
+    """
+
+    def __init__(self, folder: Path, image_input: ImageInput) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise DataError(f"cache {folder}: expected a folder, 'auto' or 'none'")
+        settings = json.dumps([READING, PIL.__version__, image_input.card()], sort_keys=True)
+        self.folder = folder / hashlib.blake2b(settings.encode(), digest_size=8).hexdigest()
+        self.shape, self.trouble = tuple(image_input.shape), ""
+
+    def load(self, content: str) -> tuple[np.ndarray, dict] | None:
+        """The prepared picture, uint8 (height, width, 3), and its facts; None where it is not (or not whole) here."""
+        try:
+            with Image.open(self._path(content)) as image:
+                pixels, facts = np.asarray(image), json.loads(image.text["facts"])
+        except Exception:  # absent, or damaged in any way: it is made again
+            return None
+        return (pixels, facts) if pixels.shape == self.shape and pixels.dtype == np.uint8 else None
+
+    def store(self, content: str, pixels: np.ndarray, facts: dict) -> None:
+        """Keep a prepared picture and its `facts`, plain values."""
+        if self.trouble:
+            return
+        described = PngInfo()
+        described.add_text("facts", json.dumps(facts))
+        try:
+            with replacing(self._path(content), durable=False) as temporary:
+                Image.fromarray(pixels).save(temporary, "PNG", pnginfo=described, compress_level=1)
+        except RunError as error:
+            self.trouble = str(error)
+
+    def _path(self, content: str) -> Path:
+        return self.folder / content[:2] / f"{content}.png"
