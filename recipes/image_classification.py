@@ -11,7 +11,7 @@ from toolkit.needs import require
 
 if __name__ == "__main__":
     sys.excepthook = report_plainly
-require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", why="to train", extra="train")
+require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 
 from toolkit.converters import IMAGE_SUFFIXES, find_converter
 from toolkit.data.items import find_items
@@ -28,6 +28,7 @@ from toolkit.learning.networks import check_name
 from toolkit.learning.runs import Run
 from toolkit.learning.small_maps import SmallMapGradients
 from toolkit.learning.weights import choose_architecture, network_with_weights
+from toolkit.reports.images import write_image_report
 
 from fastai.learner import Learner
 from fastai.losses import LabelSmoothingCrossEntropyFlat
@@ -97,15 +98,16 @@ def main(
     golden: int = 3,  # test items that travel inside the program for its self-test; 0 where pictures are private
     **kwargs,
 ) -> None:
-    """Train an image recogniser, score it beside simple methods on held-out pictures, and write program.pyz."""
+    """Train an image recogniser, score it beside simple methods on held-out pictures, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
     print(learn.dls.labelled.describe())
     print(", ".join(f"{name} {learn.about[name]}" for name in ("arch", "weights", "augment", "size")))
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
-    place = Run.open(Path(data).resolve().stem, learn, settings, run, resume)
-    fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
-    calibrate(learn)
-    scores = evaluate(learn)
-    scores.save(place.folder)
-    export(learn, place.program, scores, place.folder.name, golden)
-    print(f"{scores}\nwritten to {place.folder}: try  python {place.program} --about")
+    with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
+        log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
+        calibrate(learn)
+        scores = evaluate(learn)
+        scores.save(place.folder)
+        export(learn, place.program, scores, place.folder.name, golden)
+        write_image_report(learn, scores, log, place)
+    print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

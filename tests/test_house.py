@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 FLOORS = {
-    "errors": 0, "needs": 1, "files": 1, "converters": 2, "program": 3, "serving": 4, "data": 4, "learning": 5,
+    "errors": 0, "needs": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4, "data": 4, "learning": 5,
     "evaluation": 5, "export": 6, "reports": 6,
 }  # fmt: skip
 OUTSIDE = {

@@ -58,7 +58,7 @@ def locked(folder: Path | str) -> Iterator[None]:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
+        lock = FileLock(folder / ".lock", is_singleton=True, thread_local=False)  # a process never waits for itself
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunError(f"{folder}: another process is writing there: wait for it, or name another folder") from error
@@ -86,6 +86,20 @@ def remove_leftovers(folder: Path | str) -> None:
     """Remove the temporary files that a killed process left below `folder`, which must be nobody else's at the time."""
     for path in Path(folder).rglob(".*.part"):
         path.unlink(missing_ok=True)
+
+
+def read_json(path: Path | str, what: str) -> dict:
+    """Read a JSON object. Raises `RunError`, which calls the file's folder no `what`, where it is missing or damaged."""
+    path = Path(path)
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path.parent}: not {what} (no {path.name})") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path}: cannot be read (expected a JSON object)")
+    return value
 
 
 def _umask() -> int:

@@ -5,6 +5,7 @@ It is a file of its own because this is the one place where the test set is look
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ from toolkit.evaluation.metrics import MOST_CLASSES, Bootstrap, classification_m
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
 
 if TYPE_CHECKING:
-    from fastai.data.core import TfmdDL
+    from fastai.data.core import Datasets, TfmdDL
     from fastai.learner import Learner
+
+    from toolkit.data.labelled import LabelledImages
 
 
 def evaluate(learn: Learner, seed: int = 0) -> Scores:
@@ -51,7 +54,7 @@ def evaluate(learn: Learner, seed: int = 0) -> Scores:
         best_simple=best_simple,
         difference=difference,
         verdict=verdict(best_simple, difference),
-        predictions=_per_item(paths, classes, probabilities, targets),
+        predictions=_per_item(paths, classes, probabilities, targets, getattr(learn.dls, "labelled", None)),
     )
 
 
@@ -109,30 +112,42 @@ def _count(learn: Learner) -> int:
     return sum(len(loader.dataset) for loader in learn.dls.loaders[:2])
 
 
-def _small(loader: TfmdDL, most: int | None = None, seed: int = 0, chunk: int = 256) -> tuple[np.ndarray, np.ndarray]:
-    """Small pixels, float32 (items, features), and class numbers of a loader's items, at `most` a random sample of them.
+def sample_rows(count: int, most: int | None, seed: int = 0) -> np.ndarray:
+    """The numbers below `count`, or a random sample of `most` of them, sorted."""
+    rows = np.arange(count)
+    if most is None or most >= count:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, max(1, most), replace=False))
 
-    The pictures are as prepared, before augmentation and normalisation, and pass through memory a chunk at a time.
+
+def pictures_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pictures, uint8 (up to `chunk`, height, width, 3), and class numbers of the items `rows`, a chunk at a time.
+
+    They are as prepared, before augmentation and normalisation.
     """
-    dataset = loader.dataset
-    rows = np.arange(len(dataset))
-    if most is not None and most < len(rows):
-        rows = np.sort(np.random.default_rng(seed).choice(rows, max(1, most), replace=False))
-    held, found, labels = vars(dataset).get("held"), [], []
+    held = vars(dataset).get("held")
     for start in range(0, len(rows), chunk):
-        part = rows[start : start + chunk]
+        part = np.array(rows[start : start + chunk])  # a copy: torch wants to be able to write
         if held is not None:
-            pixels, targets = held[0][part].numpy(), held[1][part].tolist()
+            yield held[0][part].numpy(), held[1][part].numpy()
         else:
-            items = [dataset[row] for row in part]
-            pixels, targets = np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), [int(y) for _, y in items]
-        found.append(small_pixels(pixels))
-        labels += targets
-    return np.concatenate(found), np.array(labels)
+            items = [dataset[int(row)] for row in part]
+            yield np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), np.array([int(y) for _, y in items])
 
 
-def _per_item(paths: list, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+def _small(loader: TfmdDL, most: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Small pixels, float32 (items, features), and class numbers of a loader's items, at `most` a random sample of them."""
+    rows = sample_rows(len(loader.dataset), most, seed)
+    found = [(small_pixels(pixels), targets) for pixels, targets in pictures_of(loader.dataset, rows)]
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+def _per_item(
+    paths: list, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray, labelled: LabelledImages | None
+) -> pd.DataFrame:
     names = np.array(classes, dtype=object)
+    known = None if labelled is None else labelled.table.set_index("path").loc[paths]
+    described = {} if known is None else {name: known[name].fillna("").tolist() for name in ("content", "group")}
     return pd.DataFrame(
         {
             "path": [str(path) for path in paths],
@@ -140,5 +155,6 @@ def _per_item(paths: list, classes: tuple[str, ...], probabilities: np.ndarray, 
             "predicted": names[probabilities.argmax(axis=1)],
             "probability": probabilities.max(axis=1),
             "probability_of_label": probabilities[np.arange(len(targets)), targets],
+            **described,
         }
     )

@@ -62,27 +62,48 @@ def interval(samples: np.ndarray) -> Interval:
 
 
 def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, Interval]:
-    """Accuracy, macro F1, log loss and calibration error.
+    """Accuracy, macro F1, log loss and calibration error of `probabilities` (items, classes), each with its interval."""
+    answers = Answers.of(probabilities, targets)
+    return {name: interval(samples) for name, samples in metric_samples(answers, bootstrap).items()}
 
-    `probabilities` is (items, classes), `targets` (items,) class numbers. Macro F1 averages the classes that are there to
+
+@dataclass(frozen=True)
+class Answers:
+    """What the metrics look at: arrays (items,) of the true class number, the predicted one, its probability
+    (`confidence`), and the probability of the true class (`chosen`); and the number of classes."""
+
+    targets: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+    chosen: np.ndarray
+    classes: int
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray, targets: np.ndarray) -> Answers:
+        """Those of `probabilities` (items, classes) for `targets` (items,) class numbers."""
+        chosen = probabilities[np.arange(len(targets)), targets]
+        return cls(targets, probabilities.argmax(axis=1), probabilities.max(axis=1), chosen, probabilities.shape[1])
+
+
+def metric_samples(answers: Answers, bootstrap: Bootstrap) -> dict[str, np.ndarray]:
+    """Each metric on all items (row 0) and in each resample.
+
+    Macro F1 averages the classes that are there to
     be found or were named. The calibration error is the expected gap between confidence and accuracy over 15 bins of
     equal width (Guo et al. 2017). Log loss counts a probability of zero as 1e-7.
     """
-    classes = probabilities.shape[1]
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    correct = predicted == targets
-    chosen = probabilities[np.arange(len(targets)), targets]
-    found = bootstrap.totals(targets, classes, correct)
-    there, named = bootstrap.totals(targets, classes), bootstrap.totals(predicted, classes)
+    correct = answers.predicted == answers.targets
+    found = bootstrap.totals(answers.targets, answers.classes, correct)
+    there, named = (bootstrap.totals(numbers, answers.classes) for numbers in (answers.targets, answers.predicted))
     counted = (there + named) > 0
     f1 = np.where(counted, 2 * found / np.maximum(there + named, 1e-9), 0).sum(axis=1) / counted.sum(axis=1)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gap = np.abs(bootstrap.totals(bins, BINS, confidence - correct)).sum(axis=1) / bootstrap.weights.sum(axis=1)
+    bins = np.minimum((answers.confidence * BINS).astype(int), BINS - 1)
+    gap = np.abs(bootstrap.totals(bins, BINS, answers.confidence - correct)).sum(axis=1) / bootstrap.weights.sum(axis=1)
     return {
-        "accuracy": interval(bootstrap.mean(correct)),
-        "macro F1": interval(f1),
-        "log loss": interval(bootstrap.mean(-np.log(np.maximum(chosen, 1e-7)))),
-        "calibration error": interval(gap),
+        "accuracy": bootstrap.mean(correct),
+        "macro F1": f1,
+        "log loss": bootstrap.mean(-np.log(np.maximum(answers.chosen, 1e-7))),
+        "calibration error": gap,
     }
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from toolkit.files import write_json, write_text
+from toolkit.errors import RunError
+from toolkit.files import read_json, write_json, write_text
 
 NETWORK, UNTRAINED = "network", "untrained network"
 
@@ -40,7 +41,8 @@ class Scores:
     `confusion` maps it to `counts`, `low` and `high`, each [true class][predicted class]; `low` and `high` are None over
     100 classes. `difference` is the network's accuracy less that of `best_simple`. `resampled` says what the bootstrap
     drew: "items", or "groups" where items belong together. `predictions` has a row for each test item: path, label,
-    predicted, probability (of the predicted class), probability_of_label.
+    predicted, probability (of the predicted class), probability_of_label, and, where the data has them, content (hash of
+    the file) and group.
     """
 
     task: str
@@ -69,6 +71,24 @@ class Scores:
         """Write scores.json (`to_json`) and predictions.csv (a row for each test item) into `folder`, each atomically."""
         write_json(Path(folder) / "scores.json", self.to_json())
         write_text(Path(folder) / "predictions.csv", self.predictions.to_csv(index=False))
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Scores:
+        """The scores that `save` wrote into `folder`. Raises `RunError` where they are missing or damaged."""
+        folder = Path(folder)
+        plain = read_json(folder / "scores.json", "a finished run")
+        try:
+            plain["classes"] = tuple(plain["classes"])
+            plain["difference"] = Interval(**plain["difference"])
+            plain["table"] = {
+                method: {name: Interval(**value) for name, value in metrics.items()} for method, metrics in plain["table"].items()
+            }
+            # only the columns of numbers are read as such: a class may be called 1, None or NA
+            texts = ("path", "label", "predicted", "content", "group")
+            table = pd.read_csv(folder / "predictions.csv", dtype=dict.fromkeys(texts, str), keep_default_na=False)
+            return cls(**plain, predictions=table)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{folder}: its scores were written by another version, or damaged ({error}): run it again") from error
 
     def __str__(self) -> str:
         metrics = list(next(iter(self.table.values())))

@@ -7,27 +7,46 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import platform
 import re
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from fastai.learner import Learner
 
 from toolkit.errors import RunError, WeightsError
-from toolkit.files import replacing, write_json, write_text
+from toolkit.files import locked, read_json, replacing, write_json, write_text
 from toolkit.learning.weights import load_tensors
 
+if TYPE_CHECKING:
+    from toolkit.data.labelled import LabelledImages
+
 RUNS = Path("runs")
+FORMAT = 2  # of the run folder: raised when an earlier folder can no longer be gone on with
 NAMED = ("fastai", "torch", "torchvision", "numpy", "pillow", "pandas", "scikit-learn", "onnx", "onnxruntime")
 
 
 class Run:
-    """One folder, opened by `Run.open`."""
+    """One folder, opened by `Run.open`; until `close`, or the end of a `with` block, no other process may write to it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self._held = folder, ExitStack()
+        self._held.enter_context(locked(folder))
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        self._held.close()
 
     @classmethod
     def open(cls, name: str, learn: Learner, settings: dict, folder: Path | str = "", resume: bool = False) -> Run:
@@ -35,28 +54,39 @@ class Run:
 
         A new run takes `folder`, which must not hold one yet, or else `runs/name`, `runs/name-2` and so on. With `resume`
         it is `folder` or the latest `runs/name…`, and settings and items must be what they were: otherwise it would be
-        another run. Raises `RunError`.
+        another run. Raises `RunError`, also where another process is writing to the folder.
         """
         labelled = learn.dls.labelled
         items = labelled.table.to_csv(index=False)
         digest = hashlib.sha256(items.encode()).hexdigest()
         described = json.loads(json.dumps({**settings, "about": getattr(learn, "about", {}), "items": digest}, default=str))
+        if folder and resume and not Path(folder, "run.json").exists():
+            raise RunError(f"{folder}: no run to go on with (no run.json)")
         run = cls(Path(folder) if folder else _latest(name) if resume else _next_free(name))
-        if resume:
-            run._check_same(described)
-        elif (run.folder / "run.json").exists():
-            raise RunError(f"{run.folder} holds a run already: --resume goes on with it, or name another folder with --run")
-        else:
-            write_text(run.folder / "items.csv", items)
-            aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
-            write_json(run.folder / "run.json", {**described, **aside, "versions": versions()})
+        try:
+            run._begin(described, items, labelled, resume)
+        except BaseException:
+            run.close()
+            raise
         return run
 
+    def _begin(self, described: dict, items: str, labelled: LabelledImages, resume: bool) -> None:
+        if resume:
+            self._check_same(described)
+        elif (self.folder / "run.json").exists():
+            raise RunError(f"{self.folder} holds a run already: --resume goes on with it, or name another folder with --run")
+        else:
+            write_text(self.folder / "items.csv", items)
+            aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
+            write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})
+
     def _check_same(self, described: dict) -> None:
-        try:
-            earlier = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.folder}: no run to go on with (its run.json cannot be read)") from error
+        earlier = read_json(self.folder / "run.json", "a run to go on with")
+        if earlier.get("format", 1) != FORMAT:
+            raise RunError(
+                f"{self.folder} was written by another version of the toolkit (run folder format {earlier.get('format', 1)}, "
+                f"this one is {FORMAT}): start a new run; a program.pyz in it works as it did"
+            )
         differing = [
             f"{key} was {earlier.get(key)!r}, is {value!r}" for key, value in described.items() if earlier.get(key) != value
         ]
@@ -65,7 +95,7 @@ class Run:
 
     def write_down(self, **facts: object) -> None:
         """Add what only came out along the way, such as the learning rate that was found, to run.json."""
-        described = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        described = read_json(self.folder / "run.json", "a run")
         write_json(self.folder / "run.json", {**described, **facts})
 
     @property
@@ -87,7 +117,10 @@ class Run:
 def save_tensors(path: Path, value: dict) -> None:
     """Write a checkpoint of tensors and plain values, atomically; `read_checkpoint` reads it without running code."""
     with replacing(path) as temporary:
-        torch.save(value, temporary)
+        try:
+            torch.save(value, temporary)
+        except (RuntimeError, pickle.PicklingError) as error:  # a full disk is a RuntimeError to torch
+            raise RunError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
 
 
 def read_checkpoint(path: Path) -> dict:
@@ -110,10 +143,16 @@ def versions() -> dict[str, str]:
 
 
 def _next_free(name: str) -> Path:
-    number = 1
-    while (folder := RUNS / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return folder
+    """Make and return the first folder of this name that is free; of two processes that ask at once each gets its own."""
+    for number in count(1):
+        folder = RUNS / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"cannot write to {RUNS.resolve()} ({error.strerror}): name another folder with --run") from error
 
 
 def _latest(name: str) -> Path:

@@ -1,0 +1,106 @@
+"""Runs beside each other on the test items they share, with the interval of each difference.
+
+It is a file of its own because two scores with an interval each do not say whether one is better: the same items are
+easy or hard for both, so what is drawn is the difference, item by item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from toolkit.errors import DataError
+from toolkit.evaluation.metrics import Answers, Bootstrap, interval, metric_samples
+from toolkit.evaluation.scores import Interval, Scores
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    `table` maps each run to its metrics on the `n_common` shared items, `differences` each run but the first to its
+    metrics less those of the first. `left_out` is the number of test items, over all runs, that are not shared.
+    `resampled` says what the bootstrap drew: "items" or "groups". `verdicts` is a sentence for each run but the first.
+    """
+
+    n_common: int
+    left_out: int
+    resampled: str
+    table: dict[str, dict[str, Interval]]
+    differences: dict[str, dict[str, Interval]]
+    verdicts: tuple[str, ...]
+
+
+def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
+    """Compare runs, by name, with the first of them, on the test items that all share and call by the same label.
+
+    An item is the same where its file's content is (or its path, where a run recorded no content). The bootstrap draws
+    the same items, or groups of items, for all runs: the intervals are those of paired differences.
+
+    Raises `DataError` for fewer than two runs, and where they share no test item.
+    """
+    if len(runs) < 2:
+        raise DataError("name two or more runs to compare")
+    by_content = all(_known(scores.predictions) for scores in runs.values())
+    tables = [_keyed(scores.predictions, by_content) for scores in runs.values()]
+    shared = tables[0].index
+    for table in tables[1:]:
+        shared = shared.intersection(table.index)
+    if shared.empty:
+        raise DataError(
+            f"{', '.join(runs)}: no test item is in all of them, so nothing can be said of their difference; give the "
+            "runs the same data and --seed, or a test/ folder"
+        )
+    shared = shared.sort_values()
+    tables = [table.loc[shared] for table in tables]
+    first = tables[0]
+    bootstrap = Bootstrap.draw(len(shared), _groups(first), seed)
+    classes = sorted({*first.label, *(label for table in tables for label in table.predicted)})
+    samples = [metric_samples(_answers(table, classes), bootstrap) for table in tables]
+    others = dict(zip(list(runs)[1:], samples[1:], strict=True))
+    differences = {
+        name: {metric: interval(values - samples[0][metric]) for metric, values in found.items()}
+        for name, found in others.items()
+    }
+    return Comparison(
+        n_common=len(shared),
+        left_out=sum(len(scores.predictions) - len(shared) for scores in runs.values()),
+        resampled=bootstrap.resampled,
+        table={
+            name: {metric: interval(values) for metric, values in found.items()}
+            for name, found in zip(runs, samples, strict=True)
+        },
+        differences=differences,
+        verdicts=tuple(_verdict(name, next(iter(runs)), found["accuracy"]) for name, found in differences.items()),
+    )
+
+
+def _known(table: pd.DataFrame) -> bool:
+    return "content" in table and bool((table.content.astype(str) != "").all())
+
+
+def _keyed(table: pd.DataFrame, by_content: bool) -> pd.DataFrame:
+    """`table` indexed by (item, label, how many equal items stand before it)."""
+    item = table.content if by_content else table.path
+    repeat = table.groupby([item, table.label]).cumcount()
+    return table.set_axis(pd.MultiIndex.from_arrays([item.astype(str), table.label.astype(str), repeat]))
+
+
+def _groups(table: pd.DataFrame) -> np.ndarray | None:
+    known = "group" in table and bool((table.group.astype(str) != "").all())
+    return table.group.to_numpy(dtype=str) if known else None
+
+
+def _answers(table: pd.DataFrame, classes: list[str]) -> Answers:
+    targets, predicted = (np.searchsorted(classes, table[name].to_numpy(dtype=str)) for name in ("label", "predicted"))
+    return Answers(targets, predicted, table.probability.to_numpy(), table.probability_of_label.to_numpy(), len(classes))
+
+
+def _verdict(name: str, first: str, difference: Interval) -> str:
+    if difference.low > 0:
+        return f"{name} is better than {first} by {100 * difference.value:.1f} points {difference.points}"
+    if difference.high < 0:
+        return f"{name} is worse than {first} by {-100 * difference.value:.1f} points: {difference.points} points"
+    return f"no difference between {name} and {first} can be told: {difference.points} points"

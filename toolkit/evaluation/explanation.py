@@ -1,0 +1,176 @@
+"""Looking into a trained image network: where it looked, what its layers respond to, which pictures it finds alike.
+
+It is a file of its own because it is the one place of this room that needs torch: gradients and inner layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+FINEST = 6  # rows and columns that a map must have to show a place
+
+
+class Insight:
+    """A trained `nn.Sequential(body, head)` and the (mean, standard deviation) that its pictures are normalised with.
+
+    All pictures are uint8 (items, height, width, 3), as prepared for the network.
+    """
+
+    def __init__(self, model: nn.Sequential, stats: tuple) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.mean, self.std = (torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in stats)
+
+    def probabilities(self, pictures: np.ndarray) -> np.ndarray:
+        """The network's answer, float32 (items, classes)."""
+        with self._looking(grad=False):
+            return self.model(self._input(pictures)).softmax(dim=1).cpu().numpy()
+
+    def features(self, pictures: np.ndarray) -> np.ndarray:
+        """What the last linear layer sees of each picture, scaled to length 1: float32 (items, features).
+
+        The product of two rows is their cosine similarity, how alike the network finds them.
+        """
+        seen: list[torch.Tensor] = []
+        linear = [module for module in self.model[1].modules() if isinstance(module, nn.Linear)]
+        last = linear[-1] if linear else self.model[1]
+        with self._looking(grad=False):
+            handle = last.register_forward_pre_hook(lambda _, taken: seen.append(taken[0].flatten(1)))
+            try:
+                self.model[1](self.model[0](self._input(pictures)))
+            finally:
+                handle.remove()
+        return nn.functional.normalize(seen[-1], dim=1).cpu().numpy()
+
+    def grad_cam(self, pictures: np.ndarray, classes: Iterable[int]) -> np.ndarray | None:
+        """Where in each picture its class (one number a picture) was seen: float32 (items, rows, columns), 0 to 1.
+
+        Gradient-weighted class activation maps (Selvaraju et al. 2017) of the deepest layer that still has places; None
+        for a network whose layers are no maps, such as a vision transformer.
+        """
+        layer = self._layer_with_places(pictures[:1])
+        if layer is None:
+            return None
+        numbers = torch.as_tensor(list(classes), device=self.device)
+        with self._looking(grad=True), self._tapped([layer]) as taps:
+            # a leaf, so that there is a gradient also where every weight is frozen
+            scores = self.model[1](self.model[0](self._input(pictures).requires_grad_()))
+            maps = taps[layer]
+            (slopes,) = torch.autograd.grad(scores.gather(1, numbers[:, None]).sum(), maps)
+        weights = slopes.mean(dim=(2, 3), keepdim=True)
+        cam = (weights * maps).sum(dim=1).relu().detach()
+        return (cam / cam.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)).cpu().numpy()
+
+    def filters(self) -> np.ndarray | None:
+        """The weights of the first convolution, float32 (filters, height, width, 3); None where it does not see colours."""
+        first = next((module for module in self.model[0].modules() if isinstance(module, nn.Conv2d)), None)
+        if first is None or first.weight.shape[1] != 3 or min(first.kernel_size) < 2:
+            return None
+        return first.weight.detach().permute(0, 2, 3, 1).cpu().numpy()
+
+    def layers(self, pictures: np.ndarray) -> tuple[nn.Module, nn.Module] | None:
+        """The first and the last layer of the body that give maps of responses; None where there are none."""
+        found = list(self._maps(pictures[:1]))
+        if not found:
+            return None
+        # the first layer after a rectifier: its responses are only ever "how much"
+        early = next((layer for layer, maps in found[: len(found) // 2 + 1] if float(maps.min()) >= 0), found[0][0])
+        return early, found[-1][0]
+
+    def peaks(self, layer: nn.Module, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """For chunks of pictures, each channel's strongest response and its place in the picture.
+
+        Returns float32 (items, channels), and (row, column) as shares of height and width, float32 (items, channels, 2).
+        """
+        strengths, places = [], []
+        for chunk in pictures:
+            maps = self._responses(layer, chunk)
+            count, channels, rows, columns = maps.shape
+            value, index = maps.reshape(count, channels, -1).max(dim=2)
+            strengths.append(value.cpu().numpy())
+            place = torch.stack([(index // columns + 0.5) / rows, (index % columns + 0.5) / columns], dim=2)
+            places.append(place.cpu().numpy())
+        return np.concatenate(strengths), np.concatenate(places)
+
+    def responses(self, layer: nn.Module, pictures: np.ndarray, channel: int) -> np.ndarray:
+        """One channel's map for each picture, float32 (items, rows, columns)."""
+        return self._responses(layer, pictures)[:, channel].cpu().numpy()
+
+    def _responses(self, layer: nn.Module, pictures: np.ndarray) -> torch.Tensor:
+        with self._looking(grad=False), self._tapped([layer]) as taps:
+            self.model[0](self._input(pictures))
+            return taps[layer]
+
+    def _layer_with_places(self, picture: np.ndarray) -> nn.Module | None:
+        found = list(self._maps(picture))
+        fine = [layer for layer, maps in found if min(maps.shape[2:]) >= FINEST]
+        return fine[-1] if fine else found[0][0] if found else None
+
+    def _maps(self, picture: np.ndarray) -> Iterable[tuple[nn.Module, torch.Tensor]]:
+        """(layer, its output) for the layers of the body in order, as long as they give maps (1, channels, rows, columns)."""
+        body = self.model[0]
+        inner = getattr(body, "model", body)  # timm's networks come wrapped
+        if getattr(inner, "output_fmt", "NCHW") not in ("NCHW", None):
+            return []
+        with self._looking(grad=False), self._tapped(list(_steps(inner))) as taps:
+            last = body(self._input(picture))
+            return [(layer, maps) for layer, maps in taps.items() if maps.ndim == 4] if last.ndim == 4 else []
+
+    def _input(self, pictures: np.ndarray) -> torch.Tensor:
+        x = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2).float() / 255
+        return (x - self.mean) / self.std
+
+    @contextmanager
+    def _looking(self, grad: bool):
+        """As at inference, with or without gradients; the model is left in the mode it was in."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.set_grad_enabled(grad):
+                yield
+        finally:
+            self.model.train(training)
+
+    @contextmanager
+    def _tapped(self, layers: list[nn.Module]):
+        """Collect the output of each of `layers` while the model runs: a dict in the order they ran."""
+        taps: dict[nn.Module, torch.Tensor] = {}
+
+        def tap(layer: nn.Module, _: tuple, output: object) -> object:
+            if not isinstance(output, torch.Tensor):
+                return output
+            taps[layer] = output
+            return output.clone()  # what comes next may write into its input
+
+        handles = [layer.register_forward_hook(tap) for layer in layers]
+        try:
+            yield taps
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _steps(module: nn.Module) -> Iterator[nn.Module]:
+    """The children of `module`, and in place of each `nn.Sequential` its own."""
+    for child in module.children():
+        if isinstance(child, nn.Sequential):
+            yield from _steps(child)
+        else:
+            yield child
+
+
+def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> np.ndarray:
+    """The average picture of each class, float64 (classes, height, width, 3) from 0 to 255, over chunks of (pictures,
+    class numbers); zeros for a class without any."""
+    total: np.ndarray | float = 0.0
+    counts = np.zeros(classes)
+    for chunk, targets in pictures:
+        one_hot = np.eye(classes)[targets]
+        total = total + np.tensordot(one_hot.T, chunk.astype(np.float64), axes=1)
+        counts += one_hot.sum(axis=0)
+    return total / np.maximum(counts, 1)[:, None, None, None]

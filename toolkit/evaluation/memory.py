@@ -1,0 +1,81 @@
+"""What a network has learnt from, kept beside it: its view of every training picture, and the average of each class.
+
+It is a file of its own because a later question (which training pictures does this photo remind it of?) must not need
+the training pictures to be decoded again.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from toolkit.errors import RunError
+from toolkit.evaluation.baselines import small_pixels
+from toolkit.evaluation.evaluate import pictures_of, sample_rows
+from toolkit.evaluation.explanation import Insight, class_averages
+from toolkit.files import replacing
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+
+FILE = "training.npz"
+MOST_ITEMS = 50_000  # whose features are kept: 50 MB for a resnet18
+
+
+@dataclass
+class Memory:
+    """`rows` are the numbers of training items in items.csv, `features` (items, features) their rows as float16; see
+    `Insight.features`. `averages` is each class's average picture, uint8 (classes, height, width, 3), `centroids` its
+    small pixels, float32 (classes, small features): what nearest centroid learns.
+    """
+
+    rows: np.ndarray
+    features: np.ndarray
+    averages: np.ndarray
+    centroids: np.ndarray
+
+    @classmethod
+    def of(cls, learn: Learner, insight: Insight) -> Memory:
+        """What `learn` was trained on, as `insight` into its network sees it."""
+        train = learn.dls.train.dataset
+        chosen = sample_rows(len(train), MOST_ITEMS)
+        features = [insight.features(pictures).astype(np.float16) for pictures, _ in pictures_of(train, chosen)]
+        rows = np.flatnonzero(learn.dls.labelled.table.split == "train")[chosen]
+
+        def known() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for loader in learn.dls.loaders[:2]:  # the simple methods are fitted on train and valid
+                yield from pictures_of(loader.dataset, np.arange(len(loader.dataset)))
+
+        averages = class_averages(known(), len(learn.dls.vocab))
+        return cls(rows, np.concatenate(features), averages.round().astype(np.uint8), small_pixels(averages))
+
+    def save(self, folder: Path | str) -> None:
+        """Write training.npz into `folder`, atomically."""
+        with replacing(Path(folder) / FILE) as temporary, open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Memory | None:
+        """What `save` wrote into `folder`; None where an earlier version wrote nothing. Raises `RunError` if damaged."""
+        path = Path(folder) / FILE
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return cls(**{field.name: stored[field.name] for field in fields(cls)})
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(f"{path}: damaged ({error}): --resume the run, and it is written again") from error
+
+    def nearest(self, features: np.ndarray, count: int) -> list[tuple[int, float]]:
+        """(row of items.csv, cosine similarity) of the training items most alike to one picture's `features` (d,)."""
+        alike = self.features.astype(np.float32) @ features
+        return [(int(self.rows[i]), float(alike[i])) for i in np.argsort(-alike, kind="stable")[:count]]
+
+    def distances(self, picture: np.ndarray) -> np.ndarray:
+        """How far one prepared picture is from each class average: root mean square over small pixels, 0 to 1."""
+        return np.sqrt(((self.centroids - small_pixels(picture[None])) ** 2).mean(axis=1))

@@ -1,0 +1,132 @@
+"""The drawings of the reports, each a function from plain data to a matplotlib figure or an array of pixels.
+
+It is a file of its own so that matplotlib is asked for in one place, and without its global state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+BLUE, GREY, ORANGE = "#2f6fb0", "#b9c4cf", "#d9822b"
+MOST_NUMBERED = 16  # classes up to which each cell of a confusion matrix shows its count
+LONGEST_LABEL = 16
+
+
+def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: str) -> Figure:
+    """Horizontal bars of name -> (value, low, high), all from 0 to 1, with the intervals as whiskers."""
+    names = list(values)[::-1]
+    drawing = Figure(figsize=(4.8, 0.9 + 0.36 * len(names)), layout="constrained")
+    axes = drawing.subplots()
+    centre, low, high = (np.array([values[name][i] for name in names]) for i in range(3))
+    reach = [np.maximum(centre - low, 0), np.maximum(high - centre, 0)]
+    colours = [BLUE if name == highlighted else GREY for name in names]
+    axes.barh(names, centre, xerr=reach, color=colours, error_kw={"capsize": 3, "lw": 1})
+    axes.set(xlim=(0, 1.02), xlabel=what)
+    return _plain(drawing, axes)
+
+
+def curves(epochs: Sequence[int], lines: dict[str, Sequence[float | None]], what: str, best: int | None = None) -> Figure:
+    """Lines over epochs, from 0, the untrained network; `best` marks the epoch whose weights were kept."""
+    drawing = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = drawing.subplots()
+    for (name, values), colour in zip(lines.items(), (ORANGE, BLUE, "#5b8c5a"), strict=False):
+        numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
+        axes.plot(epochs, numbers, color=colour, label=name, marker="o", markersize=3, linewidth=1.6)
+    if best is not None:
+        axes.axvline(best, color=GREY, linestyle="--", linewidth=1, zorder=0, label=f"kept: epoch {best}")
+    axes.set(xlabel="epoch (0: untrained)", ylabel=what)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.legend(frameon=False, fontsize=9)
+    return _plain(drawing, axes)
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Counts [true][predicted] as a heat map, shaded by the share of the true class."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.36 * len(classes) + 1.5, 3.2, 5.2))
+    drawing = Figure(figsize=(side, side), layout="constrained")
+    axes = drawing.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(classes) <= MOST_NUMBERED:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                colour = "white" if shares[row, column] > 0.55 else "#1d2733"
+                axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+    labels = drawable(classes)
+    every = max(1, len(classes) // 24)
+    places = range(0, len(classes), every)
+    axes.set_xticks(places, [labels[i] for i in places], rotation=90 if len(classes) > 3 else 0)
+    axes.set_yticks(places, [labels[i] for i in places])
+    axes.set(xlabel="predicted", ylabel="true")
+    return _plain(drawing, axes)
+
+
+def signed(weights: np.ndarray, low: str, high: str) -> Figure:
+    """Signed weights (height, width) from blue over white to red, with what either end speaks for."""
+    reach = float(np.abs(weights).max()) or 1.0
+    drawing = Figure(figsize=(3.4, 3.4), layout="constrained")
+    axes = drawing.subplots()
+    image = axes.imshow(weights, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    bar = drawing.colorbar(image, ax=axes, orientation="horizontal", ticks=[-reach, 0, reach], shrink=0.9)
+    bar.set_ticklabels([f"for {drawable([low])[0]}", "neither", f"for {drawable([high])[0]}"])
+    bar.ax.tick_params(labelsize=9)
+    return _plain(drawing, axes)
+
+
+def overlay(picture: np.ndarray, heat: np.ndarray, least: int = 128) -> np.ndarray:
+    """A picture, uint8 (height, width, 3), under a map of heat (rows, columns) from 0 to 1, enlarged to `least` pixels."""
+    scale = max(1, -(-least // min(picture.shape[:2])))
+    width, height = picture.shape[1] * scale, picture.shape[0] * scale
+    base = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST), dtype=np.float32)
+    soft = Image.fromarray(heat.astype(np.float32)).resize((width, height), Image.Resampling.BICUBIC)
+    strength = np.clip(np.asarray(soft), 0, 1)[..., None]
+    grey = base.mean(axis=2, keepdims=True)
+    colour = matplotlib.colormaps["inferno"](strength[..., 0])[..., :3] * 255
+    mixed = (1 - 0.65 * strength) * (0.5 * grey + 0.35 * base) + 0.65 * strength * colour
+    return mixed.clip(0, 255).astype(np.uint8)
+
+
+def sheet(tiles: Sequence[np.ndarray], columns: int, side: int, gap: int = 2) -> np.ndarray:
+    """Square tiles, uint8 (n, n, 3), in rows of `columns`, each enlarged to `side` pixels: uint8 (height, width, 3)."""
+    rows = -(-len(tiles) // columns)
+    whole = np.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, dtype=np.uint8)
+    for number, tile in enumerate(tiles):
+        top, left = (number // columns) * (side + gap), (number % columns) * (side + gap)
+        whole[top : top + side, left : left + side] = Image.fromarray(tile).resize((side, side), Image.Resampling.NEAREST)
+    return whole
+
+
+def filter_tiles(filters: np.ndarray) -> list[np.ndarray]:
+    """Filters (n, height, width, 3) as pictures: mid-grey is no weight, each scaled to its own strongest."""
+    reach = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    return list((127.5 + 127.5 * filters / np.maximum(reach, 1e-12)).round().astype(np.uint8))
+
+
+def drawable(labels: Sequence[str]) -> list[str]:
+    """Labels as a drawing can show them: cut where they are long, numbered where matplotlib's font lacks their letters."""
+    known = _letters()
+    cut = [label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…" for label in labels]
+    return [label if all(ord(letter) in known for letter in label) else f"class {i + 1}" for i, label in enumerate(cut)]
+
+
+@cache
+def _letters() -> frozenset[int]:
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def _plain(drawing: Figure, axes) -> Figure:
+    axes.spines[["top", "right"]].set_visible(False)
+    for text in drawing.findobj(Text):
+        text.set_parse_math(False)  # a class may be called $5
+    return drawing

@@ -1,0 +1,131 @@
+"""The sections that every recipe's report shares: scores, loss curves, confusions, the data's split, the settings.
+
+It is a file of its own because none of them knows what the items are. Every number comes from `Scores`, the log or the
+run's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
+from toolkit.reports.charts import MOST_NUMBERED, bars, confusion, curves, drawable
+from toolkit.reports.page import Figure, Section, Table, Text, drawn
+
+RESAMPLED = {"items": "test items", "groups": "groups of test items"}
+
+
+def cell(interval: Interval) -> tuple[str, str]:
+    """A figure and its interval, as a cell of a table."""
+    return f"{interval.value:.3f}", f"[{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def score_section(scores: Scores) -> Section:
+    """The network beside itself untrained and simple methods."""
+    metrics = list(scores.table[NETWORK])
+    accuracy = {name: (row["accuracy"].value, row["accuracy"].low, row["accuracy"].high) for name, row in scores.table.items()}
+    said = f"Accuracy on held-out items: {', '.join(f'{name} {values[0]:.3f}' for name, values in accuracy.items())}"
+    return Section(
+        "Scores",
+        [
+            Text(
+                f"Measured on {scores.n_test} held-out items that training never saw. In brackets, the range that holds the true "
+                f"figure with 95 % confidence (bootstrap over {RESAMPLED[scores.resampled]}). Simple methods see the same data "
+                "as small pixels; the untrained network shows what its architecture knows by itself."
+            ),
+            Figure([drawn(bars(accuracy, "accuracy", NETWORK), said)]),
+            Table(["method", *metrics], [[name, *map(cell, row.values())] for name, row in scores.table.items()]),
+        ],
+    )
+
+
+def curve_section(log: Sequence[dict], metrics: Sequence[str], best_epoch: int | None) -> Section:
+    """Training and validation loss, and each metric, from the untrained network on. `log` is what `fit` returns."""
+    epochs = [int(row["epoch"]) for row in log]
+    losses = {"training": [row["train_loss"] for row in log], "validation": [row["valid_loss"] for row in log]}
+    first, last = log[0]["valid_loss"], log[-1]["valid_loss"]
+    drawings = [drawn(curves(epochs, losses, "loss", best_epoch), f"Validation loss from {first:.3f} untrained to {last:.3f}")]
+    for name in metrics:
+        line = {f"validation {name}": [row[name] for row in log]}
+        said = f"Validation {name} from {log[0][name]:.3f} untrained to {log[-1][name]:.3f}"
+        drawings.append(drawn(curves(epochs, line, name, best_epoch), said))
+    told = (
+        "One point an epoch, a pass over the training part; epoch 0 is the untrained network. Validation items choose the epoch "
+        "whose weights are kept (lowest validation loss) and take no part in the scores above. Training loss is measured while "
+        "the pictures are being altered (augmentation) and the weights are still moving, so it can lie above the validation loss."
+    )
+    return Section("How it learnt", [Text(told), Figure(drawings)])
+
+
+def confusion_section(scores: Scores, most: int = 8) -> Section:
+    """Which classes are taken for which."""
+    counts = np.array(scores.confusion[NETWORK]["counts"])
+    wrong = counts - np.diag(np.diag(counts))
+    pairs = [divmod(int(i), len(counts)) for i in np.argsort(-wrong, axis=None, kind="stable")[:most]]
+    rows = [
+        [f"{scores.classes[true]} taken for {scores.classes[said]}", str(wrong[true, said]), f"{counts[true].sum()}"]
+        for true, said in pairs
+        if wrong[true, said]
+    ]
+    caption = "Rows are the true classes, columns what was said; the diagonal is right."
+    if len(scores.classes) > MOST_NUMBERED:
+        caption += " The darker, the larger the share of the true class."
+    shown, names = drawable(scores.classes), scores.classes
+    other = [f"{short}: {name}" for short, name in zip(shown, names, strict=True) if short != name]
+    if other:
+        caption += f" Shortened: {'; '.join(other)}."
+    said = f"Confusion matrix: {int(np.trace(counts))} of {int(counts.sum())} test items are right"
+    table = Table(["mistake", "times", "of that class"], rows) if rows else Text("No test item was mistaken for another class.")
+    return Section("What is taken for what", [Figure([drawn(confusion(counts, scores.classes), said)], caption), table])
+
+
+def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str], show: int = 20) -> Section:
+    """How the items were divided. `table` has a `label`, `group` and `split` for each."""
+    counts = (
+        table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=["train", "valid", "test"], fill_value=0)
+    )
+    rows = [[label, *map(str, row)] for label, row in counts.iterrows()]
+    told = (
+        "Training learns from train, valid chooses the epoch, test is for the scores and nothing else. Items with identical "
+        "content stay on one side."
+    )
+    groups = table.group.replace("", None).nunique()
+    if groups:
+        told += f" So do items of one group ({groups} groups)."
+    blocks = [Text(told), Table(["class", "train", "valid", "test"], [*rows, ["all", *map(str, counts.sum())]])]
+    blocks += [Text(note) for note in notes]
+    if set_aside:
+        blocks.append(Text(f"Set aside because they could not be used: {len(set_aside)}."))
+        blocks.append(Table(["item", "reason"], [[str(item), reason] for item, reason in set_aside[:show]]))
+        if len(set_aside) > show:
+            blocks.append(Text(f"… and {len(set_aside) - show} more, in run.json."))
+    return Section("How the data was split", blocks)
+
+
+def settings_section(described: dict) -> Section:
+    """What the run was run with; `described` is run.json."""
+    hidden = {"set_aside", "notes", "versions", "about", "items", "format"}
+    rows = [[name, str(value)] for name, value in described.items() if name not in hidden and value not in ("", None)]
+    about = [
+        [name, str(value)] for name, value in described.get("about", {}).items() if name != "stats" and name not in described
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in described.get("versions", {}).items())
+    return Section("What it was run with", [Table(["setting", "value"], [*rows, *about]), Text(f"Versions: {versions}.")])
+
+
+def confused_pair(scores: Scores) -> tuple[int, int]:
+    """The two classes that the network mistakes for one another most often; the first two where it mistakes none."""
+    counts = np.array(scores.confusion[NETWORK]["counts"])
+    both = np.triu(counts + counts.T, 1)
+    first, second = divmod(int(both.argmax()), len(counts))
+    return (first, second) if both.any() else (0, 1)
+
+
+def gain_over_untrained(scores: Scores) -> str:
+    """What training brought, in one sentence."""
+    after = scores.table[NETWORK]["accuracy"].value
+    before = scores.table.get(UNTRAINED, {}).get("accuracy")
+    return f"accuracy {after:.3f}" + (f", from {before.value:.3f} before training" if before else "")
