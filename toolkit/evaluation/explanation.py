@@ -122,7 +122,7 @@ class Insight:
             return [(layer, maps) for layer, maps in taps.items() if maps.ndim == 4] if last.ndim == 4 else []
 
     def _input(self, pictures: np.ndarray) -> torch.Tensor:
-        x = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device).permute(0, 3, 1, 2).float() / 255
+        x = torch.from_numpy(np.array(pictures)).to(self.device).permute(0, 3, 1, 2).float() / 255
         return (x - self.mean) / self.std
 
     @contextmanager

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-BLUE, GREY, ORANGE = "#2f6fb0", "#b9c4cf", "#d9822b"
+BLUE, GREY = "#2f6fb0", "#b9c4cf"
 MOST_NUMBERED = 16  # classes up to which each cell of a confusion matrix shows its count
 LONGEST_LABEL = 16
 
@@ -34,13 +34,13 @@ def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: 
     return _plain(drawing, axes)
 
 
-def curves(epochs: Sequence[int], lines: dict[str, Sequence[float | None]], what: str, best: int | None = None) -> Figure:
-    """Lines over epochs, from 0, the untrained network; `best` marks the epoch whose weights were kept."""
+def curves(lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], what: str, best: int | None = None) -> Figure:
+    """Lines of name -> (epochs, values) from epoch 0, the untrained network; `best` marks the epoch whose weights were kept."""
     drawing = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = drawing.subplots()
-    for (name, values), colour in zip(lines.items(), (ORANGE, BLUE, "#5b8c5a"), strict=False):
+    for name, (epochs, values) in lines.items():
         numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
-        axes.plot(epochs, numbers, color=colour, label=name, marker="o", markersize=3, linewidth=1.6)
+        axes.plot(epochs, numbers, label=drawable([name])[0], marker="o", markersize=3, linewidth=1.6)
     if best is not None:
         axes.axvline(best, color=GREY, linestyle="--", linewidth=1, zorder=0, label=f"kept: epoch {best}")
     axes.set(xlabel="epoch (0: untrained)", ylabel=what)

@@ -199,8 +199,8 @@ def _lit(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _averages(scores: Scores, memory: Memory, insight: Insight) -> Section:
-    first, second = sections.confused_pair(scores)
-    names = scores.classes
+    first, second, mistaken = sections.confused_pair(scores)
+    names, why = scores.classes, ", which this network confuses most" if mistaken else ""
     averages = memory.averages
     cards = [([shown(averages[i], f"the average of {names[i]}")], [names[i]]) for i in range(min(len(names), MOST_AVERAGES))]
     weights = averages[second].astype(np.float32).mean(axis=2) - averages[first].astype(np.float32).mean(axis=2)
@@ -212,7 +212,7 @@ def _averages(scores: Scores, memory: Memory, insight: Insight) -> Section:
         Gallery(cards),
         Text(
             f"Choosing between two averages is one weighing of the pixels, by their difference: here for {names[first]} and "
-            f"{names[second]}, which this network confuses most. Red pixels, where bright, speak for {names[second]}, blue ones "
+            f"{names[second]}{why}. Red pixels, where bright, speak for {names[second]}, blue ones "
             f"for {names[first]}. The network weighs pixels too, but with many small weighings (filters) that slide over the "
             "whole picture, then weighs their answers, and so on. Its first filters, as it has learnt them, stand beside; grey "
             "is no weight."
@@ -222,5 +222,12 @@ def _averages(scores: Scores, memory: Memory, insight: Insight) -> Section:
     filters = insight.filters()
     if filters is not None:
         tiles = filter_tiles(filters[:MOST_FILTERS])
-        pictures.append(shown(sheet(tiles, 8, TILE, 6), f"{len(tiles)} of {len(filters)} filters", 440, lossless=True))
+        pictures.append(
+            shown(
+                sheet(tiles, int(np.ceil(len(tiles) ** 0.5)), TILE, 6),
+                f"{len(tiles)} of {len(filters)} filters",
+                440,
+                lossless=True,
+            )
+        )
     return Section("Averages, and what was learnt instead", [*blocks, Figure(pictures)])

@@ -45,13 +45,15 @@ def score_section(scores: Scores) -> Section:
 def curve_section(log: Sequence[dict], metrics: Sequence[str], best_epoch: int | None) -> Section:
     """Training and validation loss, and each metric, from the untrained network on. `log` is what `fit` returns."""
     epochs = [int(row["epoch"]) for row in log]
-    losses = {"training": [row["train_loss"] for row in log], "validation": [row["valid_loss"] for row in log]}
+    losses = {
+        name: (epochs, [row[key] for row in log]) for name, key in (("training", "train_loss"), ("validation", "valid_loss"))
+    }
     first, last = log[0]["valid_loss"], log[-1]["valid_loss"]
-    drawings = [drawn(curves(epochs, losses, "loss", best_epoch), f"Validation loss from {first:.3f} untrained to {last:.3f}")]
+    drawings = [drawn(curves(losses, "loss", best_epoch), f"Validation loss from {first:.3f} untrained to {last:.3f}")]
     for name in metrics:
-        line = {f"validation {name}": [row[name] for row in log]}
+        line = {f"validation {name}": (epochs, [row[name] for row in log])}
         said = f"Validation {name} from {log[0][name]:.3f} untrained to {log[-1][name]:.3f}"
-        drawings.append(drawn(curves(epochs, line, name, best_epoch), said))
+        drawings.append(drawn(curves(line, name, best_epoch), said))
     told = (
         "One point an epoch, a pass over the training part; epoch 0 is the untrained network. Validation items choose the epoch "
         "whose weights are kept (lowest validation loss) and take no part in the scores above. Training loss is measured while "
@@ -107,21 +109,22 @@ def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str]
 
 def settings_section(described: dict) -> Section:
     """What the run was run with; `described` is run.json."""
-    hidden = {"set_aside", "notes", "versions", "about", "items", "format"}
-    rows = [[name, str(value)] for name, value in described.items() if name not in hidden and value not in ("", None)]
-    about = [
-        [name, str(value)] for name, value in described.get("about", {}).items() if name != "stats" and name not in described
-    ]
+    hidden, chosen = {"set_aside", "notes", "versions", "about", "items", "format"}, described.get("about", {})
+    rows = []
+    for name, value in described.items():
+        if name not in hidden and value not in ("", None):
+            came_out = chosen.get(name, value)
+            rows.append([name, str(value) if value == came_out else f"{value}: {came_out}"])
     versions = ", ".join(f"{name} {version}" for name, version in described.get("versions", {}).items())
-    return Section("What it was run with", [Table(["setting", "value"], [*rows, *about]), Text(f"Versions: {versions}.")])
+    return Section("What it was run with", [Table(["setting", "value"], rows), Text(f"Versions: {versions}.")])
 
 
-def confused_pair(scores: Scores) -> tuple[int, int]:
-    """The two classes that the network mistakes for one another most often; the first two where it mistakes none."""
+def confused_pair(scores: Scores) -> tuple[int, int, bool]:
+    """The two classes the network mistakes for one another most, and True; or the first two and False where it never does."""
     counts = np.array(scores.confusion[NETWORK]["counts"])
     both = np.triu(counts + counts.T, 1)
     first, second = divmod(int(both.argmax()), len(counts))
-    return (first, second) if both.any() else (0, 1)
+    return (first, second, True) if both.any() else (0, 1, False)
 
 
 def gain_over_untrained(scores: Scores) -> str:

@@ -1,0 +1,164 @@
+"""One photo explained: what a trained run answers, where it looked, and what that reminds it of.
+
+It is a file of its own because it starts from a run folder and a file, long after training: the program gives the answer,
+the checkpoint the gradients, and training.npz the memory of what was learnt from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from toolkit.converters.base import Converter
+from toolkit.errors import ConversionError, RunError
+from toolkit.evaluation.explanation import Insight
+from toolkit.evaluation.memory import Memory
+from toolkit.learning.runs import load_network
+from toolkit.program import Program, load
+from toolkit.program.outputs import Prediction
+from toolkit.reports.images import looked_at
+from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown, write_page
+
+NEAREST, SHOWN_CLASSES, SHOWN_MAPS = 8, 10, 3
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training picture, and how alike the network finds it: cosine similarity of features, up to 1."""
+
+    path: str
+    label: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known about one item.
+
+    `picture` is uint8 (height, width, 3), as the network sees it; `heat` maps the most probable classes to where they
+    were seen, float32 (rows, columns) from 0 to 1 (empty where the network has no maps). `neighbours` are the nearest
+    training pictures, `distances` how far each class's average picture is, nearest first; both are empty for a run that
+    kept no training.npz.
+    """
+
+    item: str
+    prediction: Prediction
+    picture: np.ndarray
+    heat: dict[str, np.ndarray]
+    neighbours: list[Neighbour]
+    distances: dict[str, float]
+
+    def __str__(self) -> str:
+        lines = [f"{self.item}: {self.prediction.text(SHOWN_CLASSES)}"]
+        lines += [f"  like {near.label} {near.path} ({near.similarity:.3f})" for near in self.neighbours[:3]]
+        if self.distances:
+            nearest, distance = next(iter(self.distances.items()))
+            lines.append(f"  nearest class average: {nearest} ({distance:.3f})")
+        return "\n".join(lines)
+
+
+class Explainer:
+    """A finished run of image classification, ready to explain items. Raises `RunError` where the folder holds none.
+
+    `converter` is needed only where the run was made with one that is registered under no name.
+    """
+
+    def __init__(self, run: Path | str, converter: Converter | None = None) -> None:
+        self.run = Path(run)
+        if not (self.run / "program.pyz").is_file():
+            raise RunError(f"{run}: not a finished run (no program.pyz)")
+        self.program: Program = load(self.run / "program.pyz", converter)
+        network = load_network(self.run)
+        self.insight = Insight(network.model, network.stats)
+        self.memory = Memory.load(self.run)
+        self.items = pd.read_csv(self.run / "items.csv", dtype=str, keep_default_na=False) if self.memory else None
+        self.classes = list(self.program.output.classes)
+
+    def explain(self, item: Path | str) -> Explanation:
+        """Explain one item. Raises `ConversionError` where it cannot be read."""
+        picture = self.program.input.prepare(Path(item))
+        prediction = self.program.output.read(self.program.run(picture[None]))[0]
+        if self.classes[int(self.insight.probabilities(picture[None]).argmax())] != prediction.label:
+            raise RunError(f"{self.run}: its checkpoint is not the network of its program.pyz: --resume the run, or run it again")
+        shown_classes = list(prediction.probabilities)[:SHOWN_MAPS]
+        heat = self.insight.grad_cam(np.repeat(picture[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
+        neighbours, distances = [], {}
+        if self.memory:
+            near = self.memory.nearest(self.insight.features(picture[None])[0], NEAREST)
+            rows = self.items.iloc[[row for row, _ in near]]
+            neighbours = [Neighbour(p, c, s) for p, c, (_, s) in zip(rows.path, rows.label, near, strict=True)]
+            far = self.memory.distances(picture)
+            distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable")}
+        maps = {} if heat is None else dict(zip(shown_classes, heat, strict=True))
+        return Explanation(str(item), prediction, picture, maps, neighbours, distances)
+
+    def page(self, explanation: Explanation) -> Page:
+        """The explanation as a page."""
+        said = explanation.prediction
+        name = Path(explanation.item).name
+        seen = [([shown(explanation.picture, f"{name} as the network sees it")], [name, "as the network sees it"])]
+        for label, heat in explanation.heat.items():
+            picture = looked_at(explanation.picture, heat, label)[1]
+            seen.append(([picture], [label, f"{said.probabilities[label]:.3f}"]))
+        scores = [[label, f"{probability:.3f}"] for label, probability in list(said.probabilities.items())[:SHOWN_CLASSES]]
+        blocks = [Gallery(seen), Table(["class", "probability"], scores)]
+        if explanation.heat:
+            blocks.insert(0, Text("Bright is where the evidence for each class lies (Grad-CAM)."))
+        sections = [Section("What was seen, and where", blocks)]
+        if explanation.neighbours:
+            sections += [self._neighbours(explanation), self._averages(explanation)]
+        else:
+            told = (
+                "This run was made by an earlier version and kept no training.npz: nearest pictures and averages are not known."
+            )
+            sections.append(Section("What it is like", [Text(told)]))
+        about = f"Run {self.run.name}, {self.card_line()}"
+        return Page(f"{name} explained", f"{said.label}, {said.probability:.3f}", about, sections)
+
+    def card_line(self) -> str:
+        """How good the program is, from its score card."""
+        scores = self.program.card.get("scores")
+        return scores["verdict"] + "." if scores else "which was never scored."
+
+    def _neighbours(self, explanation: Explanation) -> Section:
+        cards = []
+        for near in explanation.neighbours:
+            lines = [near.label, f"alike {near.similarity:.3f}", Path(near.path).name]
+            try:
+                picture = [shown(self.program.input.prepare(Path(near.path)), f"training picture of {near.label}")]
+            except ConversionError as error:
+                picture, lines = [], [*lines, f"cannot be shown: {error.reason}"]
+            cards.append((picture, lines))
+        told = (
+            "The training pictures that the network finds most alike (cosine similarity of what its last layer sees, at most 1). "
+            "If they are nothing like this one, it has not seen such a picture before, however sure it is."
+        )
+        return Section("What it is like", [Text(told), Gallery(cards)])
+
+    def _averages(self, explanation: Explanation) -> Section:
+        nearest = list(explanation.distances)[:5]
+        averages = self.memory.averages
+        cards = [
+            (
+                [shown(averages[self.classes.index(label)], f"the average of {label}")],
+                [label, f"{explanation.distances[label]:.3f}"],
+            )
+            for label in nearest
+        ]
+        agrees = "says the same" if nearest[0] == explanation.prediction.label else f"would say {nearest[0]}"
+        told = (
+            f"The simplest method, which calls a picture by the class average it is nearest to, {agrees}. Below each average is "
+            "how far this picture is from it (root mean square over small pixels, 0 to 1)."
+        )
+        return Section("The nearest class average", [Text(told), Gallery(cards)])
+
+
+def write_explanation(explainer: Explainer, item: Path, folder: Path) -> tuple[Explanation, Path]:
+    """Explain `item` and write the page into `folder`, named for the item; return both the explanation and the path."""
+    explanation = explainer.explain(item)
+    path = folder / f"{item.name}.html"
+    write_page(path, explainer.page(explanation))
+    return explanation, path
