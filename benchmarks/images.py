@@ -25,8 +25,10 @@ from toolkit.evaluation import evaluate
 from toolkit.evaluation.evaluate import predictions
 from toolkit.export import NEEDS, export
 from toolkit.learning.calibration import calibrate
-from toolkit.learning.fitting import fit
+from toolkit.learning.fitting import EPOCHS, fit
+from toolkit.learning.runs import Run
 from toolkit.program import Program
+from toolkit.reports.images import write_image_report
 
 DIGITS = Path(__file__).resolve().parent.parent / "sample_data" / "digits"
 QUICK = "too short to judge"
@@ -41,6 +43,7 @@ def main() -> int:
         cifar = chosen.data / "images_cifar10"
         if cifar.is_dir():
             photos(figures, cifar, Path(folder), chosen.short)
+            transfer(figures, cifar, Path(folder), chosen.short)
         else:
             print(f"left out: no {cifar} (see --help)")
         size(figures, Path(folder))
@@ -79,9 +82,13 @@ def photos(figures: list[Figure], data: Path, folder: Path, short: bool) -> None
 
     began = time.perf_counter()  # before the pictures are decoded: plain fastai decodes them while it trains
     small = build_learner(data)
-    fit(small, epochs=1 if short else 0)
-    calibrate(small)
-    seconds = time.perf_counter() - began
+    with Run.open("photos", small, {}, folder / "photos") as run:
+        log = fit(small, epochs=1 if short else 0, run=run)
+        calibrate(small)
+        seconds = time.perf_counter() - began
+        page = write_image_report(small, evaluate(small), log, run)
+    weight = page.stat().st_size / 1e6
+    figures.append(Figure("photos: report.html", [weight], unit="MB", target="under 3 MB", reached=weight < 3))
     gain = hits(small).mean() - plain_hits.mean()
     figures += [
         Figure(
@@ -136,6 +143,44 @@ def same_network(figures: list[Figure], data: Path, folder: Path, plain, plain_h
     ours = [sys.executable, str(folder / "resnet18.pyz"), str(photo)]
     timed = in_turn(lambda: silent(ours), lambda: silent([sys.executable, "-c", by_hand]), 2 if short else 7)
     compared(figures, "resnet18: fresh process to first prediction", timed, 12, short)
+
+
+def transfer(figures: list[Figure], data: Path, folder: Path, short: bool) -> None:
+    """CIFAR-10 in halves of five classes: each from random weights, and in half the epochs from the other half's body.
+
+    Seeds are none that the schedule was chosen with.
+    """
+    classes = sorted(path.name for path in (data / "train").iterdir())
+    halves = [half(data, folder / "half" / name, chosen) for name, chosen in (("a", classes[:5]), ("b", classes[5:]))]
+    ours, peer, both = [], [], 4 if short else EPOCHS
+    for seed in [11] if short else [11, 12, 13]:
+        runs = [folder / "half" / f"run_{name}_{seed}" for name in "ab"]
+        for place, run in zip(halves, runs, strict=True):
+            learn = build_learner(place, seed=seed)
+            with Run.open("half", learn, {}, run) as kept:
+                fit(learn, both, run=kept)
+            peer.append(hits(learn).mean())
+        for place, other in zip(halves, reversed(runs), strict=True):
+            learn = build_learner(place, seed=seed, weights=str(other))
+            fit(learn, both // 2)
+            ours.append(hits(learn).mean())
+    gain = statistics.mean(ours) - statistics.mean(peer)
+    figures.append(
+        Figure(
+            f"five classes from the other five's body, {both // 2} epochs: test accuracy", ours, peer,
+            target="at least the peer", reached=None if short else gain >= 0,
+            note=f"peer: from random weights, {both} epochs; mean {statistics.mean(ours):.4f} and {statistics.mean(peer):.4f}",
+        )
+    )  # fmt: skip
+
+
+def half(data: Path, place: Path, classes: list[str]) -> Path:
+    """A folder with the train and test pictures of some classes, linked."""
+    for part in ("train", "test"):
+        (place / part).mkdir(parents=True)
+        for name in classes:
+            (place / part / name).symlink_to((data / part / name).resolve())
+    return place
 
 
 def compared(figures: list[Figure], name: str, timed: tuple[list[float], list[float]], times: float, short: bool) -> None:

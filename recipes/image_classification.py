@@ -27,7 +27,7 @@ from toolkit.learning.loaders import image_loaders, training_stats
 from toolkit.learning.networks import check_name
 from toolkit.learning.runs import Run
 from toolkit.learning.small_maps import SmallMapGradients
-from toolkit.learning.weights import choose_architecture, network_with_weights
+from toolkit.learning.weights import choose_architecture, network_with_weights, without_seen
 from toolkit.reports.images import write_image_report
 
 from fastai.learner import Learner
@@ -73,6 +73,7 @@ def build_learner(
     arch, weights = choose_architecture(arch, str(weights), labelled.size)
     set_seed(seed)
     network = network_with_weights(arch, len(labelled.classes), weights)
+    labelled = without_seen(labelled, weights)
     augment = choose_augmentation(augment, labelled.grey, bool(converter))
     if hasattr(network.model, "average"):
         network.model.average = augment == "photo"
@@ -90,7 +91,7 @@ def build_learner(
 @delegates(build_learner)
 def main(
     data: Path,  # a folder of pictures, one folder below it for each class, or a CSV of file and label
-    epochs: int = 0,  # passes over the training part; 0: 28 from random weights, 5 to fine-tune
+    epochs: int = 0,  # passes over the training part; 0: 28 from random weights, 14 from a run's small one, 5 to fine-tune
     lr: float = 0.0,  # highest learning rate; 0: found
     patience: int = -1,  # stop after so many epochs without a lower validation loss; 0: never; -1: half of them, at least 5
     run: str = "",  # folder for all that comes out; empty: runs/ and the data's name

@@ -6,7 +6,7 @@ find, read once, set aside what cannot be used, look for twins, split.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,13 @@ class LabelledImages:
     def grey(self) -> bool:
         """Whether every picture is grey."""
         return bool(self.table.grey.all())
+
+    def without(self, unwanted: pd.Series, reason: str) -> LabelledImages:
+        """The same with the rows where `unwanted` is True set aside."""
+        aside = [(str(path), reason) for path in self.table.path[unwanted]]
+        pixels = None if self.pixels is None else self.pixels[~unwanted.to_numpy()]
+        table = self.table[~unwanted].reset_index(drop=True)
+        return replace(self, table=table, pixels=pixels, set_aside=[*self.set_aside, *aside])
 
     def describe(self) -> str:
         """How many items each part holds, and what was set aside, for a reader."""

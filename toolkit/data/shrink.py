@@ -48,7 +48,7 @@ def shrink_one(item: Path, path: Path, size: int) -> str:
             shutil.copyfile(item, temporary)
         return COPIED
     scale = size / min(image.size)
-    small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC, reducing_gap=3.0)
     suffix = path.suffix.lower()
     kind = FORMATS.get(suffix, suffix[1:].upper())
     options = {"quality": QUALITY} if kind in ("JPEG", "WEBP") else {}

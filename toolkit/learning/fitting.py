@@ -23,10 +23,11 @@ from torch.optim import AdamW
 
 from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
+from toolkit.learning.networks import SMALL
 from toolkit.learning.runs import Run, read_checkpoint
 from toolkit.learning.weights import RANDOM
 
-EPOCHS, FINE_TUNE_EPOCHS = 28, 5
+EPOCHS, TAKEN_OVER_EPOCHS, FINE_TUNE_EPOCHS = 28, 14, 5
 # torch's AdamW updates all parameters in one call, where fastai's Adam loops over them in Python
 ADAMW = partial(OptimWrapper, opt=AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
 
@@ -54,8 +55,10 @@ def fit(
     """Train `learn` and leave it with the weights of its best epoch (lowest validation loss).
 
     One cycle over `epochs`, or with `fine_tune` one epoch of the head alone first, then all of it with lower rates for
-    earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred.
-    `epochs` 0 is 28, or 5 to fine-tune. `lr` is the highest learning rate; 0 has it found. `patience` is the number of
+    earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred, but
+    for our small network: its body has learnt from thousands of pictures, not millions, and goes on learning at the full
+    rate, which rises to its highest early. `epochs` 0 is 28; 14 for such a body; 5 to fine-tune. `lr` is the highest
+    learning rate; 0 has it found. `patience` is the number of
     epochs without a lower validation loss after which training stops: None is half of them, at least 5; 0 never stops.
     With `run`, each epoch is logged and saved there, and `resume` goes on from the last one to the same result as if
     there had been no stop.
@@ -65,9 +68,10 @@ def fit(
     if epochs < 0 or lr < 0 or (patience or 0) < 0:
         raise ToolkitError(f"epochs {epochs}, lr {lr}, patience {patience}: expected numbers from 0")
     about = getattr(learn, "about", {})
+    transferred = about.get("weights", RANDOM) != RANDOM
     if fine_tune is None:
-        fine_tune = about.get("weights", RANDOM) != RANDOM
-    epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else EPOCHS)
+        fine_tune = transferred and about.get("arch") != SMALL
+    epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else EPOCHS)
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
     keeper = Checkpoints(log, run, patience, {**about, "classes": list(learn.dls.vocab)})
@@ -84,7 +88,7 @@ def fit(
             learn.dls.train.rng.seed(about.get("seed", 42))
             began = time.perf_counter()
             log.add(0, None, learn.validate(), time.perf_counter() - began)
-        _train(learn, _phases(epochs, keeper.settings["lr"], fine_tune), keeper, saved)
+        _train(learn, _phases(epochs, keeper.settings["lr"], fine_tune, transferred), keeper, saved)
     learn.model.load_state_dict(keeper.best)
     if run:
         run.write_down(highest_lr=keeper.settings["lr"], best_epoch=keeper.best_epoch)
@@ -126,9 +130,9 @@ class _Curve(Callback):
         self.losses.append(float(self.loss.detach()))
 
 
-def _phases(epochs: int, lr: float, fine_tune: bool) -> list[Phase]:
+def _phases(epochs: int, lr: float, fine_tune: bool, transferred: bool) -> list[Phase]:
     if not fine_tune:
-        return [Phase(epochs, lr)]
+        return [Phase(epochs, lr, pct_start=0.1 if transferred else 0.25)]
     return [Phase(1, slice(lr), True, 0.99), Phase(epochs, slice(lr / 200, lr / 2), False, 0.3, 5.0)]
 
 

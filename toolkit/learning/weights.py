@@ -10,10 +10,13 @@ import pickle
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import nn
 
-from toolkit.errors import ToolkitError, WeightsError
+from toolkit.data.labelled import LabelledImages
+from toolkit.errors import DataError, ToolkitError, WeightsError
+from toolkit.files import read_json
 from toolkit.learning.networks import SMALL, Network, create_network
 from toolkit.needs import require
 
@@ -119,6 +122,37 @@ def _best_of(folder: Path) -> Path:
     if not best.is_file():
         raise WeightsError(f"{folder}: not a run of ours (no checkpoints/best.pth)")
     return best
+
+
+def without_seen(labelled: LabelledImages, weights: str) -> LabelledImages:
+    """`labelled` without the test pictures that the body of the run `weights`, or of the run that one started from, learnt from.
+
+    They are set aside and named. Raises `DataError` where they are more than a tenth of the test part: then the test is
+    no test of this body.
+    """
+    if weights in (RANDOM, PRETRAINED) or not Path(weights).is_dir():
+        return labelled
+    test = labelled.table.split == "test"
+    seen = test & labelled.table.content.isin(_learnt_from(Path(weights)))
+    if seen.sum() > test.sum() / 10:
+        raise DataError(
+            f"{weights} learnt from {seen.sum()} of the {test.sum()} test pictures, so they cannot test its body: split as that "
+            "run did (the same --seed and data), or test on other pictures"
+        )
+    return (
+        labelled.without(seen, f"a test picture that the body taken over from {weights} learnt from") if seen.any() else labelled
+    )
+
+
+def _learnt_from(run: Path, done: frozenset = frozenset()) -> set[str]:
+    """The content hashes of what a run, and the runs its first weights came from, learnt from and chose epochs by."""
+    if run.resolve() in done or not (run / "items.csv").is_file():
+        return set()
+    items = pd.read_csv(run / "items.csv", dtype=str, keep_default_na=False)
+    known = set(items.content[items.split != "test"]) - {""} if "content" in items else set()
+    described = read_json(run / "run.json", "a run") if (run / "run.json").is_file() else {}
+    earlier = described.get("about", {}).get("weights", "")
+    return known | (_learnt_from(Path(earlier), done | {run.resolve()}) if earlier and Path(earlier).is_dir() else set())
 
 
 def copy_of(model: nn.Module) -> dict[str, torch.Tensor]:
