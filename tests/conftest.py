@@ -52,14 +52,16 @@ def trained(tmp_path_factory):
     from toolkit.export import export
     from toolkit.learning.fitting import fit
     from toolkit.learning.runs import Run
+    from toolkit.reports.images import write_image_report
 
     home = tmp_path_factory.mktemp("trained")
     learn = build_learner(make_shapes(home / "shapes", 60), batch_size=32)
-    run = Run.open("shapes", learn, {}, home / "run")
-    fit(learn, epochs=6, lr=3e-3, run=run)
-    scores = evaluate(learn)
-    scores.save(run.folder)
-    export(learn, run.program, scores)
+    with Run.open("shapes", learn, {}, home / "run") as run:
+        log = fit(learn, epochs=6, lr=3e-3, run=run)
+        scores = evaluate(learn)
+        scores.save(run.folder)
+        export(learn, run.program, scores)
+        write_image_report(learn, scores, log, run)
     return learn, run.folder, scores
 
 

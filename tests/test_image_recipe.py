@@ -28,7 +28,8 @@ def test_one_command_leads_from_a_messy_folder_to_a_program(tmp_path):
     assert done.returncode == 0, done.stderr
     run = tmp_path / "runs" / "My shapes №1"
     assert {path.name for path in run.iterdir()} == {
-        "program.pyz", "scores.json", "predictions.csv", "log.csv", "items.csv", "run.json", "checkpoints",
+        "program.pyz", "report.html", "scores.json", "predictions.csv", "log.csv", "items.csv", "run.json", "training.npz",
+        "checkpoints", ".lock",
     }  # fmt: skip
     for words in (
         "90 items of 3 classes: 63 train, 9 valid, 18 test",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from toolkit.errors import ConversionError, report_plainly
@@ -29,10 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _explain(chosen: argparse.Namespace) -> int:
     from toolkit.reports.explain import Explainer, write_explanation
 
-    explainer, failed = Explainer(chosen.run), 0
+    explainer, failed, names = Explainer(chosen.run), 0, Counter()
     for item in chosen.items:
+        names[item.name] += 1
         try:
-            explanation, path = write_explanation(explainer, item, chosen.out or chosen.run / "explained")
+            folder = chosen.out or chosen.run / "explained"
+            explanation, path = write_explanation(explainer, item, folder, names[item.name])
         except ConversionError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)

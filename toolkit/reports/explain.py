@@ -156,9 +156,12 @@ class Explainer:
         return Section("The nearest class average", [Text(told), Gallery(cards)])
 
 
-def write_explanation(explainer: Explainer, item: Path, folder: Path) -> tuple[Explanation, Path]:
-    """Explain `item` and write the page into `folder`, named for the item; return both the explanation and the path."""
+def write_explanation(explainer: Explainer, item: Path, folder: Path, number: int = 1) -> tuple[Explanation, Path]:
+    """Explain `item` and write the page into `folder`, named for the item, and numbered where it is not the first of its name.
+
+    Returns the explanation and the page's path.
+    """
     explanation = explainer.explain(item)
-    path = folder / f"{item.name}.html"
+    path = folder / (f"{item.name}.html" if number == 1 else f"{item.name}-{number}.html")
     write_page(path, explainer.page(explanation))
     return explanation, path
