@@ -27,3 +27,4 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.images
+	$(BIN)/python -m benchmarks.shrink

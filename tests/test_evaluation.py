@@ -62,6 +62,19 @@ def test_groups_widen_the_interval_when_their_items_agree():
     assert Bootstrap.draw(200, np.repeat(np.arange(2), 100)).resampled == "items"
 
 
+def test_answers_that_are_all_right_are_not_taken_for_certain():
+    right = np.eye(2)[[0, 1] * 50]
+    accuracy = classification_metrics(right, np.array([0, 1] * 50), Bootstrap.draw(100))["accuracy"]
+    assert (accuracy.value, accuracy.high) == (1, 1)
+    assert accuracy.low == pytest.approx(0.963, abs=1e-3)  # Wilson's interval for 100 of 100
+    wrong = classification_metrics(right, np.array([1, 0] * 50), Bootstrap.draw(100))["accuracy"]
+    assert (wrong.value, wrong.low) == (0, 0)
+    assert wrong.high == pytest.approx(0.037, abs=1e-3)
+    groups = np.repeat(np.arange(10), 10)
+    grouped = classification_metrics(right, np.array([0, 1] * 50), Bootstrap.draw(100, groups))["accuracy"]
+    assert grouped.low == pytest.approx(10 / (10 + 3.84), abs=1e-3)
+
+
 def test_the_confusion_matrix_counts_true_by_predicted_with_intervals():
     probabilities, targets = made_answers()
     predicted = probabilities.argmax(axis=1)

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,8 @@ from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.metrics import Bootstrap, classification_metrics
 from toolkit.evaluation.scores import Scores
 from toolkit.reports.compare import compare_runs
-from toolkit.reports.explain import Explainer, write_explanation
+from toolkit.reports.explain import Explainer, page_name
+from toolkit.reports.page import write_page
 
 
 def reports(*arguments):
@@ -35,6 +37,12 @@ def photo(tmp_path):
     path = tmp_path / "my photo.png"
     draw_shape("box", np.random.default_rng(5), 100).save(path)
     return path
+
+
+def explained(run, item, folder):
+    explainer = Explainer(run)
+    write_page(folder / "page.html", explainer.page(explainer.explain(item)))
+    return (folder / "page.html").read_text(encoding="utf-8")
 
 
 def test_an_explanation_says_what_the_program_says_and_what_it_is_like(trained, photo):
@@ -58,32 +66,39 @@ def test_explaining_from_the_command_line(trained, photo, tmp_path):
     assert "half.png" in done.stderr
     assert "Traceback" not in done.stderr
     assert "nearest class average: " in done.stdout
-    page = (tmp_path / "pages" / "my photo.png.html").read_text(encoding="utf-8")
+    page = (tmp_path / "pages" / page_name(photo)).read_text(encoding="utf-8")
     assert "What it is like" in page
     assert "http" not in page.replace("http-equiv", "")
 
 
 def test_two_photos_of_one_name_get_two_pages(trained, photo, tmp_path):
     (tmp_path / "other").mkdir()
-    shutil.copy(photo, tmp_path / "other")
-    done = reports("explain", trained[1], photo, tmp_path / "other" / photo.name, "--out", tmp_path / "pages")
-    assert done.returncode == 0, done.stderr
+    draw_shape("disc", np.random.default_rng(6), 100).save(tmp_path / "other" / photo.name)
+    for path in (photo, tmp_path / "other" / photo.name, photo):
+        done = reports("explain", trained[1], path, "--out", tmp_path / "pages")
+        assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "pages").iterdir())) == 2
+
+
+def test_findings_are_told_also_where_the_page_cannot_be_written(trained, photo, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = reports("explain", trained[1], photo, "--out", tmp_path / "file")
+    assert done.returncode == 1
+    assert "nearest class average: " in done.stdout
+    assert "--out names another folder" in done.stderr
 
 
 def test_training_pictures_that_have_moved_are_said_to_be_missing(copied, photo, tmp_path):
     items = pd.read_csv(copied / "items.csv", dtype=str)
     items["path"] = "/moved" + items.path
     items.to_csv(copied / "items.csv", index=False)
-    _, path = write_explanation(Explainer(copied), photo, tmp_path)
-    assert "cannot be shown: no such file" in path.read_text(encoding="utf-8")
+    assert "cannot be shown: no such file" in explained(copied, photo, tmp_path)
 
 
 def test_a_run_of_an_earlier_version_is_explained_without_its_memory(copied, photo, tmp_path):
     (copied / "training.npz").unlink()
-    explanation, path = write_explanation(Explainer(copied), photo, tmp_path)
-    assert explanation.neighbours == []
-    assert "kept no training.npz" in path.read_text(encoding="utf-8")
+    assert Explainer(copied).explain(photo).neighbours == []
+    assert "kept no training.npz" in explained(copied, photo, tmp_path)
 
 
 def test_a_folder_that_holds_no_run_or_a_damaged_one_is_named(copied, photo, tmp_path):
@@ -91,9 +106,16 @@ def test_a_folder_that_holds_no_run_or_a_damaged_one_is_named(copied, photo, tmp
         Explainer(tmp_path)
     with pytest.raises(ConversionError, match="no such file"):
         Explainer(copied).explain(tmp_path / "absent.png")
-    (copied / "training.npz").write_bytes(b"PK nothing")
-    with pytest.raises(RunError, match=r"training\.npz: damaged"):
+    whole = (copied / "training.npz").read_bytes()
+    for damaged in (b"PK nothing", whole[:1000], whole[:5000] + bytes(200) + whole[5200:]):
+        (copied / "training.npz").write_bytes(damaged)
+        with pytest.raises(RunError, match=r"training\.npz: damaged"):
+            Explainer(copied)
+    (copied / "training.npz").write_bytes(whole)
+    (copied / "items.csv").unlink()
+    with pytest.raises(RunError, match=r"items\.csv cannot be read"):
         Explainer(copied)
+    (copied / "training.npz").unlink()
     saved = torch.load(copied / "checkpoints" / "best.pth", weights_only=True)
     torch.save({**saved, "arch": "resnet18"}, copied / "checkpoints" / "best.pth")
     with pytest.raises(RunError, match="another version, or damaged"):
@@ -180,11 +202,18 @@ def test_only_shared_items_with_the_same_label_count():
     two = made([[0.9, 0.1]] * 10, [0] * 9 + [1], contents=list("cdefghijkb"))
     found = compare({"one": one, "two": two})
     assert found.n_common == 8  # b carries another label, k and a are not shared
-    assert found.left_out == 4
+    assert found.left_out == 4  # a, k, and b under either label
     with pytest.raises(DataError, match="no test item is in all of them"):
         compare({"one": one, "other": made([[0.9, 0.1]], [0], contents=["z"])})
     with pytest.raises(DataError, match="two or more"):
         compare({"one": one})
+
+
+def test_a_run_that_knows_more_classes_is_said_to():
+    one, two = (made([[0.9, 0.1]] * 10, [0] * 10) for _ in range(2))
+    two = replace(two, classes=("a", "b", "bird"))
+    assert compare({"one": one, "two": two}).notes == ("two also tells bird, which not all do",)
+    assert compare({"one": one, "again": one}).notes == ()
 
 
 def test_groups_are_drawn_whole():

@@ -8,8 +8,8 @@ from torch import nn
 
 from toolkit.evaluation.baselines import GaussianCentroid, small_pixels
 from toolkit.evaluation.evaluate import pictures_of
-from toolkit.evaluation.explanation import Insight, class_averages
-from toolkit.evaluation.memory import Memory
+from toolkit.evaluation.explanation import Insight
+from toolkit.evaluation.memory import Memory, class_averages
 from toolkit.learning.loaders import normalization_of
 from toolkit.learning.networks import create_network
 
@@ -53,16 +53,22 @@ def test_a_channel_is_excited_most_where_its_colour_is():
     assert 10 <= other_column < 15
 
 
-@pytest.mark.parametrize("arch", ["small", "resnet18", "densenet121", "mobilenet_v3_small", "convnext_tiny", "squeezenet1_1"])
-def test_every_kind_of_network_can_be_looked_into(arch):
+@pytest.mark.parametrize(
+    ("arch", "side"),
+    [
+        ("small", 64), ("resnet18", 64), ("densenet121", 64), ("mobilenet_v3_small", 64), ("convnext_tiny", 64),
+        ("squeezenet1_1", 64), ("swin_t", 128),
+    ],
+)  # fmt: skip
+def test_every_kind_of_network_can_be_looked_into(arch, side):
     rng = np.random.default_rng(0)
-    pictures = np.stack([np.asarray(draw_shape("disc", rng, 64)) for _ in range(3)])
+    pictures = np.stack([np.asarray(draw_shape("disc", rng, side)) for _ in range(3)])
     model = create_network(arch, 4).model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     insight = Insight(model, PLAIN)
     heat = insight.grad_cam(pictures, [0, 1, 2])
     assert heat.shape[0] == 3
-    assert min(heat.shape[1:]) >= 6
+    assert heat.shape[1] == heat.shape[2] >= 4
     assert heat.min() >= 0
     assert heat.max() <= 1
     assert np.allclose(np.linalg.norm(insight.features(pictures), axis=1), 1, atol=1e-5)
@@ -85,9 +91,10 @@ def test_a_network_without_maps_is_said_to_have_none():
 def test_the_average_of_a_class_is_the_mean_of_its_pictures():
     rng = np.random.default_rng(1)
     pictures, labels = rng.integers(0, 256, (30, 5, 4, 3), dtype=np.uint8), rng.integers(0, 3, 30)
-    averages = class_averages([(pictures[:11], labels[:11]), (pictures[11:], labels[11:])], 4)
+    averages, centroids = class_averages([(pictures[:11], labels[:11]), (pictures[11:], labels[11:])], 4)
     for label in range(3):
-        assert np.allclose(averages[label], pictures[labels == label].mean(axis=0))
+        assert np.allclose(255 * averages[label], pictures[labels == label].mean(axis=0), atol=1e-3)
+        assert np.allclose(centroids[label], small_pixels(pictures[labels == label]).mean(axis=0), atol=1e-6)
     assert not averages[3].any()
 
 

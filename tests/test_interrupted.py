@@ -1,7 +1,6 @@
 """Hard times for a run: killed anywhere, a disk that is full, a folder that is taken, a folder of another version."""
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -13,9 +12,11 @@ from conftest import ROOT, make_shapes
 
 from recipes.image_classification import build_learner
 from toolkit.errors import DataError, RunError
-from toolkit.files import locked
+from toolkit.files import PART, locked
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
+
+resource = pytest.importorskip("resource", reason="kills and full disks are made with POSIX means")
 
 SHORT = ["--epochs", "2", "--lr", "3e-3", "--batch-size", "16"]
 
@@ -32,7 +33,7 @@ def recipe(*arguments, **options):
 @pytest.mark.parametrize(
     ("moment", "there", "not_yet"),
     [
-        ("export", "*.program.pyz.*.part", "program.pyz"),
+        ("export", ".program.pyz.*" + PART, "program.pyz"),
         ("the report", "program.pyz", "report.html"),
     ],
 )
@@ -51,7 +52,7 @@ def test_a_kill_during(tmp_path, moment, there, not_yet):
     assert done.returncode == 0, done.stderr
     assert (run / "report.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert subprocess.run([sys.executable, run / "program.pyz", "--selftest"], check=False).returncode == 0
-    assert not list(run.rglob("*.part"))
+    assert not list(run.rglob("*" + PART))
 
 
 def test_a_full_disk_is_said_where_a_checkpoint_is_written(tmp_path):
@@ -65,7 +66,7 @@ def test_a_full_disk_is_said_where_a_checkpoint_is_written(tmp_path):
     assert "cannot write" in done.stderr
     assert "best.pth" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not list((tmp_path / "run").rglob("*.part"))
+    assert not list((tmp_path / "run").rglob("*" + PART))
 
     assert recipe(data, *SHORT, "--run", tmp_path / "run", "--resume").returncode == 0
 
@@ -110,6 +111,14 @@ def test_one_process_may_open_its_run_again(shapes, tmp_path):
         assert run.folder == tmp_path / "run"
 
 
+def test_where_the_cache_is_may_change_between_a_stop_and_the_rest(shapes, tmp_path):
+    learn = build_learner(shapes)
+    Run.open("x", learn, {"cache": "auto", "epochs": 3}, tmp_path / "run").close()
+    Run.open("x", learn, {"cache": "none", "epochs": 3}, tmp_path / "run", resume=True).close()
+    with pytest.raises(RunError, match="epochs was 3, is 4"):
+        Run.open("x", learn, {"cache": "none", "epochs": 4}, tmp_path / "run", resume=True)
+
+
 def test_a_run_of_another_version_is_not_gone_on_with(shapes, tmp_path):
     learn = build_learner(shapes)
     with Run.open("x", learn, {}, tmp_path / "run") as run:
@@ -143,6 +152,10 @@ def test_what_a_transferred_body_learnt_from_does_not_test_it(shapes, tmp_path):
     assert "learnt from" in aside[1]
     assert (labelled.table.split == "test").sum() == 11
     assert len(labelled.pixels) == 59
+
+    items.drop(columns="content").to_csv(run.folder / "items.csv", index=False)
+    labelled = build_learner(shapes, seed=2, **options).dls.labelled
+    assert any("is not known (it kept no record)" in note for note in labelled.notes)
 
 
 def test_what_the_run_before_the_last_learnt_from_counts_too(shapes, tmp_path):

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,6 +15,7 @@ from conftest import make_shapes
 from PIL import Image
 
 from recipes.image_classification import build_learner
+from toolkit.data.reading import read_items
 from toolkit.errors import RunError
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.scores import Interval, Scores
@@ -91,9 +93,15 @@ def test_a_number_changes_only_with_the_scores(trained, tmp_path):
     assert Read((tmp_path / "x.html").read_text()).text.count("0.123 [0.111, 0.135]") == 4
 
 
-def test_the_wrong_ones_are_named_with_what_was_said_and_what_is_true(trained, page):
-    table = trained[2].predictions
-    wrong = table[table.label != table.predicted].sort_values("probability_of_label")
+def test_the_wrong_ones_are_named_with_what_was_said_and_what_is_true(shapes, tmp_path):
+    learn = build_learner(shapes)
+    with Run.open("x", learn, {}, tmp_path / "run") as run:
+        log = fit(learn, 1, 1e-5, run=run)
+        scores = evaluate(learn)
+        page = Read(write_image_report(learn, scores, log, run).read_text(encoding="utf-8"))
+    table = scores.predictions
+    wrong = table[table.label != table.predicted].sort_values("probability_of_label", kind="stable")
+    assert len(wrong), "a network that has hardly learnt should make a mistake to look at"
     for item in wrong.head(12).itertuples():
         assert f"said {item.predicted} {item.probability:.3f} is {item.label} {item.probability_of_label:.3f}" in page.text
 
@@ -118,6 +126,18 @@ def test_hostile_names_do_nothing(tmp_path):
     assert names[2] in page.text
 
 
+def test_a_report_on_more_pictures_than_memory_holds(shapes, tmp_path, monkeypatch):
+    pages = []
+    for budget in (2**30, 0):
+        monkeypatch.setattr("toolkit.data.labelled.read_items", partial(read_items, budget=budget))
+        learn = build_learner(shapes)
+        assert (learn.dls.labelled.pixels is None) == (budget == 0)
+        with Run.open("x", learn, {}, tmp_path / str(budget) / "run") as run:
+            path = write_image_report(learn, evaluate(learn), fit(learn, 1, 1e-3, run=run), run)
+        pages.append(path.read_text(encoding="utf-8"))
+    assert len(Read(pages[0]).sources) == len(Read(pages[1]).sources)
+
+
 def test_tables_of_any_width_and_empty_galleries_are_pages(tmp_path):
     blocks = [Text("one & two"), Table(["a"], []), Table(list("abcdef"), [list("123456")]), Gallery([([], ["no picture"])])]
     write_page(tmp_path / "x.html", Page("t", "v", "a", [Section("All, of it", blocks)]))
@@ -140,11 +160,13 @@ def test_confusions_of_few_and_of_many_classes_are_drawn(classes):
 
 
 def test_labels_a_drawing_cannot_show_are_numbered():
-    assert drawable(["cat", "猫", "a very long name indeed"]) == ["cat", "class 2", "a very long nam…"]
+    assert drawable(["cat", "猫", "a very long name indeed"]) == ["cat", "class 2", "a very l… indeed"]
+    assert drawable(["Corn_(maize)_a_spotted", "Corn_(maize)_b_spotted"]) == ["class 1", "class 2"]
+    assert drawable(["猫", "犬"], numbers=[7, 9]) == ["class 7", "class 9"]
 
 
 def test_drawings_of_nothing_are_drawings():
-    drawn(signed(np.zeros((8, 8), np.float32), "a", "b"), "no difference")
+    drawn(signed(np.zeros((8, 8), np.float32), ("a", "b"), (1, 2)), "no difference")
     assert overlay(np.zeros((20, 30, 3), np.uint8), np.zeros((4, 6))).shape == (140, 210, 3)
     assert sheet([np.zeros((5, 5, 3), np.uint8)] * 4, 3, 10, gap=1).shape == (21, 32, 3)
 

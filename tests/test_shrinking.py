@@ -1,11 +1,12 @@
 """Big photos: shrunk once as a tree, decoded at a fraction of their size, kept shrunk between runs."""
 
-import resource
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from PIL import Image
 
 from recipes.image_classification import build_learner
 from toolkit.converters import fit_image, read_image
+from toolkit.data.cache import PictureCache
 from toolkit.data.shrink import shrink_tree
 from toolkit.errors import ConversionError, DataError, RunError
 from toolkit.export import export
-from toolkit.files import locked
+from toolkit.files import PART, locked
 from toolkit.program.inputs import ImageInput
+
+resource = pytest.importorskip("resource", reason="kills and full disks are made with POSIX means")
 
 
 def big(seed=0, size=(900, 600)):
@@ -83,6 +87,65 @@ def test_again_does_only_what_changed(photos, tmp_path):
     assert shrink_tree(photos, small, 50).counts == {"shrunk": 8}
 
 
+def test_what_has_gone_goes(photos, tmp_path):
+    small = tmp_path / "small"
+    shrink_tree(photos, small, 100)
+    (photos / "left" / "0.jpg").rename(photos / "right" / "0.jpg")
+    (photos / "left" / "2.jpg").write_bytes(b"damaged by now")
+    outcome = shrink_tree(photos, small, 100)
+    assert outcome.counts == {"up to date": 6, "shrunk": 1, "removed": 2}
+    assert {path.name for path in small.rglob("*.jpg")} == {f"{number}.jpg" for number in range(8) if number != 2}
+    assert (small / "right" / "0.jpg").exists()
+
+
+def test_a_folder_of_somebody_elses_files_is_not_written_into(photos, shapes, tmp_path):
+    before = (photos / "left" / "0.jpg").read_bytes()
+    shrink_tree(shapes, tmp_path / "small", 32)
+    for source, target in ((shapes, photos), (tmp_path / "small", photos), (tmp_path / "small", shapes)):
+        with pytest.raises(DataError, match="files that this command did not make"):
+            shrink_tree(source, target, 16)
+    (tmp_path / "link").symlink_to(photos)
+    with pytest.raises(DataError, match="name a folder other than"):
+        shrink_tree(photos, tmp_path / "link", 16)
+    assert (photos / "left" / "0.jpg").read_bytes() == before
+
+
+def test_linked_folders_and_long_names_are_shrunk_too(photos, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "left").symlink_to(photos / "left")
+    shutil.copy(photos / "left" / "0.jpg", tmp_path / "data" / ("猫" * 80 + ".jpg"))
+    assert shrink_tree(tmp_path / "data", tmp_path / "small", 100).counts == {"shrunk": 5}
+
+
+def test_a_name_that_is_no_text_is_listed(photos, tmp_path):
+    try:
+        shutil.copy(photos / "left" / "0.jpg", os.fsencode(photos) + b"/left/bad\xff.jpg")
+    except OSError:
+        pytest.skip("this file system holds only names that are text")
+    outcome = shrink_tree(photos, tmp_path / "small", 100)
+    assert outcome.counts == {"shrunk": 8}
+    assert "not valid UTF-8" in outcome.failed[0][1]
+    assert "bad" in (tmp_path / "small" / "failed.csv").read_text()
+
+
+def test_a_record_that_is_damaged_is_named(photos, tmp_path):
+    shrink_tree(photos, tmp_path / "small", 100)
+    record = tmp_path / "small" / ".done.sqlite"
+    record.write_bytes(record.read_bytes()[:4096] + bytes(range(256)) * 32)
+    with pytest.raises(RunError, match=r"\.done\.sqlite: .*remove this file"):
+        shrink_tree(photos, tmp_path / "small", 100)
+
+
+def test_a_photo_of_a_hundred_megapixels_is_shrunk(tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (12_000, 9_000), "teal").save(tmp_path / "photos" / "large.jpg")
+    Image.new("RGB", (12_000, 9_000), "teal").save(tmp_path / "photos" / "large.png", compress_level=1)
+    with pytest.warns(Image.DecompressionBombWarning):
+        outcome = shrink_tree(tmp_path / "photos", tmp_path / "small", 100)
+    assert outcome.counts == {"shrunk": 1}
+    assert outcome.failed == [(str(tmp_path / "photos" / "large.png"), "108 megapixels, more than 89: save it smaller")]
+
+
 def test_a_bad_file_is_listed_and_stops_nothing(photos, tmp_path):
     whole = (photos / "left" / "0.jpg").read_bytes()
     (photos / "left" / "half.jpg").write_bytes(whole[: len(whole) // 2])
@@ -95,8 +158,10 @@ def test_a_bad_file_is_listed_and_stops_nothing(photos, tmp_path):
     assert "half.jpg" in listed
     assert "none.jpg,empty (0 bytes)" in listed
     assert not (tmp_path / "small" / "left" / "half.jpg").exists()
-    with pytest.raises(ConversionError, match=r"half\.jpg|none\.jpg"):
-        shrink_tree(photos, tmp_path / "strict", 64, strict=True)
+    for target in ("strict", "small"):
+        with pytest.raises(ConversionError, match=r"half\.jpg|none\.jpg"):
+            shrink_tree(photos, tmp_path / target, 64, strict=True)
+    assert (tmp_path / "small" / "failed.csv").exists()
     for name in ("half.jpg", "none.jpg"):
         (photos / "left" / name).unlink()
     assert shrink(photos, tmp_path / "small", "--size", 64).returncode == 0
@@ -145,7 +210,7 @@ def test_a_kill_leaves_whole_pictures_and_the_same_command_goes_on(tmp_path):
     outcome = shrink_tree(tmp_path / "photos", small, 400)
     assert outcome.counts["up to date"] >= len(made) - 4  # one in each thread may have been made and not yet noted
     assert len(list(small.glob("*.png"))) == 60
-    assert not list(small.glob(".*.part"))
+    assert not list(small.rglob("*" + PART))
 
 
 def test_two_at_once_are_kept_apart(photos, tmp_path):
@@ -166,7 +231,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_picture(photos, tmp_path):
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "small" / "noise.jpg").exists()
-    assert not list((tmp_path / "small").rglob("*.part"))
+    assert not list((tmp_path / "small").rglob("*" + PART))
 
 
 def test_scale_on_load_hardly_changes_what_is_learnt_from(tmp_path):
@@ -227,6 +292,17 @@ def test_a_cache_that_cannot_be_written_is_told_and_stops_nothing(tmp_path):
         build_learner(photos, size=32, cache=tmp_path / "file")
 
 
+def test_a_home_that_cannot_be_looked_into_stops_nothing(tmp_path, monkeypatch):
+    photos = make_shapes(tmp_path / "photos", 10, size=160)
+    monkeypatch.delenv("TOOLKIT_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert build_learner(photos, size=32).dls.labelled.cache is None
+    monkeypatch.setattr(Path, "exists", lambda self: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    cache = PictureCache(Path("/root/cache"), ImageInput((32, 32)))
+    assert "Permission denied" in cache.trouble
+
+
 def test_small_pictures_need_no_cache(shapes, tmp_path):
     build_learner(shapes, cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
@@ -240,7 +316,18 @@ def test_the_program_of_large_photos_answers_as_the_learner(photos, tmp_path):
 
 
 def test_the_lock_ends_with_the_block(tmp_path):
-    with locked(tmp_path), pytest.raises(RunError, match="another process"), locked(tmp_path):
-        pass
+    mine = tmp_path / f".half{PART}"
     with locked(tmp_path):
-        pass
+        mine.write_text("being written")
+        with pytest.raises(RunError, match="another process"), locked(tmp_path):
+            pass
+        assert mine.exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").touch()
+    theirs, foreign = tmp_path / "run" / f".half{PART}", tmp_path / ".download.part"
+    theirs.write_text("being written")
+    foreign.write_text("somebody else's")
+    with locked(tmp_path):
+        assert not mine.exists()
+        assert theirs.exists()
+        assert foreign.exists()

@@ -66,6 +66,8 @@ def report_plainly(kind: type[BaseException], error: BaseException, trace: Trace
     if issubclass(kind, ToolkitError):
         print(f"error: {error}", file=sys.stderr)
     elif issubclass(kind, KeyboardInterrupt):
-        print("stopped: the same command goes on where it was (training: with --resume)", file=sys.stderr)
+        print(
+            "stopped: nothing is half-written; training goes on with --resume, shrinking with the same command", file=sys.stderr
+        )
     else:
         sys.__excepthook__(kind, error, trace)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from toolkit.errors import RunError
 from toolkit.needs import require
+
+LOCK = ".lock"
+PART = ".toolkit-part"  # ends the name of every temporary file
 
 
 @contextmanager
@@ -25,14 +28,13 @@ def replacing(path: Path | str, durable: bool = True) -> Iterator[Path]:
     cannot be written to or the disk is full.
     """
     path = Path(path)
+    # of the name only so much that a long one stays a name with what is added to it
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        os.chmod(name, 0o666 & ~_umask())
+        temporary.touch(exist_ok=False)  # with the rights that the user's new files have
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
     try:
         yield temporary
         if durable:
@@ -50,7 +52,7 @@ def locked(folder: Path | str) -> Iterator[None]:
     """Be the only process that writes into `folder`, which is made where it is missing, for the time of the block.
 
     The lock ends with the process, however it ends; what an earlier one left half-written is removed. Raises `RunError`
-    where another process holds it, or the folder cannot be written to.
+    where it is held already, or the folder cannot be written to.
     """
     require("filelock", why="to keep two runs out of one folder", extra="train")
     from filelock import FileLock, Timeout
@@ -58,7 +60,7 @@ def locked(folder: Path | str) -> Iterator[None]:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", is_singleton=True, thread_local=False)  # a process never waits for itself
+        lock = FileLock(folder / LOCK, thread_local=False)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunError(f"{folder}: another process is writing there: wait for it, or name another folder") from error
@@ -83,9 +85,12 @@ def write_json(path: Path | str, value: object) -> None:
 
 
 def remove_leftovers(folder: Path | str) -> None:
-    """Remove the temporary files that a killed process left below `folder`, which must be nobody else's at the time."""
-    for path in Path(folder).rglob(".*.part"):
-        path.unlink(missing_ok=True)
+    """Remove the temporary files that a killed process left below `folder`, but for folders below it with a lock of their own."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not Path(place, name, LOCK).exists()]
+        for name in names:
+            if name.endswith(PART):
+                Path(place, name).unlink(missing_ok=True)
 
 
 def read_json(path: Path | str, what: str) -> dict:
@@ -100,9 +105,3 @@ def read_json(path: Path | str, what: str) -> dict:
     if not isinstance(value, dict):
         raise RunError(f"{path}: cannot be read (expected a JSON object)")
     return value
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

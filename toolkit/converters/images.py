@@ -28,7 +28,7 @@ def read_image(source: Source, at_least: int = 0) -> Image.Image:
     (…, 4), uint8, or uint16 for grey. EXIF rotation is applied. 16-bit grey is divided by 257, so full scale stays full scale.
     Transparency is laid over white. CMYK and palettes become RGB. With `at_least`, a JPEG is decoded at the smallest of
     1/1, 1/2, 1/4 and 1/8 of its size whose sides are both at least so many pixels: a photo of 12 megapixels takes a
-    fraction of the time and memory (libjpeg scales in its cosine transform).
+    fraction of the time and memory (libjpeg scales in its cosine transform). A PIL image or an array is taken at its size.
 
     Raises `ConversionError` for a file that is missing, empty, truncated, an animation, over `MAX_PIXELS`, or not a
     picture, and for arrays of another shape or type.
@@ -39,16 +39,16 @@ def read_image(source: Source, at_least: int = 0) -> Image.Image:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: phones' photo plus preview
             if frames > 1:
                 raise ConversionError(name, f"an animation or a document of {frames} pictures: save the one you want")
-            if image.width * image.height > MAX_PIXELS:
-                megapixels = image.width * image.height / 1e6
-                raise ConversionError(name, f"{megapixels:.0f} megapixels, more than {MAX_PIXELS / 1e6:.0f}: shrink it")
+            megapixels = image.width * image.height / 1e6
             if at_least:
                 image.draft(None, (at_least, at_least))  # does nothing for other formats
+            if image.width * image.height > MAX_PIXELS:
+                raise ConversionError(name, f"{megapixels:.0f} megapixels, more than {MAX_PIXELS / 1e6:.0f}: save it smaller")
             return _to_rgb(ImageOps.exif_transpose(image), name)
     except ConversionError:
         raise
     except Image.DecompressionBombError as error:
-        raise ConversionError(name, f"more than {MAX_PIXELS / 1e6:.0f} megapixels: shrink it") from error
+        raise ConversionError(name, f"more than {2 * MAX_PIXELS / 1e6:.0f} megapixels: save it smaller") from error
     except Image.UnidentifiedImageError as error:
         raise ConversionError(name, "not a picture in a format Pillow knows") from error
     except OSError as error:

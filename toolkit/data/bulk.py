@@ -1,7 +1,7 @@
 """A whole tree of files made into another, in parallel: stopped at any moment, it goes on where it was.
 
 It is a file of its own because shrinking photos is only the first such verb: what one item becomes is a function, and
-all the rest (what is done already, what failed, who else is writing) is the same.
+all the rest (what is done already, what failed, what has gone, who else is writing) is the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlite3
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -23,18 +23,19 @@ from threading import Lock
 from joblib import Parallel, delayed
 
 from toolkit.data.cache import content_hash
+from toolkit.data.items import NOT_UTF8, files_below, is_utf8
 from toolkit.data.progress import track
 from toolkit.errors import ConversionError, DataError, RunError
-from toolkit.files import locked, write_text
+from toolkit.files import LOCK, locked, write_text
 
 DONE, FAILED = ".done.sqlite", "failed.csv"
-KEPT = "up to date"
+KEPT, REMOVED = "up to date", "removed"
 
 
 @dataclass
 class Outcome:
-    """What came of a tree: how many items for each outcome ("up to date" and the verb's own), and (item, reason) for
-    each that failed."""
+    """What came of a tree: how many items for each outcome ("up to date", "removed" and the verb's own), and (item,
+    reason) for each that failed."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -55,20 +56,14 @@ def mirror(
     `make` returns one word for what it did, and raises `ConversionError` for an item it cannot read: such items are listed
     in `target`/failed.csv, or with `strict` the first is raised. `settings` are plain values that its result depends
     on; `name` maps an item's file name to its result's. An item whose content and settings are as they were when its
-    result was made is left alone. Items pass through in constant memory, in `jobs` threads (None: as many as there are
-    cores).
+    result was made is left alone; a result whose item has gone, or can no longer be read, is removed. Items pass through
+    in constant memory, in `jobs` threads (None: as many as there are cores).
 
-    Raises `DataError` where there is nothing to do, `RunError` where `target` cannot be written to or another process
-    is writing there.
+    Raises `DataError` where there is nothing to do or `target` holds something else, `RunError` where it cannot be
+    written to or another process is writing there.
     """
     source, target = Path(source), Path(target)
-    if not source.is_dir():
-        raise DataError(f"{source}: no such folder")
-    if source.resolve() == target.resolve():
-        raise DataError(f"{target}: name a folder other than the one the items are in")
-    total = sum(1 for _ in _items(source, target, suffixes))
-    if not total:
-        raise DataError(f"{source}: no file ends in one of {' '.join(suffixes)}")
+    total = _check(source, target, suffixes)
     outcome = Outcome()
     with locked(target), closing(_Done(target / DONE)) as done:
         work = (
@@ -83,8 +78,7 @@ def mirror(
             for path, key, said, reason in results:
                 if reason is None:
                     outcome.counts[said] += 1
-                    if said != KEPT:
-                        done.add(str(path.relative_to(target)), key)
+                    done.add(str(path.relative_to(target)), key)
                 elif strict:
                     raise ConversionError(said, reason)
                 else:
@@ -93,18 +87,41 @@ def mirror(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that items were in work when the first failure ended it
                 results.close()
-            _list_failures(target / FAILED, outcome.failed)
+        for gone in done.not_of_this_pass():
+            (target / gone).unlink(missing_ok=True)
+            done.forget(gone)
+            outcome.counts[REMOVED] += 1
+        _list_failures(target / FAILED, outcome.failed)
     return outcome
+
+
+def _check(source: Path, target: Path, suffixes: tuple[str, ...]) -> int:
+    """Refuse what would overwrite somebody's files; return the number of items."""
+    if not source.is_dir():
+        raise DataError(f"{source}: no such folder")
+    try:
+        if target.exists() and target.samefile(source):
+            raise DataError(f"{target}: name a folder other than the one the items are in")
+        held = {path.name for path in target.iterdir()} - {LOCK} if target.exists() else set()
+    except OSError as error:
+        raise RunError(f"cannot write to {target}: {error.strerror or error}") from error
+    if held and DONE not in held:
+        raise DataError(f"{target}: holds files that this command did not make: name a new or an empty folder")
+    total = sum(1 for _ in _items(source, target, suffixes))
+    if not total:
+        raise DataError(f"{source}: no file ends in one of {' '.join(suffixes)}")
+    return total
 
 
 def _one(item: Path, path: Path, known: str | None, make: Callable, settings: dict) -> tuple[Path, str, str, str | None]:
     """(path, key, outcome, None) for one item, or (path, "", item, reason)."""
+    if not is_utf8(item):
+        return path, "", ascii(str(item)), NOT_UTF8
     try:
         described = json.dumps(settings, sort_keys=True)
         key = hashlib.blake2b(f"{content_hash(item)} {described}".encode(), digest_size=16).hexdigest()
         if key == known and path.exists():
             return path, key, KEPT, None
-        path.parent.mkdir(parents=True, exist_ok=True)
         return path, key, make(item, path), None
     except ConversionError as error:
         return path, "", error.source, error.reason
@@ -113,39 +130,54 @@ def _one(item: Path, path: Path, known: str | None, make: Callable, settings: di
 
 
 class _Done:
-    """Which results are there and what they were made from: a table on disk, so that a million items take no memory."""
+    """Which results are there, what each was made from, and in which pass it was last seen: a table on disk, so that a
+    million items take no memory."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.alone = path, Lock()  # joblib asks for the next item from whichever thread is free
-        try:
+        with self._asking():
             self.table = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self.close = self.table.close
             self.table.execute("PRAGMA synchronous = OFF")  # what a power cut loses is made again
-            self.table.execute("CREATE TABLE IF NOT EXISTS done (made TEXT PRIMARY KEY, key TEXT)")
-        except sqlite3.Error as error:
-            raise RunError(f"{path}: {error}: remove this file, and all is made again") from error
-        self.close = self.table.close
+            self.table.execute("CREATE TABLE IF NOT EXISTS done (made TEXT PRIMARY KEY, key TEXT, pass INTEGER)")
+            self.number = (self.table.execute("SELECT max(pass) FROM done").fetchone()[0] or 0) + 1
 
     def key(self, made: str) -> str | None:
-        with self.alone:
+        if not is_utf8(Path(made)):
+            return None
+        with self._asking():
             row = self.table.execute("SELECT key FROM done WHERE made = ?", (made,)).fetchone()
         return row and row[0]
 
     def add(self, made: str, key: str) -> None:
+        with self._asking():
+            self.table.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (made, key, self.number))
+
+    def not_of_this_pass(self) -> list[str]:
+        """The results that this pass, now complete, did not come by."""
+        with self._asking():
+            return [made for (made,) in self.table.execute("SELECT made FROM done WHERE pass <> ?", (self.number,))]
+
+    def forget(self, made: str) -> None:
+        with self._asking():
+            self.table.execute("DELETE FROM done WHERE made = ?", (made,))
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
         try:
             with self.alone:
-                self.table.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (made, key))
-        except sqlite3.Error as error:
+                yield
+        except sqlite3.OperationalError as error:  # a full disk, a folder that cannot be written to
             raise RunError(f"cannot write {self.path}: {error}") from error
+        except sqlite3.Error as error:
+            raise RunError(f"{self.path}: {error}: remove this file, and all is made again") from error
 
 
 def _items(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
-    """The items below `source`, in sorted order, as paths from there; hidden ones and `target` are left out."""
-    within = target.resolve()
-    for folder, folders, names in os.walk(source):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and Path(folder, f).resolve() != within)
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
-                yield os.path.relpath(os.path.join(folder, name), source)
+    """The items below `source`, as paths from there, apart from what is below `target`."""
+    for path in files_below(source, apart_from=target):
+        if path.suffix.lower() in suffixes:
+            yield os.path.relpath(path, source)
 
 
 def _list_failures(path: Path, failed: list[tuple[str, str]]) -> None:

@@ -36,8 +36,12 @@ def cache_folder(asked: Path | str = AUTO) -> Path | None:
         return None
     if str(asked) != AUTO:
         return Path(asked)
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(os.environ.get("TOOLKIT_CACHE") or Path(home, "fastai-toolkit"))
+    if os.environ.get("TOOLKIT_CACHE"):
+        return Path(os.environ["TOOLKIT_CACHE"])
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fastai-toolkit")
+    except RuntimeError:  # a user without a home, as in a container
+        return None
 
 
 class PictureCache:
@@ -48,11 +52,15 @@ class PictureCache:
     """
 
     def __init__(self, folder: Path, image_input: ImageInput) -> None:
-        if folder.exists() and not folder.is_dir():
-            raise DataError(f"cache {folder}: expected a folder, 'auto' or 'none'")
+        self.trouble = ""
+        try:
+            if folder.exists() and not folder.is_dir():
+                raise DataError(f"cache {folder}: expected a folder, 'auto' or 'none'")
+        except OSError as error:
+            self.trouble = f"{folder}: {error.strerror}"
         settings = json.dumps([READING, PIL.__version__, image_input.card()], sort_keys=True)
         self.folder = folder / hashlib.blake2b(settings.encode(), digest_size=8).hexdigest()
-        self.shape, self.trouble = tuple(image_input.shape), ""
+        self.shape = tuple(image_input.shape)
 
     def load(self, content: str) -> tuple[np.ndarray, dict] | None:
         """The prepared picture, uint8 (height, width, 3), and its facts; None where it is not (or not whole) here."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ _PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "
 _PART_NAMES |= {"test": "test", "testing": "test"}
 FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "fname")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target")
+NOT_UTF8 = "its name is not valid UTF-8: rename it"
 SPLIT_COLUMNS = ("split", "part", "set", "subset")
 
 
@@ -95,7 +96,7 @@ def summary(set_aside: list[tuple[str, str]], show: int = 3) -> str:
 
 
 def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, group_by: str | None) -> Items:
-    files = _files_below(root)
+    files = sorted(files_below(root))
     chosen = [path for path in files if path.suffix.lower() in suffixes]
     others = [path for path in files if path.suffix.lower() not in suffixes]
     kinds = ", ".join(sorted({path.suffix.lower() or "no suffix" for path in others}))
@@ -111,8 +112,8 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
         folders = below.parts[1:-1] if part else below.parts[:-1]
         label = _matched(label_of, path.name) if label_of else (folders[0] if folders else None)
         group = _matched(group_of, below.as_posix()) if group_of else None
-        if not _is_utf8(path):
-            set_aside.append((ascii(str(path)), "its name is not valid UTF-8: rename it"))
+        if not is_utf8(path):
+            set_aside.append((ascii(str(path)), NOT_UTF8))
         elif parted and part is None:
             set_aside.append((str(path), "stands outside train/, valid/ and test/"))
         elif not label:
@@ -194,23 +195,24 @@ def _has_parts(root: Path) -> bool:
     return alone or bool(below & {"valid", "test"})
 
 
-def _files_below(root: Path) -> list[Path]:
-    """Every file below `root` in sorted order, hidden ones left out; linked folders are followed, each real one once."""
-    found, seen = [], set()
+def files_below(root: Path, apart_from: Path | None = None) -> Iterator[Path]:
+    """Every file below `root` but not below `apart_from`, a folder after the other, hidden ones left out; linked folders are
+    followed, each real one once."""
+    seen = {os.path.realpath(apart_from)} if apart_from else set()
     for folder, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else [name for name in folders if not _hidden(name)]
+        folders[:] = [] if real in seen else sorted(name for name in folders if not _hidden(name))
         if real not in seen:
-            found += [Path(folder, name) for name in names if not _hidden(name)]
+            yield from (Path(folder, name) for name in sorted(names) if not _hidden(name))
         seen.add(real)
-    return sorted(found)
 
 
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _is_utf8(path: Path) -> bool:
+def is_utf8(path: Path) -> bool:
+    """Whether the path is text: a file system may hold names that are none."""
     try:
         str(path).encode()
     except UnicodeEncodeError:  # a byte that the file system holds and no text does

@@ -30,7 +30,7 @@ MUCH_LARGER = 4  # times the side learnt from: pictures from here on are kept sh
 class LabelledImages:
     """Labelled pictures, split.
 
-    `table`: one row an item: `path`, `label`, `group`, `split`, `width`, `height` (of the original), `grey`, `content`
+    `table`: one row an item: `path`, `label`, `group`, `split`, `width`, `height` (as stored), `grey`, `content`
     (hash of the file). `pixels`: uint8 (items, height, width, 3) in the same order, or None where they were too many to
     keep. `classes`: sorted labels of the training part. `set_aside`: (item, reason) for what is not used. `notes`:
     sentences a user should read. `image_input` is how each item was read. `cache` holds shrunk pictures, where they
@@ -141,9 +141,9 @@ def usual_size(sides: list[int]) -> int:
 
 def _cache(asked: Path | str, image_input: ImageInput, sides: list[int]) -> PictureCache | None:
     """The cache, where pictures are so much larger than `image_input` asks for that keeping them shrunk saves time."""
-    folder = cache_folder(asked)
-    worth = bool(sides) and np.median(sides) >= MUCH_LARGER * max(image_input.size)
-    return PictureCache(folder, image_input) if folder and worth and image_input.converter is None else None
+    worth = image_input.converter is None and sides and np.median(sides) >= MUCH_LARGER * max(image_input.size)
+    folder = cache_folder(asked) if worth else None
+    return PictureCache(folder, image_input) if folder else None
 
 
 def _about(cache: PictureCache | None) -> list[str]:

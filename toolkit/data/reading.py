@@ -33,8 +33,8 @@ class Readings:
     """What the pass over the items found.
 
     `table` has one row an item, in the order given: `content` (hash of the file), `pixels_hash` (of the decoded
-    pixels), `near_hash` (64-bit perceptual hash as a Python int, or None under 32 pixels), `width`, `height` (of the
-    original), `grey` (bool), `error` (the reason it cannot be read, or None). `pixels` is uint8 (items, height, width,
+    pixels), `near_hash` (64-bit perceptual hash as a Python int, or None under 32 pixels), `width`, `height` (as
+    stored), `grey` (bool), `error` (the reason it cannot be read, or None). `pixels` is uint8 (items, height, width,
     3), zeros where there is an error; None where the budget was passed.
     """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from toolkit.converters import IMAGE_SUFFIXES, picture_size, read_image
-from toolkit.data.bulk import KEPT, Outcome, mirror
+from toolkit.data.bulk import FAILED, KEPT, REMOVED, Outcome, mirror
 from toolkit.errors import ConversionError, DataError, report_plainly
 from toolkit.files import replacing
 
@@ -74,13 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be read")
     chosen = parser.parse_args(arguments)
     outcome = shrink_tree(chosen.source, chosen.target, chosen.size, chosen.jobs, chosen.strict)
-    told = ", ".join(f"{outcome.counts[said]} {said}" for said in (SHRUNK, COPIED, KEPT) if outcome.counts[said])
+    told = ", ".join(f"{outcome.counts[said]} {said}" for said in (SHRUNK, COPIED, KEPT, REMOVED) if outcome.counts[said])
     print(f"{chosen.target}: {told or 'nothing'}")
     if outcome.failed:
         item, reason = outcome.failed[0]
-        print(
-            f"{len(outcome.failed)} set aside, such as {item}: {reason}; all in {chosen.target / 'failed.csv'}", file=sys.stderr
-        )
+        print(f"{len(outcome.failed)} set aside, such as {item}: {reason}; all in {chosen.target / FAILED}", file=sys.stderr)
     return 1 if outcome.failed else 0
 
 

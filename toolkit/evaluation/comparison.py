@@ -6,13 +6,14 @@ easy or hard for both, so what is drawn is the difference, item by item.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.evaluation.metrics import Answers, Bootstrap, interval, metric_samples
+from toolkit.evaluation.metrics import Answers, Bootstrap, interval, intervals, metric_samples
 from toolkit.evaluation.scores import Interval, Scores
 
 
@@ -21,8 +22,9 @@ class Comparison:
     """What a comparison found.
 
     `table` maps each run to its metrics on the `n_common` shared items, `differences` each run but the first to its
-    metrics less those of the first. `left_out` is the number of test items, over all runs, that are not shared.
-    `resampled` says what the bootstrap drew: "items" or "groups". `verdicts` is a sentence for each run but the first.
+    metrics less those of the first. `left_out` is the number of test items that some run has and not all share.
+    `resampled` says what the bootstrap drew: "items" or "groups". `verdicts` is a sentence for each run but the first,
+    `notes` what makes the runs hard to compare.
     """
 
     n_common: int
@@ -31,6 +33,7 @@ class Comparison:
     table: dict[str, dict[str, Interval]]
     differences: dict[str, dict[str, Interval]]
     verdicts: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
@@ -45,9 +48,9 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
         raise DataError("name two or more runs to compare")
     by_content = all(_known(scores.predictions) for scores in runs.values())
     tables = [_keyed(scores.predictions, by_content) for scores in runs.values()]
-    shared = tables[0].index
+    shared = every = tables[0].index
     for table in tables[1:]:
-        shared = shared.intersection(table.index)
+        shared, every = shared.intersection(table.index), every.union(table.index)
     if shared.empty:
         raise DataError(
             f"{', '.join(runs)}: no test item is in all of them, so nothing can be said of their difference; give the "
@@ -66,15 +69,23 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     }
     return Comparison(
         n_common=len(shared),
-        left_out=sum(len(scores.predictions) - len(shared) for scores in runs.values()),
+        left_out=len(every) - len(shared),
         resampled=bootstrap.resampled,
-        table={
-            name: {metric: interval(values) for metric, values in found.items()}
-            for name, found in zip(runs, samples, strict=True)
-        },
+        table={name: intervals(found, bootstrap) for name, found in zip(runs, samples, strict=True)},
         differences=differences,
         verdicts=tuple(_verdict(name, next(iter(runs)), found["accuracy"]) for name, found in differences.items()),
+        notes=tuple(_other_classes(runs)),
     )
+
+
+def _other_classes(runs: dict[str, Scores]) -> Iterator[str]:
+    """A sentence for each run that knows classes which not every other knows: its task is the harder one."""
+    common = set.intersection(*(set(scores.classes) for scores in runs.values()))
+    for name, scores in runs.items():
+        alone = [label for label in scores.classes if label not in common]
+        if alone:
+            more = ", …" if len(alone) > 5 else ""
+            yield f"{name} also tells {', '.join(alone[:5])}{more}, which not all do"
 
 
 def _known(table: pd.DataFrame) -> bool:

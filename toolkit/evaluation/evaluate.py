@@ -5,7 +5,9 @@ It is a file of its own because this is the one place where the test set is look
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -103,13 +105,17 @@ def test_groups(learn: Learner) -> np.ndarray | None:
 
 def _simple(learn: Learner, classes: int, seed: int) -> dict[str, np.ndarray]:
     """The test probabilities of each simple method, fitted on (a sample of) the train and valid parts."""
-    known = [_small(loader, MOST_ITEMS * len(loader.dataset) // _count(learn), seed) for loader in learn.dls.loaders[:2]]
-    pixels, labels = (np.concatenate(parts) for parts in zip(*known, strict=True))
-    return baseline_probabilities(pixels, labels, _small(learn.dls[2])[0], classes, seed)
+    test = learn.dls[2].dataset
+    pixels, labels = _small(known_pictures(learn, seed))
+    return baseline_probabilities(pixels, labels, _small(pictures_of(test, np.arange(len(test))))[0], classes, seed)
 
 
-def _count(learn: Learner) -> int:
-    return sum(len(loader.dataset) for loader in learn.dls.loaders[:2])
+def known_pictures(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What the simple methods are fitted on: chunks of (a sample of) the train and valid parts; see `pictures_of`."""
+    datasets = [loader.dataset for loader in learn.dls.loaders[:2]]
+    total = sum(map(len, datasets))
+    for dataset in datasets:
+        yield from pictures_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed))
 
 
 def sample_rows(count: int, most: int | None, seed: int = 0) -> np.ndarray:
@@ -126,19 +132,19 @@ def pictures_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterat
     They are as prepared, before augmentation and normalisation.
     """
     held = vars(dataset).get("held")
-    for start in range(0, len(rows), chunk):
-        part = np.array(rows[start : start + chunk])  # a copy: torch wants to be able to write
-        if held is not None:
-            yield held[0][part].numpy(), held[1][part].numpy()
-        else:
-            items = [dataset[int(row)] for row in part]
-            yield np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), np.array([int(y) for _, y in items])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(rows), chunk):
+            part = np.array(rows[start : start + chunk])  # a copy: torch wants to be able to write
+            if held is not None:
+                yield held[0][part].numpy(), held[1][part].numpy()
+            else:
+                items = list(pool.map(dataset.__getitem__, part.tolist()))
+                yield np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), np.array([int(y) for _, y in items])
 
 
-def _small(loader: TfmdDL, most: int | None = None, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Small pixels, float32 (items, features), and class numbers of a loader's items, at `most` a random sample of them."""
-    rows = sample_rows(len(loader.dataset), most, seed)
-    found = [(small_pixels(pixels), targets) for pixels, targets in pictures_of(loader.dataset, rows)]
+def _small(pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Small pixels, float32 (items, features), and class numbers of chunks of pictures."""
+    found = [(small_pixels(pixels), targets) for pixels, targets in pictures]
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-FINEST = 6  # rows and columns that a map must have to show a place
+FINEST, COARSEST = 6, 3  # rows and columns that a map should, and must, have to show a place
+BATCH_PIXELS = 2**20  # that go through the network at once
 
 
 class Insight:
@@ -42,10 +43,11 @@ class Insight:
         with self._looking(grad=False):
             handle = last.register_forward_pre_hook(lambda _, taken: seen.append(taken[0].flatten(1)))
             try:
-                self.model[1](self.model[0](self._input(pictures)))
+                for part in _parts(pictures):
+                    self.model[1](self.model[0](self._input(part)))
             finally:
                 handle.remove()
-        return nn.functional.normalize(seen[-1], dim=1).cpu().numpy()
+        return nn.functional.normalize(torch.cat(seen), dim=1).cpu().numpy()
 
     def grad_cam(self, pictures: np.ndarray, classes: Iterable[int]) -> np.ndarray | None:
         """Where in each picture its class (one number a picture) was seen: float32 (items, rows, columns), 0 to 1.
@@ -88,8 +90,8 @@ class Insight:
         Returns float32 (items, channels), and (row, column) as shares of height and width, float32 (items, channels, 2).
         """
         strengths, places = [], []
-        for chunk in pictures:
-            maps = self._responses(layer, chunk)
+        for part in (part for chunk in pictures for part in _parts(chunk)):
+            maps = self._responses(layer, part)
             count, channels, rows, columns = maps.shape
             value, index = maps.reshape(count, channels, -1).max(dim=2)
             strengths.append(value.cpu().numpy())
@@ -108,8 +110,13 @@ class Insight:
 
     def _layer_with_places(self, picture: np.ndarray) -> nn.Module | None:
         found = list(self._maps(picture))
-        fine = [layer for layer, maps in found if min(maps.shape[2:]) >= FINEST]
-        return fine[-1] if fine else found[0][0] if found else None
+        if not found:
+            return None
+        sides = np.array([min(maps.shape[2:]) for _, maps in found])
+        fine = np.flatnonzero(sides >= FINEST)
+        deepest = int(fine[-1]) if len(fine) else int(sides.argmax())
+        # an early layer knows edges, not things: then a coarse map of the last one says more
+        return found[-1][0] if deepest < len(found) / 2 and sides[-1] >= COARSEST else found[deepest][0]
 
     def _maps(self, picture: np.ndarray) -> Iterable[tuple[nn.Module, torch.Tensor]]:
         """(layer, its output) for the layers of the body in order, as long as they give maps (1, channels, rows, columns)."""
@@ -119,7 +126,10 @@ class Insight:
             return []
         with self._looking(grad=False), self._tapped(list(_steps(inner))) as taps:
             last = body(self._input(picture))
-            return [(layer, maps) for layer, maps in taps.items() if maps.ndim == 4] if last.ndim == 4 else []
+            height, width = picture.shape[1:3]
+            # a layer with channels last, as in some transformers, has not the proportions of the picture
+            found = [(layer, maps) for layer, maps in taps.items() if maps.ndim == 4 and _alike(maps.shape[2:], (height, width))]
+            return found if last.ndim == 4 else []
 
     def _input(self, pictures: np.ndarray) -> torch.Tensor:
         x = torch.from_numpy(np.array(pictures)).to(self.device).permute(0, 3, 1, 2).float() / 255
@@ -155,6 +165,17 @@ class Insight:
                 handle.remove()
 
 
+def _parts(pictures: np.ndarray) -> Iterator[np.ndarray]:
+    """As many of the pictures at a time as the memory of a small machine holds the layers of."""
+    count = max(1, BATCH_PIXELS // (pictures.shape[1] * pictures.shape[2]))
+    yield from (pictures[start : start + count] for start in range(0, len(pictures), count))
+
+
+def _alike(shape: tuple[int, int], picture: tuple[int, int]) -> bool:
+    """Whether maps of (rows, columns) have the proportions of a picture of (height, width), give or take a rounding."""
+    return abs(shape[0] * picture[1] - shape[1] * picture[0]) <= 2 * max(picture)
+
+
 def _steps(module: nn.Module) -> Iterator[nn.Module]:
     """The children of `module`, and in place of each `nn.Sequential` its own."""
     for child in module.children():
@@ -162,15 +183,3 @@ def _steps(module: nn.Module) -> Iterator[nn.Module]:
             yield from _steps(child)
         else:
             yield child
-
-
-def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> np.ndarray:
-    """The average picture of each class, float64 (classes, height, width, 3) from 0 to 255, over chunks of (pictures,
-    class numbers); zeros for a class without any."""
-    total: np.ndarray | float = 0.0
-    counts = np.zeros(classes)
-    for chunk, targets in pictures:
-        one_hot = np.eye(classes)[targets]
-        total = total + np.tensordot(one_hot.T, chunk.astype(np.float64), axes=1)
-        counts += one_hot.sum(axis=0)
-    return total / np.maximum(counts, 1)[:, None, None, None]

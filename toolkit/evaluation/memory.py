@@ -6,18 +6,18 @@ the training pictures to be decoded again.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolkit.data.progress import track
 from toolkit.errors import RunError
-from toolkit.evaluation.baselines import small_pixels
-from toolkit.evaluation.evaluate import pictures_of, sample_rows
-from toolkit.evaluation.explanation import Insight, class_averages
+from toolkit.evaluation.baselines import SIDE, small_pixels
+from toolkit.evaluation.evaluate import known_pictures, pictures_of, sample_rows
+from toolkit.evaluation.explanation import Insight
 from toolkit.files import replacing
 
 if TYPE_CHECKING:
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 FILE = "training.npz"
 MOST_ITEMS = 50_000  # whose features are kept: 50 MB for a resnet18
+CHUNK = 256
+AVERAGE_SIDE = 64  # pixels: an average is blurred anyway
 
 
 @dataclass
 class Memory:
     """`rows` are the numbers of training items in items.csv, `features` (items, features) their rows as float16; see
-    `Insight.features`. `averages` is each class's average picture, uint8 (classes, height, width, 3), `centroids` its
-    small pixels, float32 (classes, small features): what nearest centroid learns.
+    `Insight.features`. `averages` is each class's average picture, uint8 (classes, height, width, 3), at most 64 pixels
+    a side; `centroids` its small pixels, float32 (classes, small features): what nearest centroid learns.
     """
 
     rows: np.ndarray
@@ -44,15 +46,11 @@ class Memory:
         """What `learn` was trained on, as `insight` into its network sees it."""
         train = learn.dls.train.dataset
         chosen = sample_rows(len(train), MOST_ITEMS)
-        features = [insight.features(pictures).astype(np.float16) for pictures, _ in pictures_of(train, chosen)]
+        chunks = track(pictures_of(train, chosen, CHUNK), -(-len(chosen) // CHUNK), "remembering")
+        features = [insight.features(pictures).astype(np.float16) for pictures, _ in chunks]
         rows = np.flatnonzero(learn.dls.labelled.table.split == "train")[chosen]
-
-        def known() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for loader in learn.dls.loaders[:2]:  # the simple methods are fitted on train and valid
-                yield from pictures_of(loader.dataset, np.arange(len(loader.dataset)))
-
-        averages = class_averages(known(), len(learn.dls.vocab))
-        return cls(rows, np.concatenate(features), averages.round().astype(np.uint8), small_pixels(averages))
+        averages, centroids = class_averages(known_pictures(learn), len(learn.dls.vocab))
+        return cls(rows, np.concatenate(features), (255 * averages).round().astype(np.uint8), centroids)
 
     def save(self, folder: Path | str) -> None:
         """Write training.npz into `folder`, atomically."""
@@ -68,7 +66,7 @@ class Memory:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return cls(**{field.name: stored[field.name] for field in fields(cls)})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged archive can raise anything: BadZipFile, zlib.error, KeyError, EOFError
             raise RunError(f"{path}: damaged ({error}): --resume the run, and it is written again") from error
 
     def nearest(self, features: np.ndarray, count: int) -> list[tuple[int, float]]:
@@ -79,3 +77,20 @@ class Memory:
     def distances(self, picture: np.ndarray) -> np.ndarray:
         """How far one prepared picture is from each class average: root mean square over small pixels, 0 to 1."""
         return np.sqrt(((self.centroids - small_pixels(picture[None])) ** 2).mean(axis=1))
+
+
+def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The average picture of each class over chunks of (pictures, class numbers), and its small pixels.
+
+    Returns float32 (classes, height, width, 3), at most 64 pixels a side, and (classes, small features), both from 0 to 1;
+    zeros for a class without any.
+    """
+    sums: list[np.ndarray | float] = [0.0, 0.0]
+    counts, shape = np.zeros(classes), (0, 0)
+    for chunk, targets in pictures:
+        shape = tuple(min(length, AVERAGE_SIDE) for length in chunk.shape[1:3])
+        one_hot = np.eye(classes)[targets]
+        sums = [total + one_hot.T @ small_pixels(chunk, side) for total, side in zip(sums, (AVERAGE_SIDE, SIDE), strict=True)]
+        counts += one_hot.sum(axis=0)
+    averages, centroids = ((total / np.maximum(counts, 1)[:, None]).astype(np.float32) for total in sums)
+    return averages.reshape(classes, *shape, 3), centroids

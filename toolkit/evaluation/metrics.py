@@ -15,6 +15,7 @@ from toolkit.evaluation.scores import Interval
 
 RESAMPLES = 2000
 MOST_WEIGHTS = 100_000_000  # 400 MB: huge test sets are resampled less often, and need it less
+WILSON = 1.96**2  # the square of the normal distribution's 97.5th percentile
 BINS = 15  # of the calibration error
 FEWEST_GROUPS = 5  # fewer cannot stand for their kind: then items are drawn
 MOST_CLASSES = 100  # for intervals of the confusion matrix
@@ -22,10 +23,14 @@ MOST_CLASSES = 100  # for intervals of the confusion matrix
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Which items each resample draws, and how often: float32 weights (1 + resamples, items), row 0 all ones."""
+    """Which items each resample draws, and how often: float32 weights (1 + resamples, items), row 0 all ones.
+
+    `resampled` says what was drawn, "items" or "groups", and `units` from how many.
+    """
 
     weights: np.ndarray
     resampled: str
+    units: int
 
     @classmethod
     def draw(cls, n_items: int, groups: np.ndarray | None = None, seed: int = 0) -> Bootstrap:
@@ -42,7 +47,7 @@ class Bootstrap:
         resamples = int(np.clip(MOST_WEIGHTS // n_items, 200, RESAMPLES))
         drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
         weights = np.concatenate([np.ones((1, n_items)), drawn[:, units]]).astype(np.float32)
-        return cls(weights[weights.sum(axis=1) > 0], "groups" if grouped else "items")
+        return cls(weights[weights.sum(axis=1) > 0], "groups" if grouped else "items", count)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """The weighted mean of `values` (items,) in each resample."""
@@ -63,8 +68,22 @@ def interval(samples: np.ndarray) -> Interval:
 
 def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, Interval]:
     """Accuracy, macro F1, log loss and calibration error of `probabilities` (items, classes), each with its interval."""
-    answers = Answers.of(probabilities, targets)
-    return {name: interval(samples) for name, samples in metric_samples(answers, bootstrap).items()}
+    return intervals(metric_samples(Answers.of(probabilities, targets), bootstrap), bootstrap)
+
+
+def intervals(samples: dict[str, np.ndarray], bootstrap: Bootstrap) -> dict[str, Interval]:
+    """The interval of each metric of `metric_samples`.
+
+    Where every answer is right, or none, all resamples agree and their range says nothing: then the accuracy's interval is
+    Wilson's (1927).
+    """
+    found = {name: interval(values) for name, values in samples.items()}
+    share = WILSON / (bootstrap.units + WILSON)
+    if found["accuracy"].value == 1:
+        found["accuracy"] = Interval(1.0, 1 - share, 1.0)
+    elif found["accuracy"].value == 0:
+        found["accuracy"] = Interval(0.0, 0.0, share)
+    return found
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakValueDictionary
 
 import torch
 from fastai.learner import Learner
@@ -28,16 +29,25 @@ if TYPE_CHECKING:
     from toolkit.data.labelled import LabelledImages
 
 RUNS = Path("runs")
+NO_MATTER = {"cache"}  # settings that change no result
 FORMAT = 2  # of the run folder: raised when an earlier folder can no longer be gone on with
 NAMED = ("fastai", "torch", "torchvision", "numpy", "pillow", "pandas", "scikit-learn", "onnx", "onnxruntime")
 
 
 class Run:
-    """One folder, opened by `Run.open`; until `close`, or the end of a `with` block, no other process may write to it."""
+    """One folder, opened by `Run.open`; until `close`, or the end of a `with` block, no other process may write to it.
+
+    Opened again in the same process, after a stop in a notebook say, it is taken over from the earlier `Run`.
+    """
+
+    _open: ClassVar[WeakValueDictionary] = WeakValueDictionary()
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._held = folder, ExitStack()
+        self.folder, self._held, place = folder, ExitStack(), folder.resolve()
+        if place in self._open:
+            self._open[place].close()
         self._held.enter_context(locked(folder))
+        self._open[place] = self
 
     def __enter__(self) -> Run:
         return self
@@ -58,26 +68,27 @@ class Run:
         another run. Raises `RunError`, also where another process is writing to the folder.
         """
         labelled = learn.dls.labelled
-        items = labelled.table.to_csv(index=False)
-        digest = hashlib.sha256(items.encode()).hexdigest()
+        digest = hashlib.sha256(labelled.table.to_csv(index=False).encode()).hexdigest()
         described = json.loads(json.dumps({**settings, "about": getattr(learn, "about", {}), "items": digest}, default=str))
         if folder and resume and not Path(folder, "run.json").exists():
             raise RunError(f"{folder}: no run to go on with (no run.json)")
         run = cls(Path(folder) if folder else _latest(name) if resume else _next_free(name))
         try:
-            run._begin(described, items, labelled, resume)
+            run._begin(described, labelled, resume)
         except BaseException:
             run.close()
             raise
         return run
 
-    def _begin(self, described: dict, items: str, labelled: LabelledImages, resume: bool) -> None:
+    def _begin(self, described: dict, labelled: LabelledImages, resume: bool) -> None:
         if resume:
             self._check_same(described)
         elif (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run already: --resume goes on with it, or name another folder with --run")
         else:
-            write_text(self.folder / "items.csv", items)
+            # with whole paths: it is read from anywhere
+            whole = labelled.table.assign(path=[Path(path).absolute() for path in labelled.table.path])
+            write_text(self.folder / "items.csv", whole.to_csv(index=False))
             aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
             write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})
 
@@ -89,7 +100,9 @@ class Run:
                 f"this one is {FORMAT}): start a new run; a program.pyz in it works as it did"
             )
         differing = [
-            f"{key} was {earlier.get(key)!r}, is {value!r}" for key, value in described.items() if earlier.get(key) != value
+            f"{key} was {earlier.get(key)!r}, is {value!r}"
+            for key, value in described.items()
+            if key not in NO_MATTER and earlier.get(key) != value
         ]
         if differing:
             raise RunError(f"{self.folder} was run with other settings ({'; '.join(differing)}): repeat them, or start a new run")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 
-from toolkit.errors import ConversionError, report_plainly
+from toolkit.errors import ConversionError, RunError, report_plainly
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,19 +27,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _explain(chosen: argparse.Namespace) -> int:
-    from toolkit.reports.explain import Explainer, write_explanation
+    from toolkit.reports.explain import Explainer, page_name
+    from toolkit.reports.page import write_page
 
-    explainer, failed, names = Explainer(chosen.run), 0, Counter()
+    explainer, failed = Explainer(chosen.run), 0
     for item in chosen.items:
-        names[item.name] += 1
         try:
-            folder = chosen.out or chosen.run / "explained"
-            explanation, path = write_explanation(explainer, item, folder, names[item.name])
+            explanation = explainer.explain(item)
         except ConversionError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)
-        else:
-            print(f"{explanation}\n  written to {path}", flush=True)
+            continue
+        print(explanation, flush=True)
+        path = (chosen.out or chosen.run / "explained") / page_name(item)
+        try:
+            write_page(path, explainer.page(explanation))
+        except RunError as error:
+            raise RunError(f"{error}; --out names another folder for the pages") from error
+        print(f"  written to {path}", flush=True)
     return 1 if failed else 0
 
 

@@ -38,9 +38,9 @@ def curves(lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], wha
     """Lines of name -> (epochs, values) from epoch 0, the untrained network; `best` marks the epoch whose weights were kept."""
     drawing = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = drawing.subplots()
-    for name, (epochs, values) in lines.items():
+    for name, (epochs, values) in zip(drawable(list(lines)), lines.values(), strict=True):
         numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
-        axes.plot(epochs, numbers, label=drawable([name])[0], marker="o", markersize=3, linewidth=1.6)
+        axes.plot(epochs, numbers, label=name, marker="o", markersize=3, linewidth=1.6)
     if best is not None:
         axes.axvline(best, color=GREY, linestyle="--", linewidth=1, zorder=0, label=f"kept: epoch {best}")
     axes.set(xlabel="epoch (0: untrained)", ylabel=what)
@@ -70,8 +70,8 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     return _plain(drawing, axes)
 
 
-def signed(weights: np.ndarray, low: str, high: str) -> Figure:
-    """Signed weights (height, width) from blue over white to red, with what either end speaks for."""
+def signed(weights: np.ndarray, ends: tuple[str, str], numbers: tuple[int, int]) -> Figure:
+    """Signed weights (height, width) from blue over white to red, which speak for `ends`, classes with their `numbers`."""
     reach = float(np.abs(weights).max()) or 1.0
     drawing = Figure(figsize=(3.4, 3.4), layout="constrained")
     axes = drawing.subplots()
@@ -79,7 +79,8 @@ def signed(weights: np.ndarray, low: str, high: str) -> Figure:
     axes.set_xticks([])
     axes.set_yticks([])
     bar = drawing.colorbar(image, ax=axes, orientation="horizontal", ticks=[-reach, 0, reach], shrink=0.9)
-    bar.set_ticklabels([f"for {drawable([low])[0]}", "neither", f"for {drawable([high])[0]}"])
+    low, high = drawable(ends, numbers)
+    bar.set_ticklabels([f"for {low}", "neither", f"for {high}"])
     bar.ax.tick_params(labelsize=9)
     return _plain(drawing, axes)
 
@@ -113,11 +114,14 @@ def filter_tiles(filters: np.ndarray) -> list[np.ndarray]:
     return list((127.5 + 127.5 * filters / np.maximum(reach, 1e-12)).round().astype(np.uint8))
 
 
-def drawable(labels: Sequence[str]) -> list[str]:
-    """Labels as a drawing can show them: cut where they are long, numbered where matplotlib's font lacks their letters."""
+def drawable(labels: Sequence[str], numbers: Sequence[int] | None = None) -> list[str]:
+    """Labels as a drawing can show them: cut in the middle where they are long, and called "class 7" by their `numbers`
+    (None: 1, 2, …) where matplotlib's font lacks their letters or the cut has made two the same."""
+    numbers = list(numbers or range(1, len(labels) + 1))
     known = _letters()
-    cut = [label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…" for label in labels]
-    return [label if all(ord(letter) in known for letter in label) else f"class {i + 1}" for i, label in enumerate(cut)]
+    cut = [label if len(label) <= LONGEST_LABEL else label[:8] + "…" + label[-7:] for label in labels]
+    clear = [all(ord(letter) in known for letter in label) and cut.count(label) == 1 for label in cut]
+    return [label if plain else f"class {number}" for label, plain, number in zip(cut, clear, numbers, strict=True)]
 
 
 @cache

@@ -15,9 +15,7 @@ from toolkit.evaluation.scores import Scores
 from toolkit.files import read_json
 from toolkit.reports.charts import curves
 from toolkit.reports.page import Figure, Page, Section, Table, Text, drawn
-from toolkit.reports.sections import RESAMPLED, cell
-
-NOT_SETTINGS = {"set_aside", "notes", "versions", "items", "about", "format"}
+from toolkit.reports.sections import NOT_SETTINGS, RESAMPLED, cell
 
 
 def compare_runs(folders: Sequence[Path | str]) -> tuple[Comparison, Page]:
@@ -56,7 +54,8 @@ def as_text(comparison: Comparison) -> str:
 
 def _about(comparison: Comparison) -> str:
     left = f"; {comparison.left_out} that not all share are left out" if comparison.left_out else ""
-    return f"{comparison.n_common} test items in common{left}, 95 % intervals over {comparison.resampled}"
+    about = f"{comparison.n_common} test items in common{left}, 95 % intervals over {comparison.resampled}"
+    return "; ".join([about, *comparison.notes])
 
 
 def _names(folders: Sequence[Path | str]) -> list[str]:
@@ -74,15 +73,18 @@ def _names(folders: Sequence[Path | str]) -> list[str]:
 def _log(folder: Path) -> list[dict[str, float | None]]:
     try:
         with open(folder / "log.csv", encoding="utf-8", newline="") as stream:
-            return [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(stream)]
+            rows = [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(stream)]
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{folder}: its log.csv cannot be read ({error}): run it again") from error
+    if not rows or not {"epoch", "seconds"} <= set(rows[0]):
+        raise RunError(f"{folder}: its log.csv lacks its first row or columns: run it again")
+    return rows
 
 
 def _curves(runs: dict[str, Path]) -> Section:
     logs = {name: _log(folder) for name, folder in runs.items()}
-    shared = set.intersection(*(set(rows[0]) if rows else set() for rows in logs.values())) - {"epoch", "train_loss", "seconds"}
-    order = [name for name in next(iter(logs.values()), [{}])[0] if name in shared]
+    shared = set.intersection(*(set(rows[0]) for rows in logs.values())) - {"epoch", "train_loss", "seconds"}
+    order = [name for name in next(iter(logs.values()))[0] if name in shared]
     drawings = []
     for metric in order:
         lines = {name: ([row["epoch"] for row in rows], [row[metric] for row in rows]) for name, rows in logs.items()}
@@ -95,6 +97,7 @@ def _settings(runs: dict[str, Path]) -> Section:
     described = {name: read_json(folder / "run.json", "a run") for name, folder in runs.items()}
     plain = {
         name: {**{key: v for key, v in whole.items() if key not in NOT_SETTINGS}, **whole.get("about", {})}
+        | {"items and split (a digest)": str(whole.get("items", ""))[:8]}
         for name, whole in described.items()
     }
     keys = list(dict.fromkeys(key for settings in plain.values() for key in settings if key != "stats"))

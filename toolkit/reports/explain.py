@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.converters.base import Converter
+from toolkit.data.cache import content_hash
 from toolkit.errors import ConversionError, RunError
 from toolkit.evaluation.explanation import Insight
 from toolkit.evaluation.memory import Memory
@@ -20,9 +21,10 @@ from toolkit.learning.runs import load_network
 from toolkit.program import Program, load
 from toolkit.program.outputs import Prediction
 from toolkit.reports.images import looked_at
-from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown, write_page
+from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
 
 NEAREST, SHOWN_CLASSES, SHOWN_MAPS = 8, 10, 3
+TORN = 1e-3  # two classes so close in probability may change places between the network and its program
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,23 @@ class Explainer:
         network = load_network(self.run)
         self.insight = Insight(network.model, network.stats)
         self.memory = Memory.load(self.run)
-        self.items = pd.read_csv(self.run / "items.csv", dtype=str, keep_default_na=False) if self.memory else None
+        self.items = self._items() if self.memory else None
         self.classes = list(self.program.output.classes)
+
+    def _items(self) -> pd.DataFrame:
+        try:
+            items = pd.read_csv(self.run / "items.csv", dtype=str, keep_default_na=False)
+            return items[["path", "label"]].iloc[: self.memory.rows.max() + 1]
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(f"{self.run}: its items.csv cannot be read ({error}): run it again") from error
 
     def explain(self, item: Path | str) -> Explanation:
         """Explain one item. Raises `ConversionError` where it cannot be read."""
         picture = self.program.input.prepare(Path(item))
         prediction = self.program.output.read(self.program.run(picture[None]))[0]
-        if self.classes[int(self.insight.probabilities(picture[None]).argmax())] != prediction.label:
+        first, second = [*prediction.probabilities.values(), 0.0][:2]
+        known = self.classes[int(self.insight.probabilities(picture[None]).argmax())]
+        if known != prediction.label and first - second > TORN:
             raise RunError(f"{self.run}: its checkpoint is not the network of its program.pyz: --resume the run, or run it again")
         shown_classes = list(prediction.probabilities)[:SHOWN_MAPS]
         heat = self.insight.grad_cam(np.repeat(picture[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
@@ -156,12 +167,6 @@ class Explainer:
         return Section("The nearest class average", [Text(told), Gallery(cards)])
 
 
-def write_explanation(explainer: Explainer, item: Path, folder: Path, number: int = 1) -> tuple[Explanation, Path]:
-    """Explain `item` and write the page into `folder`, named for the item, and numbered where it is not the first of its name.
-
-    Returns the explanation and the page's path.
-    """
-    explanation = explainer.explain(item)
-    path = folder / (f"{item.name}.html" if number == 1 else f"{item.name}-{number}.html")
-    write_page(path, explainer.page(explanation))
-    return explanation, path
+def page_name(item: Path) -> str:
+    """What the page of an item is called: its name and content, so that two photos called 001.jpg have a page each."""
+    return f"{item.name}-{content_hash(item)[:6]}.html"

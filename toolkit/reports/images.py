@@ -202,32 +202,28 @@ def _averages(scores: Scores, memory: Memory, insight: Insight) -> Section:
     first, second, mistaken = sections.confused_pair(scores)
     names, why = scores.classes, ", which this network confuses most" if mistaken else ""
     averages = memory.averages
-    cards = [([shown(averages[i], f"the average of {names[i]}")], [names[i]]) for i in range(min(len(names), MOST_AVERAGES))]
+    chosen = list(dict.fromkeys([first, second, *range(len(names))]))[:MOST_AVERAGES]
+    cards = [([shown(averages[i], f"the average of {names[i]}")], [names[i]]) for i in sorted(chosen)]
+    part = "" if len(chosen) == len(names) else f" {len(chosen)} of the {len(names)} averages:"
     weights = averages[second].astype(np.float32).mean(axis=2) - averages[first].astype(np.float32).mean(axis=2)
     blocks = [
         Text(
-            "The simplest way to learn: average the training pictures of each class, and call a new one by the average it is "
-            "nearest to."
+            "The simplest way to learn: average the pictures of each class (those of train and valid), and call a new one by the "
+            f"average it is nearest to.{part}"
         ),
         Gallery(cards),
         Text(
             f"Choosing between two averages is one weighing of the pixels, by their difference: here for {names[first]} and "
-            f"{names[second]}{why}. Red pixels, where bright, speak for {names[second]}, blue ones "
-            f"for {names[first]}. The network weighs pixels too, but with many small weighings (filters) that slide over the "
-            "whole picture, then weighs their answers, and so on. Its first filters, as it has learnt them, stand beside; grey "
-            "is no weight."
+            f"{names[second]}{why}. Red pixels, where bright, speak for {names[second]}, blue ones for {names[first]}. The "
+            "network weighs pixels too, but with many small weighings (filters) that slide over the whole picture, then "
+            "weighs their answers, and so on. Its first filters, as it has learnt them, stand beside; grey is no weight."
         ),
     ]
-    pictures = [drawn(signed(weights, names[first], names[second]), f"weights that tell {names[second]} from {names[first]}")]
+    drawing = signed(weights, (names[first], names[second]), (first + 1, second + 1))
+    pictures = [drawn(drawing, f"weights that tell {names[second]} from {names[first]}")]
     filters = insight.filters()
     if filters is not None:
         tiles = filter_tiles(filters[:MOST_FILTERS])
-        pictures.append(
-            shown(
-                sheet(tiles, int(np.ceil(len(tiles) ** 0.5)), TILE, 6),
-                f"{len(tiles)} of {len(filters)} filters",
-                440,
-                lossless=True,
-            )
-        )
+        columns = int(np.ceil(len(tiles) ** 0.5))
+        pictures.append(shown(sheet(tiles, columns, TILE, 6), f"{len(tiles)} of {len(filters)} filters", 440, lossless=True))
     return Section("Averages, and what was learnt instead", [*blocks, Figure(pictures)])

@@ -15,6 +15,8 @@ from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
 from toolkit.reports.charts import MOST_NUMBERED, bars, confusion, curves, drawable
 from toolkit.reports.page import Figure, Section, Table, Text, drawn
 
+MOST_EXPLAINED = 24  # labels that a drawing cannot show
+NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items"}
 
 
@@ -78,7 +80,8 @@ def confusion_section(scores: Scores, most: int = 8) -> Section:
     shown, names = drawable(scores.classes), scores.classes
     other = [f"{short}: {name}" for short, name in zip(shown, names, strict=True) if short != name]
     if other:
-        caption += f" Shortened: {'; '.join(other)}."
+        more = f"; and {len(other) - MOST_EXPLAINED} more" if len(other) > MOST_EXPLAINED else ""
+        caption += f" In full: {'; '.join(other[:MOST_EXPLAINED])}{more}."
     said = f"Confusion matrix: {int(np.trace(counts))} of {int(counts.sum())} test items are right"
     table = Table(["mistake", "times", "of that class"], rows) if rows else Text("No test item was mistaken for another class.")
     return Section("What is taken for what", [Figure([drawn(confusion(counts, scores.classes), said)], caption), table])
@@ -109,12 +112,12 @@ def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str]
 
 def settings_section(described: dict) -> Section:
     """What the run was run with; `described` is run.json."""
-    hidden, chosen = {"set_aside", "notes", "versions", "about", "items", "format"}, described.get("about", {})
+    chosen = {name: value for name, value in described.get("about", {}).items() if name != "stats"}
+    given = {name: value for name, value in described.items() if name not in NOT_SETTINGS and value not in ("", None)}
     rows = []
-    for name, value in described.items():
-        if name not in hidden and value not in ("", None):
-            came_out = chosen.get(name, value)
-            rows.append([name, str(value) if value == came_out else f"{value}: {came_out}"])
+    for name, value in {**chosen, **given}.items():
+        came_out = chosen.get(name, value)
+        rows.append([name, str(value) if value == came_out else f"{value}: {came_out}"])
     versions = ", ".join(f"{name} {version}" for name, version in described.get("versions", {}).items())
     return Section("What it was run with", [Table(["setting", "value"], rows), Text(f"Versions: {versions}.")])
 
