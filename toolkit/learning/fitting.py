@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -88,7 +89,8 @@ def fit(
             learn.dls.train.rng.seed(about.get("seed", 42))
             began = time.perf_counter()
             log.add(0, None, learn.validate(), time.perf_counter() - began)
-        _train(learn, _phases(epochs, keeper.settings["lr"], fine_tune, transferred), keeper, saved)
+        with _as_raised():
+            _train(learn, _phases(epochs, keeper.settings["lr"], fine_tune, transferred), keeper, saved)
     learn.model.load_state_dict(keeper.best)
     if run:
         run.write_down(highest_lr=keeper.settings["lr"], best_epoch=keeper.best_epoch)
@@ -128,6 +130,16 @@ class _Curve(Callback):
     def after_batch(self) -> None:
         self.rates.append(self.opt.hypers[-1]["lr"])
         self.losses.append(float(self.loss.detach()))
+
+
+@contextmanager
+def _as_raised() -> Iterator[None]:
+    """Take off our own errors what fastai puts before their words: in which callback they occurred."""
+    try:
+        yield
+    except ToolkitError as error:
+        error.args = tuple(str(part).rpartition(":\n\t")[2] for part in error.args)
+        raise
 
 
 def _phases(epochs: int, lr: float, fine_tune: bool, transferred: bool) -> list[Phase]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import platform
 import re
 from contextlib import ExitStack
@@ -132,9 +131,11 @@ def save_tensors(path: Path, value: dict) -> None:
     """Write a checkpoint of tensors and plain values, atomically; `read_checkpoint` reads it without running code."""
     with replacing(path) as temporary:
         try:
-            torch.save(value, temporary)
-        except (RuntimeError, pickle.PicklingError) as error:  # a full disk is a RuntimeError to torch
-            raise RunError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+            with open(temporary, "wb") as stream:
+                torch.save(value, stream)
+        except RuntimeError as error:  # what a full disk is to torch, which tells no more of it
+            reason = error.__context__ if isinstance(error.__context__, OSError) else "the disk is full, or failed"
+            raise RunError(f"cannot write {path}: {getattr(reason, 'strerror', reason)}") from error
 
 
 def read_checkpoint(path: Path) -> dict:
