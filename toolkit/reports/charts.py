@@ -18,6 +18,7 @@ from PIL import Image
 
 BLUE, GREY = "#2f6fb0", "#b9c4cf"
 MOST_NUMBERED = 16  # classes up to which each cell of a confusion matrix shows its count
+MOST_NAMED = 24  # classes up to which their names stand beside the matrix
 LONGEST_LABEL = 16
 
 
@@ -38,7 +39,7 @@ def curves(lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], wha
     """Lines of name -> (epochs, values) from epoch 0, the untrained network; `best` marks the epoch whose weights were kept."""
     drawing = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = drawing.subplots()
-    for name, (epochs, values) in zip(drawable(list(lines)), lines.values(), strict=True):
+    for name, (epochs, values) in zip(drawable(list(lines), longest=32), lines.values(), strict=True):
         numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
         axes.plot(epochs, numbers, label=name, marker="o", markersize=3, linewidth=1.6)
     if best is not None:
@@ -61,11 +62,15 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
             if count:
                 colour = "white" if shares[row, column] > 0.55 else "#1d2733"
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
-    labels = drawable(classes)
-    every = max(1, len(classes) // 24)
-    places = range(0, len(classes), every)
-    axes.set_xticks(places, [labels[i] for i in places], rotation=90 if len(classes) > 3 else 0)
-    axes.set_yticks(places, [labels[i] for i in places])
+    if len(classes) <= MOST_NAMED:
+        labels, places = drawable(classes), range(len(classes))
+        axes.set_xticks(places, labels, rotation=90 if len(classes) > 3 else 0)
+        axes.set_yticks(places, labels)
+    else:  # numbers, from 1
+        every = 10 ** int(np.log10(len(classes) / 2))
+        places = range(every - 1, len(classes), every)
+        axes.set_xticks(places, [str(i + 1) for i in places], rotation=90)
+        axes.set_yticks(places, [str(i + 1) for i in places])
     axes.set(xlabel="predicted", ylabel="true")
     return _plain(drawing, axes)
 
@@ -114,12 +119,12 @@ def filter_tiles(filters: np.ndarray) -> list[np.ndarray]:
     return list((127.5 + 127.5 * filters / np.maximum(reach, 1e-12)).round().astype(np.uint8))
 
 
-def drawable(labels: Sequence[str], numbers: Sequence[int] | None = None) -> list[str]:
+def drawable(labels: Sequence[str], numbers: Sequence[int] | None = None, longest: int = LONGEST_LABEL) -> list[str]:
     """Labels as a drawing can show them: cut in the middle where they are long, and called "class 7" by their `numbers`
     (None: 1, 2, …) where matplotlib's font lacks their letters or the cut has made two the same."""
     numbers = list(numbers or range(1, len(labels) + 1))
     known = _letters()
-    cut = [label if len(label) <= LONGEST_LABEL else label[:8] + "…" + label[-7:] for label in labels]
+    cut = [label if len(label) <= longest else label[: longest // 2] + "…" + label[1 - longest // 2 :] for label in labels]
     clear = [all(ord(letter) in known for letter in label) and cut.count(label) == 1 for label in cut]
     return [label if plain else f"class {number}" for label, plain, number in zip(cut, clear, numbers, strict=True)]
 

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
-from toolkit.reports.charts import MOST_NUMBERED, bars, confusion, curves, drawable
+from toolkit.reports.charts import MOST_NAMED, MOST_NUMBERED, bars, confusion, curves, drawable
 from toolkit.reports.page import Figure, Section, Table, Text, drawn
 
-MOST_EXPLAINED = 24  # labels that a drawing cannot show
 NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items"}
 
@@ -77,11 +76,12 @@ def confusion_section(scores: Scores, most: int = 8) -> Section:
     caption = "Rows are the true classes, columns what was said; the diagonal is right."
     if len(scores.classes) > MOST_NUMBERED:
         caption += " The darker, the larger the share of the true class."
-    shown, names = drawable(scores.classes), scores.classes
-    other = [f"{short}: {name}" for short, name in zip(shown, names, strict=True) if short != name]
-    if other:
-        more = f"; and {len(other) - MOST_EXPLAINED} more" if len(other) > MOST_EXPLAINED else ""
-        caption += f" In full: {'; '.join(other[:MOST_EXPLAINED])}{more}."
+    if len(scores.classes) > MOST_NAMED:
+        caption += " Classes are numbered in the order in which the split below lists them."
+    else:
+        shown = zip(drawable(scores.classes), scores.classes, strict=True)
+        other = [f"{short}: {name}" for short, name in shown if short != name]
+        caption += f" In full: {'; '.join(other)}." if other else ""
     said = f"Confusion matrix: {int(np.trace(counts))} of {int(counts.sum())} test items are right"
     table = Table(["mistake", "times", "of that class"], rows) if rows else Text("No test item was mistaken for another class.")
     return Section("What is taken for what", [Figure([drawn(confusion(counts, scores.classes), said)], caption), table])
