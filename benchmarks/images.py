@@ -153,7 +153,7 @@ def transfer(figures: list[Figure], data: Path, folder: Path, short: bool) -> No
     classes = sorted(path.name for path in (data / "train").iterdir())
     halves = [half(data, folder / "half" / name, chosen) for name, chosen in (("a", classes[:5]), ("b", classes[5:]))]
     ours, peer, both = [], [], 4 if short else EPOCHS
-    for seed in [11] if short else [11, 12, 13]:
+    for seed in [11] if short else [11, 12, 13, 14, 15]:
         runs = [folder / "half" / f"run_{name}_{seed}" for name in "ab"]
         found: tuple[list, list] = ([], [])
         for place, run in zip(halves, runs, strict=True):

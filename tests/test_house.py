@@ -18,6 +18,7 @@ OUTSIDE = {
     "program": {"numpy", "PIL", "onnxruntime"},
     "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich"},
     "evaluation": {"numpy", "scipy", "pandas", "sklearn", "torch"},
+    "reports": {"numpy", "pandas", "PIL", "jinja2", "matplotlib"},
 }  # fmt: skip
 SOURCES = sorted((ROOT / "toolkit").rglob("*.py"))
 
@@ -89,7 +90,9 @@ def test_the_public_surface():
     import toolkit.data
     import toolkit.evaluation
     import toolkit.program
+    import toolkit.reports
 
+    assert toolkit.reports.__all__ == ["Figure", "Gallery", "Page", "Picture", "Section", "Table", "Text", "write_page"]
     assert toolkit.program.__all__ == ["Program", "load"]
     assert toolkit.evaluation.__all__ == ["Interval", "Scores", "evaluate"]
     assert toolkit.data.__all__ == ["Items", "Readings", "find_items", "near_twins", "read_items", "split_items"]

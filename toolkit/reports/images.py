@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from fastai.learner import Learner
 from PIL import Image
 
 from toolkit.evaluation.evaluate import pictures_of, sample_rows
@@ -23,6 +23,10 @@ from toolkit.learning.runs import Run
 from toolkit.reports import sections
 from toolkit.reports.charts import filter_tiles, overlay, sheet, signed
 from toolkit.reports.page import Figure, Gallery, Page, Picture, Section, Text, drawn, shown, write_page
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+    from torch import nn
 
 WRONG, RIGHT, CHANNELS, STRONGEST = 12, 9, 10, 9
 SAMPLE = 1000  # training pictures among which the strongest responses are looked for
@@ -50,7 +54,7 @@ def write_image_report(learn: Learner, scores: Scores, log: list[dict], run: Run
             sections.confusion_section(scores),
             _most_wrong(learn, scores, insight),
             _when_right(learn, scores, insight),
-            *_layers(learn, insight),
+            _layers(learn, insight),
             _averages(scores, memory, insight),
             sections.split_section(labelled.table, labelled.set_aside, labelled.notes),
             sections.settings_section(described),
@@ -73,7 +77,7 @@ def _test_pictures(learn: Learner, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([pictures for pictures, _ in pictures_of(learn.dls[2].dataset, rows)])
 
 
-def _cards(learn: Learner, scores: Scores, insight: Insight, rows: np.ndarray) -> Gallery:
+def _cards(learn: Learner, scores: Scores, insight: Insight, rows: np.ndarray) -> list[Text | Gallery]:
     """Test items with what was said, what is true, and where the network looked for what it said."""
     table = scores.predictions.iloc[rows]
     pictures = _test_pictures(learn, rows)
@@ -85,7 +89,13 @@ def _cards(learn: Learner, scores: Scores, insight: Insight, rows: np.ndarray) -
         lines += [] if right else [f"is {item.label} {item.probability_of_label:.3f}"]
         what = f"{item.label}, {lines[0]}"
         cards.append((looked_at(pictures[number], None if heat is None else heat[number], what), [*lines, Path(item.path).name]))
-    return Gallery(cards, wide=True)
+    about = "Where it looked is not known: the layers of this network are no maps of the picture."
+    if heat is not None:
+        about = (
+            "Beside each picture, bright, is where the evidence for what was said lies: Grad-CAM, the maps of a late layer, each "
+        )
+        about += "weighted by how much the answer leans on it."
+    return [Text(about), Gallery(cards, wide=True)]
 
 
 def _most_wrong(learn: Learner, scores: Scores, insight: Insight) -> Section:
@@ -98,7 +108,7 @@ def _most_wrong(learn: Learner, scores: Scores, insight: Insight) -> Section:
         "The test items whose true class the network thought least likely, with the probability of what it said and of what is "
         "true: look here first for wrong labels and for kinds of pictures that training lacked."
     )
-    return Section("Most wrong", [Text(told), Text(_about_maps(insight)), _cards(learn, scores, insight, rows)])
+    return Section("Most wrong", [Text(told), *_cards(learn, scores, insight, rows)])
 
 
 def _when_right(learn: Learner, scores: Scores, insight: Insight) -> Section:
@@ -110,47 +120,35 @@ def _when_right(learn: Learner, scores: Scores, insight: Insight) -> Section:
     rank = right.groupby("label").cumcount()
     rows = right.loc[rank.sort_values(kind="stable").index, "index"].to_numpy()[:RIGHT]
     told = "The surest answers, each class in turn. A map that lights the ground and not the thing has learnt the ground."
-    return Section("When it was right", [Text(told), _cards(learn, scores, insight, rows)])
+    return Section("When it was right", [Text(told), *_cards(learn, scores, insight, rows)])
 
 
-def _about_maps(insight: Insight) -> str:
-    return (
-        "Beside each picture, bright, is where the evidence for what was said lies (Grad-CAM: the layer's maps weighted by how "
-        "much the answer leans on each)."
-    )
-
-
-def _layers(learn: Learner, insight: Insight) -> list[Section]:
+def _layers(learn: Learner, insight: Insight) -> Section:
+    title = "What its layers respond to"
     dataset = learn.dls.train.dataset
-    rows = sample_rows(len(dataset), SAMPLE)
-    found = list(pictures_of(dataset, rows, chunk=128))
-    pictures, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    chunks, labels = zip(*pictures_of(dataset, sample_rows(len(dataset), SAMPLE), chunk=128), strict=True)
+    pictures, labels = np.concatenate(chunks), np.concatenate(labels)
     layers = insight.layers(pictures[:1])
     if layers is None:
-        told = (
-            "The layers of this network are no maps of the picture (it is a transformer, say), so there is nothing to draw here."
-        )
-        return [Section("What its layers respond to", [Text(told)])]
+        return Section(title, [Text("Nothing to draw: the layers of this network are no maps of the picture.")])
     early, late = layers
-    chunks = [chunk for chunk, _ in found]
     told = (
         "A layer is many channels, each looking for one thing everywhere in the picture. Here are channels of an early and of "
         f"the last layer, each with the {STRONGEST} training pictures (of a sample) that excite it most: early ones answer to "
         "edges and colours, late ones to parts and whole things."
     )
+    told_late = "Late: the channels that tell a class best, and the pictures that excite them, dark where the channel is silent."
     blocks = [
         Text(told),
-        Text("Early: the channels that differ most from place to place, and the places that excite them."),
+        Text("Early: the channels that differ most from picture to picture, and the places that excite them."),
         Gallery(_early(insight, early, pictures, chunks)),
+        Text(told_late),
+        Gallery(_late(insight, late, pictures, chunks, labels, list(learn.dls.vocab))),
     ]
-    blocks += [
-        Text("Late: the channels that tell a class best, and the pictures that excite them, dark where the channel is silent.")
-    ]
-    blocks += [Gallery(_late(insight, late, pictures, chunks, labels, list(learn.dls.vocab)))]
-    return [Section("What its layers respond to", blocks)]
+    return Section(title, blocks)
 
 
-def _early(insight: Insight, layer, pictures: np.ndarray, chunks: list[np.ndarray]) -> list:
+def _early(insight: Insight, layer: nn.Module, pictures: np.ndarray, chunks: list[np.ndarray]) -> list:
     peaks, places = insight.peaks(layer, chunks)
     height, width = pictures.shape[1:3]
     reach = max(4, min(height, width) // 10)
@@ -166,7 +164,7 @@ def _early(insight: Insight, layer, pictures: np.ndarray, chunks: list[np.ndarra
     return cards
 
 
-def _late(insight: Insight, layer, pictures: np.ndarray, chunks: list, labels: np.ndarray, classes: list[str]) -> list:
+def _late(insight: Insight, layer: nn.Module, pictures: np.ndarray, chunks: list, labels: np.ndarray, classes: list[str]) -> list:
     peaks, _ = insight.peaks(layer, chunks)
     cards = []
     for channel in _telling(peaks, labels, len(classes)):
@@ -174,11 +172,9 @@ def _late(insight: Insight, layer, pictures: np.ndarray, chunks: list, labels: n
         maps = insight.responses(layer, pictures[rows], int(channel)).clip(0)
         tiles = [_lit(picture, heat) for picture, heat in zip(pictures[rows], maps, strict=True)]
         most, times = Counter(labels[rows].tolist()).most_common(1)[0]
-        name = str(classes[most]) if times > len(rows) / 2 else "several classes"
+        name = "several classes" if times <= len(rows) / 2 else classes[most] if times == len(rows) else f"mostly {classes[most]}"
         what = f"training pictures that excite channel {channel}: {name}"
-        cards.append(
-            ([shown(sheet(tiles, 3, TILE), what)], [f"mostly {name}" if times < len(rows) else name, f"channel {channel}"])
-        )
+        cards.append(([shown(sheet(tiles, 3, TILE), what)], [name, f"channel {channel}"]))
     return cards
 
 
