@@ -1,6 +1,7 @@
 """One photo explained and runs compared, from their folders alone, also those of an earlier version."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,18 @@ def test_two_photos_of_one_name_get_two_pages(trained, photo, tmp_path):
     for path in (photo, tmp_path / "other" / photo.name, photo):
         done = reports("explain", trained[1], path, "--out", tmp_path / "pages")
         assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "pages").iterdir())) == 2
+
+
+def test_names_that_are_no_text_or_very_long_are_explained(trained, photo, tmp_path):
+    names = [os.fsencode(tmp_path) + b"/bad\xff.png", os.fsencode(tmp_path) + b"/" + "猫".encode() * 80 + b".png"]
+    try:
+        for name in names:
+            shutil.copy(os.fsencode(photo), name)
+    except OSError:
+        pytest.skip("this file system holds only names that are text")
+    done = reports("explain", trained[1], *map(os.fsdecode, names), "--out", tmp_path / "pages")
+    assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "pages").iterdir())) == 2
 
 
@@ -195,6 +208,14 @@ def test_the_interval_of_a_paired_difference_is_narrower_than_that_of_two_scores
     gap, score = found.differences["two"]["accuracy"], found.table["one"]["accuracy"]
     assert gap.high - gap.low < (score.high - score.low) / 2
     assert gap.low > 0
+
+
+def test_two_items_are_not_taken_for_certainty():
+    found = compare({"one": made([[0.9, 0.1]] * 2, [0, 0]), "two": made([[0.1, 0.9]] * 2, [0, 0])})
+    gap = found.differences["two"]["accuracy"]
+    assert (gap.value, gap.low) == (-1, -1)
+    assert gap.high > 0
+    assert "no difference" in found.verdicts[0]
 
 
 def test_only_shared_items_with_the_same_label_count():

@@ -44,7 +44,7 @@ def test_the_map_lights_what_speaks_for_the_class(frozen):
 def test_a_channel_is_excited_most_where_its_colour_is():
     insight = Insight(red_or_blue(), PLAIN)
     early, _ = insight.layers(red_left_blue_right())
-    strengths, places = insight.peaks(early, [red_left_blue_right()])
+    strengths, places = insight.peaks(early, red_left_blue_right())
     assert strengths.tolist() == [[1.0, 1.0]]
     (row, column), (other_row, other_column) = places[0] * 16
     assert 2 <= row < 6
@@ -96,6 +96,7 @@ def test_the_average_of_a_class_is_the_mean_of_its_pictures():
         assert np.allclose(255 * averages[label], pictures[labels == label].mean(axis=0), atol=1e-3)
         assert np.allclose(centroids[label], small_pixels(pictures[labels == label]).mean(axis=0), atol=1e-6)
     assert not averages[3].any()
+    assert np.isnan(centroids[3]).all()
 
 
 def test_a_training_picture_is_its_own_nearest_neighbour(trained):

@@ -86,13 +86,17 @@ def test_a_place_that_cannot_be_written_to_is_said_before_training(tmp_path):
 
 def test_a_folder_that_another_run_writes_to_is_refused(tmp_path):
     data = make_shapes(tmp_path / "shapes", 20)
-    with locked(tmp_path / "run"):
-        for resume in ([], ["--resume"]):
-            (tmp_path / "run" / "run.json").write_text("{}") if resume else None
-            done = recipe(data, *SHORT, "--run", tmp_path / "run", *resume)
-            assert done.returncode == 1
-            assert "another process is writing there" in done.stderr
-    assert not (tmp_path / "run" / "items.csv").exists()
+    run = tmp_path / "run"
+    with locked(run):
+        done = recipe(data, *SHORT, "--run", run)
+        assert done.returncode == 1
+        assert "another process is writing there" in done.stderr
+    assert not (run / "items.csv").exists()
+    assert recipe(data, *SHORT, "--run", run).returncode == 0
+    with locked(run):
+        done = recipe(data, *SHORT, "--run", run, "--resume")
+        assert done.returncode == 1
+        assert "another process is writing there" in done.stderr
 
 
 def test_two_runs_started_at_once_get_a_folder_each(tmp_path):
@@ -104,9 +108,15 @@ def test_two_runs_started_at_once_get_a_folder_each(tmp_path):
         assert len((tmp_path / "runs" / name / "log.csv").read_text().splitlines()) == 4
 
 
-def test_one_process_may_open_its_run_again(shapes, tmp_path):
+def test_one_process_may_go_on_with_its_own_run(shapes, tmp_path):
     learn = build_learner(shapes)
-    Run.open("x", learn, {}, tmp_path / "run")
+    first = Run.open("x", learn, {}, tmp_path / "run")
+    with pytest.raises(RunError, match="another process is writing there"):
+        Run.open("x", learn, {}, tmp_path / "run")
+    with pytest.raises(RunError, match="epochs was None, is 3"):
+        Run.open("x", learn, {"epochs": 3}, tmp_path / "run", resume=True)
+    with pytest.raises(RunError, match="another process"), locked(first.folder):
+        pass  # neither of the two has taken the folder from the first
     with Run.open("x", learn, {}, tmp_path / "run", resume=True) as run:
         assert run.folder == tmp_path / "run"
 

@@ -163,6 +163,7 @@ def test_labels_a_drawing_cannot_show_are_numbered():
     assert drawable(["cat", "猫", "a very long name indeed"]) == ["cat", "class 2", "a very l… indeed"]
     assert drawable(["Corn_(maize)_a_spotted", "Corn_(maize)_b_spotted"]) == ["class 1", "class 2"]
     assert drawable(["猫", "犬"], numbers=[7, 9]) == ["class 7", "class 9"]
+    assert drawable(["猫", "b"], noun="run") == ["run 1", "b"]
 
 
 def test_drawings_of_nothing_are_drawings():

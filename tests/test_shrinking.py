@@ -16,7 +16,7 @@ from PIL import Image
 from recipes.image_classification import build_learner
 from toolkit.converters import fit_image, read_image
 from toolkit.data.cache import PictureCache
-from toolkit.data.shrink import shrink_tree
+from toolkit.data.shrink import shrink_one, shrink_tree
 from toolkit.errors import ConversionError, DataError, RunError
 from toolkit.export import export
 from toolkit.files import PART, locked
@@ -104,10 +104,92 @@ def test_a_folder_of_somebody_elses_files_is_not_written_into(photos, shapes, tm
     for source, target in ((shapes, photos), (tmp_path / "small", photos), (tmp_path / "small", shapes)):
         with pytest.raises(DataError, match="files that this command did not make"):
             shrink_tree(source, target, 16)
+    with pytest.raises(DataError, match="holds what was made of .*shapes.*: name another folder"):
+        shrink_tree(photos, tmp_path / "small", 32)
     (tmp_path / "link").symlink_to(photos)
     with pytest.raises(DataError, match="name a folder other than"):
         shrink_tree(photos, tmp_path / "link", 16)
     assert (photos / "left" / "0.jpg").read_bytes() == before
+
+
+def test_a_file_that_somebody_put_into_the_target_stays(photos, tmp_path):
+    shrink_tree(photos, tmp_path / "small", 100)
+    (tmp_path / "small" / "left" / "mine.jpg").write_bytes(b"mine")
+    big(9).save(photos / "left" / "mine.jpg")
+    outcome = shrink_tree(photos, tmp_path / "small", 100)
+    assert outcome.counts == {"up to date": 8}
+    assert "which this command did not make" in outcome.failed[0][1]
+    (photos / "left" / "mine.jpg").unlink()
+    shrink_tree(photos, tmp_path / "small", 100)
+    assert (tmp_path / "small" / "left" / "mine.jpg").read_bytes() == b"mine"
+
+
+def test_a_result_made_just_before_a_kill_is_not_taken_for_an_earlier_one(photos, tmp_path, monkeypatch):
+    small = tmp_path / "small"
+    shrink_tree(photos, small, 100)
+
+    def killed(item, path, size):
+        shrink_one(item, path, size)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("toolkit.data.shrink.shrink_one", killed)
+    with pytest.raises(KeyboardInterrupt):
+        shrink_tree(photos, small, 50, jobs=1)
+    monkeypatch.undo()
+    shrink_tree(photos, small, 100)
+    assert {min(Image.open(path).size) for path in small.rglob("*.jpg")} == {100}
+
+
+def test_work_in_hand_ends_before_the_folder_is_let_go_of(photos, tmp_path, monkeypatch):
+    (photos / "left" / "0.jpg").write_bytes(b"")
+    at_work = []
+
+    def slow(item, path, size):
+        if item.name == "0.jpg":
+            time.sleep(0.05)
+        else:
+            at_work.append(item)
+            time.sleep(0.3)
+            at_work.remove(item)
+        return shrink_one(item, path, size)
+
+    monkeypatch.setattr("toolkit.data.shrink.shrink_one", slow)
+    with pytest.raises(ConversionError):
+        shrink_tree(photos, tmp_path / "small", 100, jobs=4, strict=True)
+    assert at_work == []
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(photos, tmp_path, monkeypatch):
+    small, scandir = tmp_path / "small", os.scandir
+    shrink_tree(photos, small, 100)
+
+    def refuse(path):
+        if Path(path).name == "left":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="left: cannot be looked into"):
+        shrink_tree(photos, small, 100)
+    monkeypatch.undo()
+    assert len(list(small.rglob("*.jpg"))) == 8
+
+
+def test_a_file_that_became_a_folder_takes_two_passes(photos, tmp_path):
+    small = tmp_path / "small"
+    shrink_tree(photos, small, 100)
+    (photos / "left" / "0.jpg").rename(tmp_path / "aside.jpg")
+    (photos / "left" / "0.jpg").mkdir()
+    (tmp_path / "aside.jpg").rename(photos / "left" / "0.jpg" / "x.jpg")
+    assert "a file stands where a folder should be" in shrink_tree(photos, small, 100).failed[0][1]
+    assert shrink_tree(photos, small, 100).failed == []
+    assert (small / "left" / "0.jpg" / "x.jpg").exists()
+
+
+def test_a_link_to_a_folder_beside_it_does_not_rename_it(photos, tmp_path):
+    (photos / "best").symlink_to(photos / "left")
+    shrink_tree(photos, tmp_path / "small", 100)
+    assert {path.name for path in (tmp_path / "small").iterdir() if path.is_dir()} == {"left", "right"}
 
 
 def test_linked_folders_and_long_names_are_shrunk_too(photos, tmp_path):
@@ -132,7 +214,7 @@ def test_a_record_that_is_damaged_is_named(photos, tmp_path):
     shrink_tree(photos, tmp_path / "small", 100)
     record = tmp_path / "small" / ".done.sqlite"
     record.write_bytes(record.read_bytes()[:4096] + bytes(range(256)) * 32)
-    with pytest.raises(RunError, match=r"\.done\.sqlite: .*remove this file"):
+    with pytest.raises(RunError, match=r"\.done\.sqlite: damaged .*name a new folder"):
         shrink_tree(photos, tmp_path / "small", 100)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock
 
 from joblib import Parallel, delayed
 
@@ -59,38 +59,38 @@ def mirror(
     result was made is left alone; a result whose item has gone, or can no longer be read, is removed. Items pass through
     in constant memory, in `jobs` threads (None: as many as there are cores).
 
-    Raises `DataError` where there is nothing to do or `target` holds something else, `RunError` where it cannot be
-    written to or another process is writing there.
+    Raises `DataError` where there is nothing to do or `target` holds what was made of something else, `RunError` where
+    it cannot be written to or another process is writing there.
     """
     source, target = Path(source), Path(target)
     total = _check(source, target, suffixes)
     outcome = Outcome()
-    with locked(target), closing(_Done(target / DONE)) as done:
+    with locked(target), closing(_Done(target / DONE, source)) as done:
         work = (
-            delayed(_one)(source / item, target / made, done.key(made), make, settings)
+            delayed(_one)(source / item, target, str(Path(item).with_name(name(Path(item).name))), done, make, settings)
             for item in _items(source, target, suffixes)
-            for made in [str(Path(item).with_name(name(Path(item).name)))]
         )
         # threads: the codecs of pictures and sounds let go of the interpreter's lock
         pool = Parallel(n_jobs=jobs or os.cpu_count(), prefer="threads", return_as="generator_unordered")
         results = track(pool(work), total, target.name)
         try:
-            for path, key, said, reason in results:
+            for said, reason in results:
                 if reason is None:
                     outcome.counts[said] += 1
-                    done.add(str(path.relative_to(target)), key)
                 elif strict:
                     raise ConversionError(said, reason)
                 else:
                     outcome.failed.append((said, reason))
         finally:
+            done.rest()  # before the lock is let go of
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that items were in work when the first failure ended it
                 results.close()
         for gone in done.not_of_this_pass():
-            (target / gone).unlink(missing_ok=True)
+            if (target / gone).exists():
+                _remove(target / gone)
+                outcome.counts[REMOVED] += 1
             done.forget(gone)
-            outcome.counts[REMOVED] += 1
         _list_failures(target / FAILED, outcome.failed)
     return outcome
 
@@ -113,38 +113,58 @@ def _check(source: Path, target: Path, suffixes: tuple[str, ...]) -> int:
     return total
 
 
-def _one(item: Path, path: Path, known: str | None, make: Callable, settings: dict) -> tuple[Path, str, str, str | None]:
-    """(path, key, outcome, None) for one item, or (path, "", item, reason)."""
+def _one(item: Path, target: Path, made: str, done: _Done, make: Callable, settings: dict) -> tuple[str, str | None]:
+    """(outcome, None) for one item, or (item, reason)."""
     if not is_utf8(item):
-        return path, "", ascii(str(item)), NOT_UTF8
+        return ascii(str(item)), NOT_UTF8
+    path = target / made
     try:
-        described = json.dumps(settings, sort_keys=True)
-        key = hashlib.blake2b(f"{content_hash(item)} {described}".encode(), digest_size=16).hexdigest()
-        if key == known and path.exists():
-            return path, key, KEPT, None
-        return path, key, make(item, path), None
+        with done.working():
+            described = json.dumps(settings, sort_keys=True)
+            key = hashlib.blake2b(f"{content_hash(item)} {described}".encode(), digest_size=16).hexdigest()
+            known = done.key(made)
+            if known is None and path.exists():
+                return str(item), f"{path} stands in its place, which this command did not make"
+            if key == known and path.exists():
+                said = KEPT
+            else:
+                done.add(made, "")  # ours from now on, and as no item asks for it: a kill may fall between the next two
+                said = make(item, path)
+            done.add(made, key)
+            return said, None
     except ConversionError as error:
-        return path, "", error.source, error.reason
+        return error.source, error.reason
     except OSError as error:
-        return path, "", str(item), error.strerror or str(error)
+        return str(item), error.strerror or str(error)
+    except RunError as error:
+        if isinstance(error.__cause__, (FileExistsError, NotADirectoryError)):
+            return str(item), f"{error}: a file stands where a folder should be; run again"
+        raise
 
 
 class _Done:
     """Which results are there, what each was made from, and in which pass it was last seen: a table on disk, so that a
     million items take no memory."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.alone = path, Lock()  # joblib asks for the next item from whichever thread is free
+    def __init__(self, path: Path, source: Path) -> None:
+        self.path, self.alone = path, Lock()  # of the table: joblib's threads all ask it
+        self.idle, self.at_work, self.resting = Condition(), 0, False
         with self._asking():
             self.table = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self.close = self.table.close
             self.table.execute("PRAGMA synchronous = OFF")  # what a power cut loses is made again
             self.table.execute("CREATE TABLE IF NOT EXISTS done (made TEXT PRIMARY KEY, key TEXT, pass INTEGER)")
+            self.table.execute("CREATE TABLE IF NOT EXISTS source (path TEXT)")
             self.number = (self.table.execute("SELECT max(pass) FROM done").fetchone()[0] or 0) + 1
+            (earlier,) = self.table.execute("SELECT path FROM source").fetchone() or (None,)
+            if earlier is None:
+                self.table.execute("INSERT INTO source VALUES (?)", (ascii(str(source.resolve())),))
+        if earlier not in (None, ascii(str(source.resolve()))):
+            self.close()
+            raise DataError(f"{path.parent}: holds what was made of {earlier}: name another folder")
 
     def key(self, made: str) -> str | None:
-        if not is_utf8(Path(made)):
-            return None
+        """What a result was made from: None where it is not ours, "" where it may be half-done."""
         with self._asking():
             row = self.table.execute("SELECT key FROM done WHERE made = ?", (made,)).fetchone()
         return row and row[0]
@@ -154,13 +174,33 @@ class _Done:
             self.table.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (made, key, self.number))
 
     def not_of_this_pass(self) -> list[str]:
-        """The results that this pass, now complete, did not come by."""
+        """The results that this pass, now complete, did not come by, and those that could not be made again."""
         with self._asking():
-            return [made for (made,) in self.table.execute("SELECT made FROM done WHERE pass <> ?", (self.number,))]
+            return [made for (made,) in self.table.execute("SELECT made FROM done WHERE pass <> ? OR key = ''", (self.number,))]
 
     def forget(self, made: str) -> None:
         with self._asking():
             self.table.execute("DELETE FROM done WHERE made = ?", (made,))
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Around the work on one item: `rest` waits for its end."""
+        with self.idle:
+            if self.resting:
+                raise OSError("stopped")
+            self.at_work += 1
+        try:
+            yield
+        finally:
+            with self.idle:
+                self.at_work -= 1
+                self.idle.notify_all()
+
+    def rest(self) -> None:
+        """Let no more work begin, and wait for what is in hand."""
+        with self.idle:
+            self.resting = True
+            self.idle.wait_for(lambda: not self.at_work)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -170,7 +210,7 @@ class _Done:
         except sqlite3.OperationalError as error:  # a full disk, a folder that cannot be written to
             raise RunError(f"cannot write {self.path}: {error}") from error
         except sqlite3.Error as error:
-            raise RunError(f"{self.path}: {error}: remove this file, and all is made again") from error
+            raise RunError(f"{self.path}: damaged ({error}): name a new folder, or remove this one") from error
 
 
 def _items(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
@@ -183,8 +223,15 @@ def _items(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[st
 def _list_failures(path: Path, failed: list[tuple[str, str]]) -> None:
     """Write the failures of this pass, or remove an earlier pass's list where there are none."""
     if not failed:
-        path.unlink(missing_ok=True)
+        _remove(path)
         return
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows([("item", "reason"), *sorted(failed)])
     write_text(path, stream.getvalue())
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot remove {path}: {error.strerror}") from error

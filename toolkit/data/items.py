@@ -58,9 +58,9 @@ def find_items(
 
     `data` is a folder, or a CSV of file and label. In a folder, the label is the name of the first folder below it (or
     below `train/`, `valid/` and `test/`, where they are there), or what `label_re` matches in the file name: its group
-    `label`, else its first group. A CSV may have a column of parts too (split: train, valid, test). `group_by` is a column
-    of the CSV, or a regular expression on the path below `data`
-    (its first group, else the whole match). In a folder only files that end in one of `suffixes` count.
+    `label`, else its first group. A CSV may have a column of parts too (split: train, valid, test). `group_by` is a
+    column of the CSV, or a regular expression on the path below `data` (its first group, else the whole match). In a
+    folder only files that end in one of `suffixes` count.
 
     Raises `DataError` where nothing usable is found, or where an option does not apply.
     """
@@ -197,14 +197,24 @@ def _has_parts(root: Path) -> bool:
 
 def files_below(root: Path, apart_from: Path | None = None) -> Iterator[Path]:
     """Every file below `root` but not below `apart_from`, a folder after the other, hidden ones left out; linked folders are
-    followed, each real one once."""
+    followed, each real one once. Raises `DataError` for a folder that cannot be listed."""
     seen = {os.path.realpath(apart_from)} if apart_from else set()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    within = os.path.join(os.path.realpath(root), "")
+
+    def leads_back(path: str) -> bool:  # a link to what is found in its own place anyway, under its own name
+        return os.path.islink(path) and os.path.realpath(path).startswith(within)
+
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=_not_listed):
         real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not _hidden(name))
+        wanted = [name for name in folders if not _hidden(name) and not leads_back(os.path.join(folder, name))]
+        folders[:] = [] if real in seen else sorted(wanted)
         if real not in seen:
             yield from (Path(folder, name) for name in sorted(names) if not _hidden(name))
         seen.add(real)
+
+
+def _not_listed(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be looked into ({error.strerror})") from error
 
 
 def _hidden(name: str) -> bool:

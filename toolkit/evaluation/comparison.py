@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.evaluation.metrics import Answers, Bootstrap, interval, intervals, metric_samples
+from toolkit.evaluation.metrics import Answers, Bootstrap, interval, intervals, metric_samples, paired_interval
 from toolkit.evaluation.scores import Interval, Scores
 
 
@@ -62,9 +62,11 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     bootstrap = Bootstrap.draw(len(shared), _groups(first), seed)
     classes = sorted({*first.label, *(label for table in tables for label in table.predicted)})
     samples = [metric_samples(_answers(table, classes), bootstrap) for table in tables]
+    right = [(table.predicted == table.label).to_numpy(dtype=float) for table in tables]
+    gains = {name: paired_interval(hit - right[0], bootstrap) for name, hit in zip(list(runs)[1:], right[1:], strict=True)}
     others = dict(zip(list(runs)[1:], samples[1:], strict=True))
     differences = {
-        name: {metric: interval(values - samples[0][metric]) for metric, values in found.items()}
+        name: {metric: interval(values - samples[0][metric]) for metric, values in found.items()} | {"accuracy": gains[name]}
         for name, found in others.items()
     }
     return Comparison(

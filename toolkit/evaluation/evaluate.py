@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 
 from toolkit.errors import DataError
 from toolkit.evaluation.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
-from toolkit.evaluation.metrics import MOST_CLASSES, Bootstrap, classification_metrics, confusion_matrix, interval
+from toolkit.evaluation.metrics import MOST_CLASSES, Bootstrap, classification_metrics, confusion_matrix, paired_interval
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def evaluate(learn: Learner, seed: int = 0) -> Scores:
     predicted = probabilities.argmax(axis=1)
     best_simple = max(simple, key=lambda name: (simple[name].argmax(axis=1) == targets).mean())
     gained = (predicted == targets).astype(float) - (simple[best_simple].argmax(axis=1) == targets)
-    difference = interval(bootstrap.mean(gained))
+    difference = paired_interval(gained, bootstrap)
     return Scores(
         task="image_classification",
         classes=classes,
@@ -156,7 +157,7 @@ def _per_item(
     described = {} if known is None else {name: known[name].fillna("").tolist() for name in ("content", "group")}
     return pd.DataFrame(
         {
-            "path": [str(path) for path in paths],
+            "path": [str(Path(path).absolute()) for path in paths],
             "label": names[targets],
             "predicted": names[probabilities.argmax(axis=1)],
             "probability": probabilities.max(axis=1),

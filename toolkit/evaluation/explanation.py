@@ -58,7 +58,15 @@ class Insight:
         layer = self._layer_with_places(pictures[:1])
         if layer is None:
             return None
-        numbers = torch.as_tensor(list(classes), device=self.device)
+        numbers = list(classes)
+        maps = []
+        for part in _parts(pictures):
+            maps.append(self._grad_cam(layer, part, numbers[: len(part)]))
+            numbers = numbers[len(part) :]
+        return np.concatenate(maps)
+
+    def _grad_cam(self, layer: nn.Module, pictures: np.ndarray, classes: list[int]) -> np.ndarray:
+        numbers = torch.as_tensor(classes, device=self.device)
         with self._looking(grad=True), self._tapped([layer]) as taps:
             # a leaf, so that there is a gradient also where every weight is frozen
             scores = self.model[1](self.model[0](self._input(pictures).requires_grad_()))
@@ -84,13 +92,13 @@ class Insight:
         early = next((layer for layer, maps in found[: len(found) // 2 + 1] if float(maps.min()) >= 0), found[0][0])
         return early, found[-1][0]
 
-    def peaks(self, layer: nn.Module, pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """For chunks of pictures, each channel's strongest response and its place in the picture.
+    def peaks(self, layer: nn.Module, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each channel's strongest response to each picture, and its place there.
 
         Returns float32 (items, channels), and (row, column) as shares of height and width, float32 (items, channels, 2).
         """
         strengths, places = [], []
-        for part in (part for chunk in pictures for part in _parts(chunk)):
+        for part in _parts(pictures):
             maps = self._responses(layer, part)
             count, channels, rows, columns = maps.shape
             value, index = maps.reshape(count, channels, -1).max(dim=2)

@@ -75,15 +75,16 @@ class Memory:
         return [(int(self.rows[i]), float(alike[i])) for i in np.argsort(-alike, kind="stable")[:count]]
 
     def distances(self, picture: np.ndarray) -> np.ndarray:
-        """How far one prepared picture is from each class average: root mean square over small pixels, 0 to 1."""
+        """How far one prepared picture is from each class average: root mean square over small pixels, 0 to 1; nan where
+        there is none."""
         return np.sqrt(((self.centroids - small_pixels(picture[None])) ** 2).mean(axis=1))
 
 
 def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> tuple[np.ndarray, np.ndarray]:
     """The average picture of each class over chunks of (pictures, class numbers), and its small pixels.
 
-    Returns float32 (classes, height, width, 3), at most 64 pixels a side, and (classes, small features), both from 0 to 1;
-    zeros for a class without any.
+    Returns float32 (classes, height, width, 3), at most 64 pixels a side, and (classes, small features), both from 0 to 1.
+    A class without any picture has black and nan.
     """
     sums: list[np.ndarray | float] = [0.0, 0.0]
     counts, shape = np.zeros(classes), (0, 0)
@@ -93,4 +94,5 @@ def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: i
         sums = [total + one_hot.T @ small_pixels(chunk, side) for total, side in zip(sums, (AVERAGE_SIDE, SIDE), strict=True)]
         counts += one_hot.sum(axis=0)
     averages, centroids = ((total / np.maximum(counts, 1)[:, None]).astype(np.float32) for total in sums)
+    centroids[counts == 0] = np.nan
     return averages.reshape(classes, *shape, 3), centroids

@@ -46,8 +46,9 @@ class Bootstrap:
         count = int(units.max()) + 1
         resamples = int(np.clip(MOST_WEIGHTS // n_items, 200, RESAMPLES))
         drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-        weights = np.concatenate([np.ones((1, n_items)), drawn[:, units]]).astype(np.float32)
-        return cls(weights[weights.sum(axis=1) > 0], "groups" if grouped else "items", count)
+        weights = np.ones((1 + resamples, n_items), dtype=np.float32)
+        np.take(drawn.astype(np.float32), units, axis=1, out=weights[1:])
+        return cls(weights, "groups" if grouped else "items", count)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """The weighted mean of `values` (items,) in each resample."""
@@ -64,6 +65,18 @@ def interval(samples: np.ndarray) -> Interval:
     """The figure (row 0) with the 2.5th and 97.5th percentile of its resamples (the rest)."""
     low, high = np.percentile(samples[1:], [2.5, 97.5])
     return Interval(float(samples[0]), float(low), float(high))
+
+
+def paired_interval(gained: np.ndarray, bootstrap: Bootstrap) -> Interval:
+    """The interval of a mean difference; `gained` (items,) is 1 where one method alone was right, -1 where the other was, else 0.
+
+    Where it is 1 for all, or -1, all resamples agree and their range says nothing: then it is made of Wilson's for either share.
+    """
+    found = interval(bootstrap.mean(gained))
+    share = WILSON / (bootstrap.units + WILSON)
+    if found.value == 1:
+        return Interval(1.0, 1 - 2 * share, 1.0)
+    return Interval(-1.0, -1.0, 2 * share - 1) if found.value == -1 else found
 
 
 def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, Interval]:
@@ -107,9 +120,9 @@ class Answers:
 def metric_samples(answers: Answers, bootstrap: Bootstrap) -> dict[str, np.ndarray]:
     """Each metric on all items (row 0) and in each resample.
 
-    Macro F1 averages the classes that are there to
-    be found or were named. The calibration error is the expected gap between confidence and accuracy over 15 bins of
-    equal width (Guo et al. 2017). Log loss counts a probability of zero as 1e-7.
+    Macro F1 averages the classes that are there to be found or were named. The calibration error is the expected gap
+    between confidence and accuracy over 15 bins of equal width (Guo et al. 2017). Log loss counts a probability of zero
+    as 1e-7.
     """
     correct = answers.predicted == answers.targets
     found = bootstrap.totals(answers.targets, answers.classes, correct)

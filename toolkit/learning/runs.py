@@ -36,14 +36,14 @@ NAMED = ("fastai", "torch", "torchvision", "numpy", "pillow", "pandas", "scikit-
 class Run:
     """One folder, opened by `Run.open`; until `close`, or the end of a `with` block, no other process may write to it.
 
-    Opened again in the same process, after a stop in a notebook say, it is taken over from the earlier `Run`.
+    Gone on with in the same process, after a stop in a notebook say, it is taken over from the earlier `Run`.
     """
 
     _open: ClassVar[WeakValueDictionary] = WeakValueDictionary()
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, take_over: bool = False) -> None:
         self.folder, self._held, place = folder, ExitStack(), folder.resolve()
-        if place in self._open:
+        if take_over and place in self._open:
             self._open[place].close()
         self._held.enter_context(locked(folder))
         self._open[place] = self
@@ -69,42 +69,26 @@ class Run:
         labelled = learn.dls.labelled
         digest = hashlib.sha256(labelled.table.to_csv(index=False).encode()).hexdigest()
         described = json.loads(json.dumps({**settings, "about": getattr(learn, "about", {}), "items": digest}, default=str))
-        if folder and resume and not Path(folder, "run.json").exists():
-            raise RunError(f"{folder}: no run to go on with (no run.json)")
-        run = cls(Path(folder) if folder else _latest(name) if resume else _next_free(name))
+        place = Path(folder) if folder else _latest(name) if resume else _next_free(name)
+        if resume:
+            _check_same(place, described)
+            return cls(place, take_over=True)
+        run = cls(place)
         try:
-            run._begin(described, labelled, resume)
+            run._begin(described, labelled)
         except BaseException:
             run.close()
             raise
         return run
 
-    def _begin(self, described: dict, labelled: LabelledImages, resume: bool) -> None:
-        if resume:
-            self._check_same(described)
-        elif (self.folder / "run.json").exists():
+    def _begin(self, described: dict, labelled: LabelledImages) -> None:
+        if (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run already: --resume goes on with it, or name another folder with --run")
-        else:
-            # with whole paths: it is read from anywhere
-            whole = labelled.table.assign(path=[Path(path).absolute() for path in labelled.table.path])
-            write_text(self.folder / "items.csv", whole.to_csv(index=False))
-            aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
-            write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})
-
-    def _check_same(self, described: dict) -> None:
-        earlier = read_json(self.folder / "run.json", "a run to go on with")
-        if earlier.get("format", 1) != FORMAT:
-            raise RunError(
-                f"{self.folder} was written by another version of the toolkit (run folder format {earlier.get('format', 1)}, "
-                f"this one is {FORMAT}): start a new run; a program.pyz in it works as it did"
-            )
-        differing = [
-            f"{key} was {earlier.get(key)!r}, is {value!r}"
-            for key, value in described.items()
-            if key not in NO_MATTER and earlier.get(key) != value
-        ]
-        if differing:
-            raise RunError(f"{self.folder} was run with other settings ({'; '.join(differing)}): repeat them, or start a new run")
+        # with whole paths: it is read from anywhere
+        whole = labelled.table.assign(path=[Path(path).absolute() for path in labelled.table.path])
+        write_text(self.folder / "items.csv", whole.to_csv(index=False))
+        aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
+        write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})
 
     def write_down(self, **facts: object) -> None:
         """Add what only came out along the way, such as the learning rate that was found, to run.json."""
@@ -125,6 +109,22 @@ class Run:
     def best(self) -> Path:
         """The weights of the epoch with the lowest validation loss, and what a later run needs to take them over."""
         return self.folder / "checkpoints" / "best.pth"
+
+
+def _check_same(folder: Path, described: dict) -> None:
+    earlier = read_json(folder / "run.json", "a run to go on with")
+    if earlier.get("format", 1) != FORMAT:
+        raise RunError(
+            f"{folder} was written by another version of the toolkit (run folder format {earlier.get('format', 1)}, "
+            f"this one is {FORMAT}): start a new run; a program.pyz in it works as it did"
+        )
+    differing = [
+        f"{key} was {earlier.get(key)!r}, is {value!r}"
+        for key, value in described.items()
+        if key not in NO_MATTER and earlier.get(key) != value
+    ]
+    if differing:
+        raise RunError(f"{folder} was run with other settings ({'; '.join(differing)}): repeat them, or start a new run")
 
 
 def save_tensors(path: Path, value: dict) -> None:

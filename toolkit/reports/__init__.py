@@ -3,7 +3,7 @@ that opens offline."""
 
 from toolkit.needs import require
 
-require("jinja2", "matplotlib", why="to write reports", extra="train")
+require("jinja2", "matplotlib", "pandas", "scikit-learn", "joblib", why="to write reports", extra="train")
 
 from toolkit.reports.page import Figure, Gallery, Page, Picture, Section, Table, Text, write_page  # noqa: E402
 

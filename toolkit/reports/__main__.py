@@ -23,6 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     compare.add_argument("--html", type=Path, metavar="FILE", help="write the comparison as a page too")
     chosen = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that this terminal's encoding lacks must not stop the rest
+            stream.reconfigure(errors="backslashreplace")
     return _explain(chosen) if chosen.verb == "explain" else _compare(chosen)
 
 

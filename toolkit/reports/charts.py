@@ -35,13 +35,15 @@ def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: 
     return _plain(drawing, axes)
 
 
-def curves(lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], what: str, best: int | None = None) -> Figure:
+def curves(
+    lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], what: str, best: int | None = None, noun: str = "line"
+) -> Figure:
     """Lines of name -> (epochs, values) from epoch 0, the untrained network; `best` marks the epoch whose weights were kept."""
     drawing = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = drawing.subplots()
-    for name, (epochs, values) in zip(drawable(list(lines), longest=32), lines.values(), strict=True):
+    for name, (epochs, values) in zip(drawable(list(lines), longest=32, noun=noun), lines.values(), strict=True):
         numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
-        axes.plot(epochs, numbers, label=name, marker="o", markersize=3, linewidth=1.6)
+        axes.plot(epochs, numbers, label=f" {name}", marker="o", markersize=3, linewidth=1.6)
     if best is not None:
         axes.axvline(best, color=GREY, linestyle="--", linewidth=1, zorder=0, label=f"kept: epoch {best}")
     axes.set(xlabel="epoch (0: untrained)", ylabel=what)
@@ -119,14 +121,16 @@ def filter_tiles(filters: np.ndarray) -> list[np.ndarray]:
     return list((127.5 + 127.5 * filters / np.maximum(reach, 1e-12)).round().astype(np.uint8))
 
 
-def drawable(labels: Sequence[str], numbers: Sequence[int] | None = None, longest: int = LONGEST_LABEL) -> list[str]:
+def drawable(
+    labels: Sequence[str], numbers: Sequence[int] | None = None, longest: int = LONGEST_LABEL, noun: str = "class"
+) -> list[str]:
     """Labels as a drawing can show them: cut in the middle where they are long, and called "class 7" by their `numbers`
     (None: 1, 2, …) where matplotlib's font lacks their letters or the cut has made two the same."""
     numbers = list(numbers or range(1, len(labels) + 1))
     known = _letters()
     cut = [label if len(label) <= longest else label[: longest // 2] + "…" + label[1 - longest // 2 :] for label in labels]
     clear = [all(ord(letter) in known for letter in label) and cut.count(label) == 1 for label in cut]
-    return [label if plain else f"class {number}" for label, plain, number in zip(cut, clear, numbers, strict=True)]
+    return [label if plain else f"{noun} {number}" for label, plain, number in zip(cut, clear, numbers, strict=True)]
 
 
 @cache

@@ -13,7 +13,7 @@ from toolkit.errors import DataError, RunError
 from toolkit.evaluation.comparison import Comparison, compare
 from toolkit.evaluation.scores import Scores
 from toolkit.files import read_json
-from toolkit.reports.charts import curves
+from toolkit.reports.charts import curves, drawable
 from toolkit.reports.page import Figure, Page, Section, Table, Text, drawn
 from toolkit.reports.sections import NOT_SETTINGS, RESAMPLED, cell
 
@@ -88,9 +88,13 @@ def _curves(runs: dict[str, Path]) -> Section:
     drawings = []
     for metric in order:
         lines = {name: ([row["epoch"] for row in rows], [row[metric] for row in rows]) for name, rows in logs.items()}
-        drawings.append(drawn(curves(lines, metric.replace("_", " ")), f"{metric.replace('_', ' ')} of each run over its epochs"))
+        what = metric.replace("_", " ")
+        drawings.append(drawn(curves(lines, what, noun="run"), f"{what} of each run over its epochs"))
     seconds = [[name, str(len(rows) - 1), f"{sum(row['seconds'] or 0 for row in rows):.1f}"] for name, rows in logs.items()]
-    return Section("How they learnt", [Figure(drawings), Table(["run", "epochs", "seconds of training"], seconds)])
+    shown = zip(drawable(list(logs), longest=32, noun="run"), logs, strict=True)
+    other = [f"{short}: {name}" for short, name in shown if short != name]
+    caption = f"In full: {'; '.join(other)}." if other else ""
+    return Section("How they learnt", [Figure(drawings, caption), Table(["run", "epochs", "seconds of training"], seconds)])
 
 
 def _settings(runs: dict[str, Path]) -> Section:

@@ -102,9 +102,9 @@ class Explainer:
             rows = self.items.iloc[[row for row, _ in near]]
             neighbours = [Neighbour(p, c, s) for p, c, (_, s) in zip(rows.path, rows.label, near, strict=True)]
             far = self.memory.distances(picture)
-            distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable")}
+            distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable") if np.isfinite(far[i])}
         maps = {} if heat is None else dict(zip(shown_classes, heat, strict=True))
-        return Explanation(str(item), prediction, picture, maps, neighbours, distances)
+        return Explanation(_printable(item), prediction, picture, maps, neighbours, distances)
 
     def page(self, explanation: Explanation) -> Page:
         """The explanation as a page."""
@@ -169,4 +169,9 @@ class Explainer:
 
 def page_name(item: Path) -> str:
     """What the page of an item is called: its name and content, so that two photos called 001.jpg have a page each."""
-    return f"{item.name}-{content_hash(item)[:6]}.html"
+    return f"{_printable(item.name)[:50]}-{content_hash(item)[:6]}.html"
+
+
+def _printable(name: object) -> str:
+    """A name as text: a file system may hold names that are none."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8").replace("\\", "_")

@@ -126,8 +126,8 @@ def _when_right(learn: Learner, scores: Scores, insight: Insight) -> Section:
 def _layers(learn: Learner, insight: Insight) -> Section:
     title = "What its layers respond to"
     dataset = learn.dls.train.dataset
-    chunks, labels = zip(*pictures_of(dataset, sample_rows(len(dataset), SAMPLE), chunk=128), strict=True)
-    pictures, labels = np.concatenate(chunks), np.concatenate(labels)
+    found = zip(*pictures_of(dataset, sample_rows(len(dataset), SAMPLE)), strict=True)
+    pictures, labels = (np.concatenate(parts) for parts in found)
     layers = insight.layers(pictures[:1])
     if layers is None:
         return Section(title, [Text("Nothing to draw: the layers of this network are no maps of the picture.")])
@@ -141,15 +141,15 @@ def _layers(learn: Learner, insight: Insight) -> Section:
     blocks = [
         Text(told),
         Text("Early: the channels that differ most from picture to picture, and the places that excite them."),
-        Gallery(_early(insight, early, pictures, chunks)),
+        Gallery(_early(insight, early, pictures)),
         Text(told_late),
-        Gallery(_late(insight, late, pictures, chunks, labels, list(learn.dls.vocab))),
+        Gallery(_late(insight, late, pictures, labels, list(learn.dls.vocab))),
     ]
     return Section(title, blocks)
 
 
-def _early(insight: Insight, layer: nn.Module, pictures: np.ndarray, chunks: list[np.ndarray]) -> list:
-    peaks, places = insight.peaks(layer, chunks)
+def _early(insight: Insight, layer: nn.Module, pictures: np.ndarray) -> list:
+    peaks, places = insight.peaks(layer, pictures)
     height, width = pictures.shape[1:3]
     reach = max(4, min(height, width) // 10)
     bordered = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
@@ -164,8 +164,8 @@ def _early(insight: Insight, layer: nn.Module, pictures: np.ndarray, chunks: lis
     return cards
 
 
-def _late(insight: Insight, layer: nn.Module, pictures: np.ndarray, chunks: list, labels: np.ndarray, classes: list[str]) -> list:
-    peaks, _ = insight.peaks(layer, chunks)
+def _late(insight: Insight, layer: nn.Module, pictures: np.ndarray, labels: np.ndarray, classes: list[str]) -> list:
+    peaks, _ = insight.peaks(layer, pictures)
     cards = []
     for channel in _telling(peaks, labels, len(classes)):
         rows = np.argsort(-peaks[:, channel], kind="stable")[:STRONGEST]
@@ -198,7 +198,10 @@ def _averages(scores: Scores, memory: Memory, insight: Insight) -> Section:
     first, second, mistaken = sections.confused_pair(scores)
     names, why = scores.classes, ", which this network confuses most" if mistaken else ""
     averages = memory.averages
-    chosen = list(dict.fromkeys([first, second, *range(len(names))]))[:MOST_AVERAGES]
+    known = np.flatnonzero(np.isfinite(memory.centroids).all(axis=1)).tolist()  # a sample may miss a rare class
+    if not {first, second} <= set(known):
+        (first, second), why = known[:2], ""
+    chosen = list(dict.fromkeys([first, second, *known]))[:MOST_AVERAGES]
     cards = [([shown(averages[i], f"the average of {names[i]}")], [names[i]]) for i in sorted(chosen)]
     part = "" if len(chosen) == len(names) else f" {len(chosen)} of the {len(names)} averages:"
     weights = averages[second].astype(np.float32).mean(axis=2) - averages[first].astype(np.float32).mean(axis=2)

@@ -15,7 +15,7 @@ from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
 from toolkit.reports.charts import MOST_NAMED, MOST_NUMBERED, bars, confusion, curves, drawable
 from toolkit.reports.page import Figure, Section, Table, Text, drawn
 
-NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format"}  # of run.json
+NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format", "cache"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items"}
 
 
