@@ -11,18 +11,18 @@ import hashlib
 import io
 import json
 import os
-import sqlite3
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Condition, Lock
+from threading import Condition
 
 from joblib import Parallel, delayed
 
 from toolkit.data.cache import content_hash
+from toolkit.data.done import Done
 from toolkit.data.items import NOT_UTF8, files_below, is_utf8
 from toolkit.data.progress import track
 from toolkit.errors import ConversionError, DataError, RunError
@@ -65,9 +65,10 @@ def mirror(
     source, target = Path(source), Path(target)
     total = _check(source, target, suffixes)
     outcome = Outcome()
-    with locked(target), closing(_Done(target / DONE, source)) as done:
+    with locked(target), closing(Done(target / DONE, source)) as done:
+        maker = _Maker(target, done, make, json.dumps(settings, sort_keys=True))
         work = (
-            delayed(_one)(source / item, target, str(Path(item).with_name(name(Path(item).name))), done, make, settings)
+            delayed(maker)(source / item, str(Path(item).with_name(name(Path(item).name))))
             for item in _items(source, target, suffixes)
         )
         # threads: the codecs of pictures and sounds let go of the interpreter's lock
@@ -82,7 +83,7 @@ def mirror(
                 else:
                     outcome.failed.append((said, reason))
         finally:
-            done.rest()  # before the lock is let go of
+            maker.rest()  # before the lock is let go of
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that items were in work when the first failure ended it
                 results.close()
@@ -113,78 +114,44 @@ def _check(source: Path, target: Path, suffixes: tuple[str, ...]) -> int:
     return total
 
 
-def _one(item: Path, target: Path, made: str, done: _Done, make: Callable, settings: dict) -> tuple[str, str | None]:
-    """(outcome, None) for one item, or (item, reason)."""
-    if not is_utf8(item):
-        return ascii(str(item)), NOT_UTF8
-    path = target / made
-    try:
-        with done.working():
-            described = json.dumps(settings, sort_keys=True)
-            key = hashlib.blake2b(f"{content_hash(item)} {described}".encode(), digest_size=16).hexdigest()
-            known = done.key(made)
-            if known is None and path.exists():
-                return str(item), f"{path} stands in its place, which this command did not make"
-            if key == known and path.exists():
-                said = KEPT
-            else:
-                done.add(made, "")  # ours from now on, and as no item asks for it: a kill may fall between the next two
-                said = make(item, path)
-            done.add(made, key)
-            return said, None
-    except ConversionError as error:
-        return error.source, error.reason
-    except OSError as error:
-        return str(item), error.strerror or str(error)
-    except RunError as error:
-        if isinstance(error.__cause__, (FileExistsError, NotADirectoryError)):
-            return str(item), f"{error}: a file stands where a folder should be; run again"
-        raise
+class _Maker:
+    """Makes the result of one item, in whichever thread; `rest` ends that, so that no thread writes after the lock has gone."""
 
-
-class _Done:
-    """Which results are there, what each was made from, and in which pass it was last seen: a table on disk, so that a
-    million items take no memory."""
-
-    def __init__(self, path: Path, source: Path) -> None:
-        self.path, self.alone = path, Lock()  # of the table: joblib's threads all ask it
+    def __init__(self, target: Path, done: Done, make: Callable[[Path, Path], str], settings: str) -> None:
+        self.target, self.done, self.make, self.settings = target, done, make, settings
         self.idle, self.at_work, self.resting = Condition(), 0, False
-        with self._asking():
-            self.table = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self.close = self.table.close
-            self.table.execute("PRAGMA synchronous = OFF")  # what a power cut loses is made again
-            self.table.execute("CREATE TABLE IF NOT EXISTS done (made TEXT PRIMARY KEY, key TEXT, pass INTEGER)")
-            self.table.execute("CREATE TABLE IF NOT EXISTS source (path TEXT)")
-            self.number = (self.table.execute("SELECT max(pass) FROM done").fetchone()[0] or 0) + 1
-            (earlier,) = self.table.execute("SELECT path FROM source").fetchone() or (None,)
-            if earlier is None:
-                self.table.execute("INSERT INTO source VALUES (?)", (ascii(str(source.resolve())),))
-        if earlier not in (None, ascii(str(source.resolve()))):
-            self.close()
-            raise DataError(f"{path.parent}: holds what was made of {earlier}: name another folder")
 
-    def key(self, made: str) -> str | None:
-        """What a result was made from: None where it is not ours, "" where it may be half-done."""
-        with self._asking():
-            row = self.table.execute("SELECT key FROM done WHERE made = ?", (made,)).fetchone()
-        return row and row[0]
+    def __call__(self, item: Path, made: str) -> tuple[str, str | None]:
+        """(outcome, None) for one item, or (item, reason)."""
+        if not is_utf8(item):
+            return ascii(str(item)), NOT_UTF8
+        try:
+            with self._at_work():
+                return self._one(item, made)
+        except ConversionError as error:
+            return error.source, error.reason
+        except OSError as error:
+            return str(item), error.strerror or str(error)
+        except RunError as error:
+            if isinstance(error.__cause__, (FileExistsError, NotADirectoryError)):
+                return str(item), f"{error}: a file stands where a folder should be; run again"
+            raise
 
-    def add(self, made: str, key: str) -> None:
-        with self._asking():
-            self.table.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", (made, key, self.number))
-
-    def not_of_this_pass(self) -> list[str]:
-        """The results that this pass, now complete, did not come by, and those that could not be made again."""
-        with self._asking():
-            return [made for (made,) in self.table.execute("SELECT made FROM done WHERE pass <> ? OR key = ''", (self.number,))]
-
-    def forget(self, made: str) -> None:
-        with self._asking():
-            self.table.execute("DELETE FROM done WHERE made = ?", (made,))
+    def _one(self, item: Path, made: str) -> tuple[str, str | None]:
+        path = self.target / made
+        key = hashlib.blake2b(f"{content_hash(item)} {self.settings}".encode(), digest_size=16).hexdigest()
+        known = self.done.key(made)
+        if known is None and path.exists():
+            return str(item), f"{path} stands in its place, which this command did not make"
+        said = KEPT
+        if key != known or not path.exists():
+            self.done.add(made, "")  # ours from now on, and made of nothing yet: a kill may fall between the next two
+            said = self.make(item, path)
+        self.done.add(made, key)
+        return said, None
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Around the work on one item: `rest` waits for its end."""
+    def _at_work(self) -> Iterator[None]:
         with self.idle:
             if self.resting:
                 raise OSError("stopped")
@@ -201,16 +168,6 @@ class _Done:
         with self.idle:
             self.resting = True
             self.idle.wait_for(lambda: not self.at_work)
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        try:
-            with self.alone:
-                yield
-        except sqlite3.OperationalError as error:  # a full disk, a folder that cannot be written to
-            raise RunError(f"cannot write {self.path}: {error}") from error
-        except sqlite3.Error as error:
-            raise RunError(f"{self.path}: damaged ({error}): name a new folder, or remove this one") from error
 
 
 def _items(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
