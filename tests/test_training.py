@@ -139,7 +139,7 @@ def test_a_run_folder_is_not_used_twice_and_not_resumed_with_other_settings(shap
         Run.open("a", learn, {"epochs": 3}, tmp_path / "run")
     with pytest.raises(RunError, match="epochs was 3, is 4"):
         Run.open("a", learn, {"epochs": 4}, tmp_path / "run", resume=True)
-    with pytest.raises(RunError, match="no run to go on with"):
+    with pytest.raises(RunError, match="not a run to go on with"):
         Run.open("a", learn, {}, tmp_path / "elsewhere", resume=True)
     (shapes / "disc" / "disc_000.png").unlink()
     with pytest.raises(RunError, match="items was"):
