@@ -126,11 +126,10 @@ class Explainer:
                 "This run was made by an earlier version and kept no training.npz: nearest pictures and averages are not known."
             )
             sections.append(Section("What it is like", [Text(told)]))
-        about = f"Run {self.run.name}, {self.card_line()}"
+        about = f"Run {self.run.name}, {self._card_line()}"
         return Page(f"{name} explained", f"{said.label}, {said.probability:.3f}", about, sections)
 
-    def card_line(self) -> str:
-        """How good the program is, from its score card."""
+    def _card_line(self) -> str:
         scores = self.program.card.get("scores")
         return scores["verdict"] + "." if scores else "which was never scored."
 
@@ -169,9 +168,9 @@ class Explainer:
 
 def page_name(item: Path) -> str:
     """What the page of an item is called: its name and content, so that two photos called 001.jpg have a page each."""
-    return f"{_printable(item.name)[:50]}-{content_hash(item)[:6]}.html"
+    return f"{_printable(item.name).replace(chr(92), '_')[:50]}-{content_hash(item)[:6]}.html"  # chr(92): a backslash
 
 
 def _printable(name: object) -> str:
     """A name as text: a file system may hold names that are none."""
-    return str(name).encode("utf-8", "backslashreplace").decode("utf-8").replace("\\", "_")
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
