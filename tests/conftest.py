@@ -38,6 +38,25 @@ def make_shapes(folder: Path, count: int = 20, names=("box", "cross", "disc"), s
     return folder
 
 
+def draw_photo(seed=0, size=(900, 600)):
+    """A smooth coloured picture with shapes on it, as a camera might see it."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    image = coarse.resize(size, Image.Resampling.BICUBIC)
+    image.paste(draw_shape("disc", rng, 300), (int(rng.integers(0, 500)), 100))
+    return image
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two folders of four big JPEG files."""
+    for number in range(8):
+        folder = tmp_path / "photos" / ("left", "right")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        draw_photo(number).save(folder / f"{number}.jpg", quality=95)
+    return tmp_path / "photos"
+
+
 @pytest.fixture
 def shapes(tmp_path: Path) -> Path:
     """A fresh folder of 3 x 20 pictures."""

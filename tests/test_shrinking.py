@@ -1,4 +1,4 @@
-"""Big photos: shrunk once as a tree, decoded at a fraction of their size, kept shrunk between runs."""
+"""A tree of photos shrunk once: what is made, what is kept, what is left alone, and what a stop at any moment leaves."""
 
 import os
 import shutil
@@ -10,38 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, draw_shape, make_shapes
+from conftest import ROOT, draw_photo
 from PIL import Image
 
-from recipes.image_classification import build_learner
 from toolkit.converters import fit_image, read_image
-from toolkit.data.cache import PictureCache
 from toolkit.data.shrink import shrink_one, shrink_tree
 from toolkit.errors import ConversionError, DataError, RunError
-from toolkit.export import export
 from toolkit.files import PART, locked
-from toolkit.program.inputs import ImageInput
 
 resource = pytest.importorskip("resource", reason="kills and full disks are made with POSIX means")
-
-
-def big(seed=0, size=(900, 600)):
-    """A smooth coloured picture with shapes on it, as a camera might see it."""
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    image = coarse.resize(size, Image.Resampling.BICUBIC)
-    image.paste(draw_shape("disc", rng, 300), (int(rng.integers(0, 500)), 100))
-    return image
-
-
-@pytest.fixture
-def photos(tmp_path):
-    """Two folders of four big JPEG files."""
-    for number in range(8):
-        folder = tmp_path / "photos" / ("left", "right")[number % 2]
-        folder.mkdir(parents=True, exist_ok=True)
-        big(number).save(folder / f"{number}.jpg", quality=95)
-    return tmp_path / "photos"
 
 
 def shrink(*arguments, **options):
@@ -50,7 +27,7 @@ def shrink(*arguments, **options):
 
 
 def test_a_tree_keeps_its_names_and_proportions(photos, tmp_path):
-    big(size=(500, 1000)).save(photos / "left" / "tall.png")
+    draw_photo(size=(500, 1000)).save(photos / "left" / "tall.png")
     outcome = shrink_tree(photos, tmp_path / "small", 100)
     assert outcome.counts == {"shrunk": 9}
     made = tmp_path / "small"
@@ -70,9 +47,9 @@ def test_every_format_that_is_read_can_be_written(tmp_path):
     for suffix in ("jpg", "jpeg", "jfif", "png", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "pbm"):
         kind = {"jpg": "jpeg", "jfif": "jpeg", "tif": "tiff", "pgm": "ppm", "pbm": "ppm"}.get(suffix, suffix)
         (tmp_path / "all").mkdir(exist_ok=True)
-        big().save(tmp_path / "all" / f"x.{suffix}", kind)
+        draw_photo().save(tmp_path / "all" / f"x.{suffix}", kind)
     assert shrink_tree(tmp_path / "all", tmp_path / "small", 64).counts == {"shrunk": 12}
-    whole = np.asarray(fit_image(big(), (64, 96))).astype(int)
+    whole = np.asarray(fit_image(draw_photo(), (64, 96))).astype(int)
     for path in (tmp_path / "small").glob("x.*"):
         assert np.abs(np.asarray(read_image(path)).astype(int) - whole).mean() < 12, path  # a GIF holds 256 colours
 
@@ -81,7 +58,7 @@ def test_again_does_only_what_changed(photos, tmp_path):
     small = tmp_path / "small"
     shrink_tree(photos, small, 100)
     assert shrink_tree(photos, small, 100).counts == {"up to date": 8}
-    big(99).save(photos / "left" / "0.jpg")
+    draw_photo(99).save(photos / "left" / "0.jpg")
     (small / "right" / "1.jpg").unlink()
     assert shrink_tree(photos, small, 100).counts == {"up to date": 6, "shrunk": 2}
     assert shrink_tree(photos, small, 50).counts == {"shrunk": 8}
@@ -115,7 +92,7 @@ def test_a_folder_of_somebody_elses_files_is_not_written_into(photos, shapes, tm
 def test_a_file_that_somebody_put_into_the_target_stays(photos, tmp_path):
     shrink_tree(photos, tmp_path / "small", 100)
     (tmp_path / "small" / "left" / "mine.jpg").write_bytes(b"mine")
-    big(9).save(photos / "left" / "mine.jpg")
+    draw_photo(9).save(photos / "left" / "mine.jpg")
     outcome = shrink_tree(photos, tmp_path / "small", 100)
     assert outcome.counts == {"up to date": 8}
     assert "which this command did not make" in outcome.failed[0][1]
@@ -275,7 +252,7 @@ def test_wrong_arguments_are_said_in_one_line(photos, arguments, status, words):
 
 def test_a_kill_leaves_whole_pictures_and_the_same_command_goes_on(tmp_path):
     (tmp_path / "photos").mkdir()
-    big(size=(1800, 1200)).save(tmp_path / "photos" / "0.png", compress_level=0)
+    draw_photo(size=(1800, 1200)).save(tmp_path / "photos" / "0.png", compress_level=0)
     for number in range(1, 60):
         shutil.copy(tmp_path / "photos" / "0.png", tmp_path / "photos" / f"{number}.png")
     small = tmp_path / "small"
@@ -314,102 +291,3 @@ def test_a_full_disk_is_said_and_leaves_no_half_picture(photos, tmp_path):
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "small" / "noise.jpg").exists()
     assert not list((tmp_path / "small").rglob("*" + PART))
-
-
-def test_scale_on_load_hardly_changes_what_is_learnt_from(tmp_path):
-    big().save(tmp_path / "x.jpg", quality=95)
-    whole, scaled = (ImageInput((64, 64), scale_on_load=on) for on in (False, True))
-    assert scaled.read(tmp_path / "x.jpg").size == (225, 150)
-    assert whole.read(tmp_path / "x.jpg").size == (900, 600)
-    apart = scaled.prepare(tmp_path / "x.jpg").astype(int) - whole.prepare(tmp_path / "x.jpg")
-    assert np.abs(apart).mean() < 1
-
-
-def test_scale_on_load_keeps_a_turned_photo_upright(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    big().save(tmp_path / "turned.jpg", exif=exif)
-    assert read_image(tmp_path / "turned.jpg", at_least=128).size == (150, 225)
-
-
-def test_a_program_made_before_scale_on_load_reads_as_it_did():
-    card = ImageInput((64, 64)).card()
-    assert ImageInput.from_card(card).scale_on_load
-    del card["scale_on_load"]
-    assert not ImageInput.from_card(card).scale_on_load
-
-
-def test_large_pictures_are_decoded_once_for_all_runs(tmp_path, monkeypatch):
-    photos = make_shapes(tmp_path / "photos", 10, size=160)
-    options = {"size": 32, "cache": tmp_path / "cache"}
-    first = build_learner(photos, **options).dls.labelled
-    assert any("kept shrunk" in note for note in first.notes)
-
-    monkeypatch.setattr(ImageInput, "read", lambda *_: pytest.fail("read again"))
-    second = build_learner(photos, **options).dls.labelled
-    assert np.array_equal(first.pixels, second.pixels)
-    assert first.table.equals(second.table)
-
-
-def test_a_cache_entry_that_is_damaged_or_of_another_content_is_not_used(tmp_path):
-    photos = make_shapes(tmp_path / "photos", 10, size=160)
-    options = {"size": 32, "cache": tmp_path / "cache"}
-    first = build_learner(photos, **options).dls.labelled
-    entry = next((tmp_path / "cache").rglob("*.png"))
-    entry.write_bytes(entry.read_bytes()[:100])
-    draw_shape("disc", np.random.default_rng(7), 160).save(first.table.path[0])
-    again = build_learner(photos, **options).dls.labelled
-    assert np.array_equal(first.pixels[1:], again.pixels[1:])
-    assert not np.array_equal(first.pixels[0], again.pixels[0])
-    assert np.array_equal(again.pixels[0], again.image_input.prepare(first.table.path[0]))
-
-
-def test_a_cache_that_cannot_be_written_is_told_and_stops_nothing(tmp_path):
-    photos = make_shapes(tmp_path / "photos", 10, size=160)
-    (tmp_path / "file").write_text("in the way")
-    labelled = build_learner(photos, size=32, cache=tmp_path / "file" / "cache").dls.labelled
-    assert any("not kept for the next run: cannot write" in note for note in labelled.notes)
-    assert labelled.pixels is not None
-    with pytest.raises(DataError, match="expected a folder"):
-        build_learner(photos, size=32, cache=tmp_path / "file")
-
-
-def test_a_home_that_cannot_be_looked_into_stops_nothing(tmp_path, monkeypatch):
-    photos = make_shapes(tmp_path / "photos", 10, size=160)
-    monkeypatch.delenv("TOOLKIT_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
-    assert build_learner(photos, size=32).dls.labelled.cache is None
-    monkeypatch.setattr(Path, "exists", lambda self: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
-    cache = PictureCache(Path("/root/cache"), ImageInput((32, 32)))
-    assert "Permission denied" in cache.trouble
-
-
-def test_small_pictures_need_no_cache(shapes, tmp_path):
-    build_learner(shapes, cache=tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
-
-
-def test_the_program_of_large_photos_answers_as_the_learner(photos, tmp_path):
-    for number in range(8, 40):
-        big(number).save(photos / ("left", "right")[number % 2] / f"{number}.jpg")
-    learn = build_learner(photos, size=32, cache=tmp_path / "cache")
-    export(learn, tmp_path / "program.pyz")  # the parity gate reads the photos themselves
-
-
-def test_the_lock_ends_with_the_block(tmp_path):
-    mine = tmp_path / f".half{PART}"
-    with locked(tmp_path):
-        mine.write_text("being written")
-        with pytest.raises(RunError, match="another process"), locked(tmp_path):
-            pass
-        assert mine.exists()
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".lock").touch()
-    theirs, foreign = tmp_path / "run" / f".half{PART}", tmp_path / ".download.part"
-    theirs.write_text("being written")
-    foreign.write_text("somebody else's")
-    with locked(tmp_path):
-        assert not mine.exists()
-        assert theirs.exists()
-        assert foreign.exists()
