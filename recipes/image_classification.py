@@ -73,7 +73,7 @@ def build_learner(
     arch, weights = choose_architecture(arch, str(weights), labelled.size)
     set_seed(seed)
     network = network_with_weights(arch, len(labelled.classes), weights)
-    labelled = without_seen(labelled, weights)
+    labelled = without_seen(labelled, weights, strict)
     augment = choose_augmentation(augment, labelled.grey, bool(converter))
     if hasattr(network.model, "average"):
         network.model.average = augment == "photo"

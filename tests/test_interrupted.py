@@ -160,6 +160,8 @@ def test_what_a_transferred_body_learnt_from_does_not_test_it(shapes, tmp_path):
     (aside,) = labelled.set_aside
     assert aside[0] == items.path[row]
     assert "learnt from" in aside[1]
+    with pytest.raises(DataError, match="learnt from 1 of the 12 test pictures"):
+        build_learner(shapes, seed=1, strict=True, **options)
     assert (labelled.table.split == "test").sum() == 11
     assert len(labelled.pixels) == 59
 

@@ -127,11 +127,12 @@ def _best_of(folder: Path) -> Path:
     return best
 
 
-def without_seen(labelled: LabelledImages, weights: str) -> LabelledImages:
+def without_seen(labelled: LabelledImages, weights: str, strict: bool = False) -> LabelledImages:
     """`labelled` without the test files that the body of the run `weights`, or of the run that one started from, learnt from.
 
     They are set aside and named; where a run did not record what it learnt from, a note says so. A file is known by its
-    content. Raises `DataError` where they are more than a tenth of the test part: then the test is no test of this body.
+    content. Raises `DataError` where they are more than a tenth of the test part: then the test is no test of this body;
+    with `strict`, where there is one.
     """
     if weights in (RANDOM, PRETRAINED) or not Path(weights).is_dir():
         return labelled
@@ -141,7 +142,7 @@ def without_seen(labelled: LabelledImages, weights: str) -> LabelledImages:
         labelled = replace(labelled, notes=[*labelled.notes, told])
     test = labelled.table.split == "test"
     seen = test & labelled.table.content.isin(contents)
-    if seen.sum() > test.sum() / 10:
+    if seen.sum() > (0 if strict else test.sum() / 10):
         raise DataError(
             f"{weights} learnt from {seen.sum()} of the {test.sum()} test pictures, so they cannot test its body: split as that "
             "run did (the same --seed and data), or test on other pictures"
