@@ -64,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 1 where an item could not be read."""
     parser = argparse.ArgumentParser(
         prog="python -m toolkit.data.shrink",
-        description="Copy a tree of pictures with every one shrunk. Run it again after a stop: it goes on where it was.",
+        description="Copy a tree of pictures with every one shrunk. Run it again after a stop: it goes on where it was; "
+        "later, it makes what changed and removes what it made of pictures that have gone.",
         epilog="For photos, not for masks: pixels are averaged, and an average of two class numbers is a third class.",
     )
     parser.add_argument("source", type=Path, help="the tree of pictures")
