@@ -64,7 +64,7 @@ def locked(folder: Path | str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise RunError(f"{folder}: another process is writing there: wait for it, or name another folder") from error
-    except (OSError, NotImplementedError) as error:
+    except (OSError, NotImplementedError) as error:  # filelock's, where the file system knows no locks
         raise RunError(f"cannot write to {folder}: {getattr(error, 'strerror', None) or error}") from error
     try:
         remove_leftovers(folder)

@@ -1,4 +1,4 @@
-"""Pictures as they are learnt from, kept on disk between runs: what takes a twentieth of a second to decode is read in one.
+"""Pictures as they are learnt from, kept on disk between runs: a large photo is decoded once, not once a run.
 
 It is a file of its own because a cache that is wrong once is worse than none: an entry is named by the content of the
 item's file and by every setting that its pixels depend on.

@@ -43,6 +43,7 @@ def curves(
     axes = drawing.subplots()
     for name, (epochs, values) in zip(drawable(list(lines), longest=32, noun=noun), lines.values(), strict=True):
         numbers = np.array([np.nan if value is None else value for value in values], dtype=float)
+        # the blank: matplotlib leaves names that begin with "_" out of the legend
         axes.plot(epochs, numbers, label=f" {name}", marker="o", markersize=3, linewidth=1.6)
     if best is not None:
         axes.axvline(best, color=GREY, linestyle="--", linewidth=1, zorder=0, label=f"kept: epoch {best}")

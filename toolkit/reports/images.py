@@ -32,6 +32,11 @@ WRONG, RIGHT, CHANNELS, STRONGEST = 12, 9, 10, 9
 SAMPLE = 1000  # training pictures among which the strongest responses are looked for
 MOST_AVERAGES, MOST_FILTERS = 40, 64
 TILE = 48  # pixels
+NO_MAPS = "Where it looked is not known: the layers of this network are no maps of the picture."
+ABOUT_MAPS = (
+    "Beside each picture, bright, is where the evidence for what was said lies: Grad-CAM, the maps of a late layer, each "
+    "weighted by how much the answer leans on it."
+)
 
 
 def write_image_report(learn: Learner, scores: Scores, log: list[dict], run: Run) -> Path:
@@ -89,13 +94,7 @@ def _cards(learn: Learner, scores: Scores, insight: Insight, rows: np.ndarray) -
         lines += [] if right else [f"is {item.label} {item.probability_of_label:.3f}"]
         what = f"{item.label}, {lines[0]}"
         cards.append((looked_at(pictures[number], None if heat is None else heat[number], what), [*lines, Path(item.path).name]))
-    about = "Where it looked is not known: the layers of this network are no maps of the picture."
-    if heat is not None:
-        about = (
-            "Beside each picture, bright, is where the evidence for what was said lies: Grad-CAM, the maps of a late layer, each "
-        )
-        about += "weighted by how much the answer leans on it."
-    return [Text(about), Gallery(cards, wide=True)]
+    return [Text(NO_MAPS if heat is None else ABOUT_MAPS), Gallery(cards, wide=True)]
 
 
 def _most_wrong(learn: Learner, scores: Scores, insight: Insight) -> Section:
