@@ -6,12 +6,12 @@ that must not differ by a grey level between the training machine and the place 
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from toolkit.converters.sources import check_source, source_name
 from toolkit.errors import ConversionError, ToolkitError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jfif")
@@ -86,39 +86,12 @@ def fit_image(image: Image.Image, size: tuple[int, int], method: str = "squish")
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def source_name(source: object) -> str:
-    """What to call an item in a message: its path, or what kind of object it is."""
-    if isinstance(source, (str, Path)):
-        return str(source)
-    if isinstance(source, (bytes, bytearray)):
-        return f"<{len(source)} bytes>"
-    if isinstance(source, np.ndarray):
-        return f"<array {source.shape} {source.dtype}>"
-    if isinstance(source, Image.Image):
-        return str(getattr(source, "filename", "") or f"<{source.mode} image {source.width}x{source.height}>")
-    return f"<{type(source).__name__}>"
-
-
 def _open(source: Source, name: str) -> Image.Image:
     if isinstance(source, Image.Image):
         return source.copy()  # the caller's stays open, and as it was
     if isinstance(source, np.ndarray):
         return _from_array(source, name)
-    if isinstance(source, (bytes, bytearray)):
-        if not source:
-            raise ConversionError(name, "empty (0 bytes)")
-        stream: io.BytesIO | Path = io.BytesIO(source)
-    elif isinstance(source, (str, Path)):
-        stream = Path(source)
-        if stream.is_dir():
-            raise ConversionError(name, "a folder, not a file")
-        if not stream.exists():
-            raise ConversionError(name, "no such file")
-        if stream.stat().st_size == 0:
-            raise ConversionError(name, "empty (0 bytes)")
-    else:
-        raise ConversionError(name, "expected a path, bytes, a PIL image or an array")
-    return Image.open(stream)
+    return Image.open(check_source(source, "a path, bytes, a PIL image or an array"))
 
 
 def _from_array(array: np.ndarray, name: str) -> Image.Image:
