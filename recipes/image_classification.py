@@ -18,22 +18,13 @@ from toolkit.data.items import find_items
 from toolkit.data.labelled import labelled_images
 from toolkit.evaluation import evaluate
 from toolkit.export import export
-from toolkit.learning.augment import choose_augmentation
-from toolkit.learning.bfloat16 import BFloat16OnCPU
 from toolkit.learning.calibration import calibrate
-from toolkit.learning.callbacks import FirstWeights
-from toolkit.learning.fitting import ADAMW, fit
-from toolkit.learning.loaders import image_loaders, training_stats
-from toolkit.learning.networks import check_name
+from toolkit.learning.fitting import fit
+from toolkit.learning.learners import check_choices, picture_learner
 from toolkit.learning.runs import Run
-from toolkit.learning.small_maps import SmallMapGradients
-from toolkit.learning.weights import choose_architecture, network_with_weights, without_seen
 from toolkit.reports.images import write_image_report
 
 from fastai.learner import Learner
-from fastai.losses import LabelSmoothingCrossEntropyFlat
-from fastai.metrics import accuracy
-from fastai.torch_core import set_seed
 from fastcore.meta import delegates
 from fastcore.script import call_parse
 
@@ -63,28 +54,13 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
-    check_name(arch)
-    choose_augmentation(augment, grey=False, converted=False)
+    check_choices(arch, augment)
     if isinstance(converter, str):
         converter = find_converter(converter) if converter else None
     suffixes = converter.suffixes if converter else IMAGE_SUFFIXES
     items = find_items(data, suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None)
     labelled = labelled_images(items, converter, size, resize, valid_pct, test_pct, seed, group_near, strict, cache)
-    arch, weights = choose_architecture(arch, str(weights), labelled.size)
-    set_seed(seed)
-    network = network_with_weights(arch, len(labelled.classes), weights)
-    labelled = without_seen(labelled, weights, strict)
-    augment = choose_augmentation(augment, labelled.grey, bool(converter))
-    if hasattr(network.model, "average"):
-        network.model.average = augment == "photo"
-    stats = network.stats or training_stats(labelled)
-    dls = image_loaders(labelled, stats, batch_size, augment)
-    learn = Learner(
-        dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
-        cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
-    )  # fmt: skip
-    learn.about = {"arch": arch, "weights": weights, "augment": augment, "size": labelled.size[0], "seed": seed, "stats": stats}
-    return learn
+    return picture_learner(labelled, "image_classification", arch, weights, augment, batch_size, seed, strict)
 
 
 @call_parse

@@ -6,6 +6,7 @@ anything else.
     ToolkitError
     ├── DataError         what is learnt from: a folder, a CSV, a split
     ├── ConversionError   one raw item that cannot become an image; has `.source` and `.reason`
+    ├── ConformanceError  a converter that breaks what converters promise; has `.problems`
     ├── WeightsError      first weights that could not be had
     ├── RunError          a run folder that cannot be written or gone on with
     ├── ExportError       a learner that cannot become a program, or a program that does not equal it
@@ -39,6 +40,18 @@ class ConversionError(ToolkitError):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.source, self.reason)
+
+
+class ConformanceError(ToolkitError):
+    """A converter breaks what converters promise: `problems` lists each finding with what to do."""
+
+    def __init__(self, converter: str, problems: tuple[str, ...]) -> None:
+        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n- ".join([f"{converter}: {count}", *problems]))
+        self.converter, self.problems = converter, problems
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.converter, self.problems)
 
 
 class WeightsError(ToolkitError):

@@ -25,6 +25,7 @@ from PIL import Image
 from torch import nn
 
 import toolkit
+from toolkit.data.windows import file_of
 from toolkit.errors import ConversionError, ExportError
 from toolkit.evaluation.evaluate import predictions
 from toolkit.evaluation.scores import Scores
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4  # of a probability
 RUNTIME = ("__init__.py", "errors.py", "needs.py", "converters/**/*.py", "program/**/*.py")
 NEEDS = ("numpy", "pillow", "onnxruntime")
-GOLDEN_BYTES = 256 * 1024  # a larger raw file is shrunk before it becomes a golden input
+GOLDEN_BYTES = 256 * 1024  # a larger picture is shrunk before it becomes a golden input
+MOST_GOLDEN_BYTES = 2 * 1024 * 1024  # a larger file of another kind does not become one
 
 MAIN = '''"""The program's entry: checks what is needed, then hands over to the runtime beside it."""
 import json
@@ -89,7 +91,8 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
     classes = [str(label) for label in learn.dls.vocab]
     test = learn.dls[2]
     probabilities, _ = predictions(learn, test)
-    paths = list(test.dataset.items)
+    items = list(test.dataset.items)
+    paths = list(dict.fromkeys(file_of(item) for item in items))
     deployed = _deployed(learn)
     members = {MODEL: _onnx(deployed, image_input)}
     goldens = _golden(deployed, image_input, paths, classes, golden)
@@ -97,12 +100,12 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
         members.update(item.pop("members"))
     card = {
         "format": FORMAT,
-        "task": "image_classification",
+        "task": getattr(learn, "about", {}).get("task", "image_classification"),
         "name": name or Path(path).stem,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": image_input.card(),
         "output": {"kind": "classes", "classes": classes},
-        "needs": list(NEEDS),
+        "needs": [*NEEDS, *image_input.needs],
         "scores": scores.card() if scores else None,
         "versions": versions(),
         "golden": goldens,
@@ -112,7 +115,7 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
     with replacing(path) as temporary:
         _write(temporary, card, members)
         program = load(temporary, image_input.converter)
-        _gate(program, paths, probabilities)
+        _gate(program, paths, [file_of(item) for item in items], probabilities)
         temporary.chmod(0o755)
     return load(path, image_input.converter)
 
@@ -170,13 +173,15 @@ def _quiet() -> Iterator[None]:
 def _golden(deployed: _Deployed, image_input: ImageInput, paths: list[Path], classes: list[str], count: int) -> list[dict]:
     """A few test items spread over the set: raw file, prepared pixels and the network's answer for each."""
     chosen = []
+    if image_input.converter is not None:  # what it reads cannot be made smaller
+        paths = [path for path in paths if path.stat().st_size <= MOST_GOLDEN_BYTES]
     for row in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
         raw, suffix = paths[row].read_bytes(), paths[row].suffix.lower()
         if len(raw) > GOLDEN_BYTES and image_input.converter is None:
             image = image_input.read(paths[row])
             image.thumbnail((4 * image_input.size[1], 4 * image_input.size[0]))
             raw, suffix = to_png(image), ".png"
-        prepared = image_input.prepare(raw)
+        _, _, prepared = next(image_input.windows(raw))
         with torch.no_grad():
             answer = deployed(torch.from_numpy(prepared.copy())[None])[0]
         item, pixels = f"golden/{len(chosen)}{suffix}", f"golden/{len(chosen)}.prepared.png"
@@ -186,18 +191,41 @@ def _golden(deployed: _Deployed, image_input: ImageInput, paths: list[Path], cla
     return chosen
 
 
-def _gate(program: Program, paths: list[Path], probabilities: np.ndarray) -> None:
-    """Replay every held-out item from its raw file; raise `ExportError` at the first real difference."""
-    for path, expected, answer in zip(paths, probabilities, program.predict_many(paths), strict=True):
-        if isinstance(answer, ConversionError):
-            raise ExportError(f"the program cannot read {answer}")
-        found = np.array([answer.probabilities[label] for label in program.output.classes])
-        apart = float(np.abs(found - expected).max())
-        second, first = np.sort(expected)[-2:]
-        if not apart <= TOLERANCE:
-            raise ExportError(f"{path}: the program's probabilities are {apart:.1e} off the learner's (allowed: {TOLERANCE:.0e})")
-        if found.argmax() != expected.argmax() and first - second > TOLERANCE:
-            raise ExportError(f"{path}: the program says {answer.label}, the learner does not")
+def _gate(program: Program, paths: list[Path], files: list[Path], probabilities: np.ndarray) -> None:
+    """Replay every held-out item from its raw file, window by window; raise `ExportError` at the first real difference.
+
+    `paths` are the files, each once; `files` has the one that each row of `probabilities` was read from.
+    """
+    rows_of: dict[Path, list[int]] = {path: [] for path in paths}
+    for row, file in enumerate(files):
+        rows_of[file].append(row)
+    for path, answers in zip(paths, _replayed(program, paths), strict=True):
+        if len(answers) != len(rows_of[path]):
+            raise ExportError(f"{path}: the program sees {len(answers)} windows, the learner {len(rows_of[path])}")
+        for found, expected in zip(answers, probabilities[rows_of[path]], strict=True):
+            _compare(path, found, expected, program.output.classes)
+
+
+def _replayed(program: Program, paths: list[Path], at_once: int = 16) -> Iterator[list[np.ndarray]]:
+    """The program's probabilities for each file, a list of one for each of its windows."""
+    try:
+        if program.input.windowed:
+            yield from ([answer for _, _, answer in program.windows(path)] for path in paths)
+            return
+        for start in range(0, len(paths), at_once):
+            pictures = [program.input.prepare(path) for path in paths[start : start + at_once]]
+            yield from ([answer] for answer in program.run(np.stack(pictures)))
+    except ConversionError as error:
+        raise ExportError(f"the program cannot read {error}") from error
+
+
+def _compare(path: Path, found: np.ndarray, expected: np.ndarray, classes: tuple[str, ...]) -> None:
+    apart = float(np.abs(found - expected).max())
+    second, first = np.sort(expected)[-2:]
+    if not apart <= TOLERANCE:
+        raise ExportError(f"{path}: the program's probabilities are {apart:.1e} off the learner's (allowed: {TOLERANCE:.0e})")
+    if found.argmax() != expected.argmax() and first - second > TOLERANCE:
+        raise ExportError(f"{path}: the program says {classes[int(found.argmax())]}, the learner does not")
 
 
 def _write(path: Path, card: dict, members: dict[str, bytes]) -> None:

@@ -6,6 +6,7 @@ imports any of it.
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
 from toolkit.errors import MissingPackage
@@ -15,7 +16,7 @@ IMPORT_NAMES = {"pillow": "PIL", "scikit-learn": "sklearn", "imagehash": "imageh
 
 def missing(packages: list[str]) -> list[str]:
     """Those of `packages` (names as in `pip install`) that cannot be imported here."""
-    return [name for name in packages if not _found(IMPORT_NAMES.get(name, name))]
+    return [name for name in packages if not _found(IMPORT_NAMES.get(name, name), name)]
 
 
 def require(*packages: str, why: str, extra: str = "") -> None:
@@ -30,8 +31,13 @@ def require(*packages: str, why: str, extra: str = "") -> None:
         raise MissingPackage(f"{', '.join(absent)} {are} needed {why}: pip install {what}")
 
 
-def _found(module: str) -> bool:
+def _found(module: str, package: str) -> bool:
     try:
-        return find_spec(module) is not None
-    except ValueError:  # a module that was switched off: None stands in sys.modules for it
+        if find_spec(module) is not None:
+            return True
+    except (ValueError, ImportError):  # a module that was switched off: None stands in sys.modules for it
+        return False
+    try:
+        return module == package and bool(distribution(package))  # imported under a name other than pip's
+    except PackageNotFoundError:
         return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from toolkit.converters.base import Converter, settings_of
+from toolkit.converters.base import Converter, Windowed, needs_of, promised_size, settings_of
 from toolkit.converters.images import IMAGE_SUFFIXES, MAX_PIXELS, RESIZE_METHODS, fit_image, picture_size, read_image
 from toolkit.errors import ToolkitError
 
@@ -17,11 +17,15 @@ __all__ = [
     "MAX_PIXELS",
     "RESIZE_METHODS",
     "Converter",
+    "Windowed",
     "converter_names",
     "find_converter",
     "fit_image",
     "name_of",
+    "needs_of",
+    "package_of",
     "picture_size",
+    "promised_size",
     "read_image",
     "settings_of",
 ]
@@ -29,7 +33,10 @@ __all__ = [
 ENTRY_POINTS = "toolkit.converters"
 
 # name -> "module:class", imported when asked for
-CONVERTERS: dict[str, str] = {}
+CONVERTERS: dict[str, str] = {
+    "mouse": "toolkit.converters.mouse:Mouse",
+    "sound": "toolkit.converters.sound:Sound",
+}
 
 
 def converter_names() -> list[str]:
@@ -58,9 +65,22 @@ def name_of(converter: Converter) -> str | None:
     for name, target in CONVERTERS.items():
         if target == f"{cls.__module__}:{cls.__qualname__}":
             return name
+    entry = _entry_of(cls)
+    return entry and entry.name
+
+
+def package_of(converter: Converter) -> tuple[str, str] | None:
+    """The distribution, and its version, that registered the converter's class; None for ours, and where it is not
+    registered."""
+    entry = _entry_of(type(converter))
+    dist = getattr(entry, "dist", None)
+    return (dist.name, dist.version) if dist else None
+
+
+def _entry_of(cls: type):
     # a package may register its class under a shorter path than the module it is written in
     named = (entry for entry in _entry_points() if entry.attr == cls.__qualname__)
-    return next((entry.name for entry in named if entry.load() is cls), None)
+    return next((entry for entry in named if entry.load() is cls), None)
 
 
 def _class_of(name: str) -> type | None:

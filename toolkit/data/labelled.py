@@ -6,6 +6,7 @@ find, read once, set aside what cannot be used, look for twins, split.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,8 +34,9 @@ class LabelledImages:
     `table`: one row an item: `path`, `label`, `group`, `split`, `width`, `height` (as stored), `grey`, `content`
     (hash of the file). `pixels`: uint8 (items, height, width, 3) in the same order, or None where they were too many to
     keep. `classes`: sorted labels of the training part. `set_aside`: (item, reason) for what is not used. `notes`:
-    sentences a user should read. `image_input` is how each item was read. `cache` holds shrunk pictures, where they
-    were worth keeping.
+    sentences a user should read. `image_input` is how each item was read. `cache` holds pictures as they are learnt from,
+    where they were worth keeping. Where items are windows of files, the table also has `item` (a `Window`), `start` and
+    `stop`, and `read_window` reads one again; see `labelled_windows`.
     """
 
     table: pd.DataFrame
@@ -44,6 +46,12 @@ class LabelledImages:
     notes: list[str]
     image_input: ImageInput
     cache: PictureCache | None = None
+    read_window: Callable[[object, str], np.ndarray] | None = None
+
+    @property
+    def items(self) -> list:
+        """What the rows of the table are: files, or windows of files."""
+        return self.table["item" if "item" in self.table else "path"].tolist()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -103,18 +111,18 @@ def labelled_images(
     readings = read_items(paths, image_input, kept)
     readings = _kept(items, readings, readings.table.error.isna(), readings.table.error)
     exact, near = _twins(readings)
-    apart = _beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
+    apart = beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
     if apart.any():
         readings = _kept(items, readings, ~apart, "the same picture stands in the test or valid part")
         exact, near = _twins(readings)
-    _check_enough(items, strict)
+    check_enough(items, strict)
     table = items.table.join(readings.table[["width", "height", "grey", "content"]])
     table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
-    notes = items.notes + _notes(table, exact, near, group_near) + _about(kept)
+    notes = items.notes + _notes(table, exact, near, group_near) + _about(kept, bool(converter))
     items.table = table
     learnable = table.label.isin(table.label[table.split == "train"])
     readings = _kept(items, readings, learnable, "its class has no training item")
-    _check_enough(items, strict, parts=PARTS)
+    check_enough(items, strict, parts=PARTS)
     classes = tuple(sorted(items.table.label.unique()))
     return LabelledImages(items.table, readings.pixels, classes, items.set_aside, notes, image_input, kept)
 
@@ -141,16 +149,18 @@ def usual_size(sides: list[int]) -> int:
 
 def _cache(asked: Path | str, image_input: ImageInput, sides: list[int]) -> PictureCache | None:
     """The cache, where pictures are so much larger than `image_input` asks for that keeping them shrunk saves time."""
-    worth = image_input.converter is None and sides and np.median(sides) >= MUCH_LARGER * max(image_input.size)
+    worth = image_input.converter or (sides and np.median(sides) >= MUCH_LARGER * max(image_input.size))
     folder = cache_folder(asked) if worth else None
     return PictureCache(folder, image_input) if folder else None
 
 
-def _about(cache: PictureCache | None) -> list[str]:
+def _about(cache: PictureCache | None, converted: bool) -> list[str]:
     if cache is None:
         return []
     if cache.trouble:
-        return [f"shrunk pictures are not kept for the next run: {cache.trouble}"]
+        return [f"pictures are not kept for the next run: {cache.trouble}"]
+    if converted:
+        return []
     return [f"large pictures: kept shrunk in {cache.folder} for the next run (--cache none keeps none)"]
 
 
@@ -170,13 +180,15 @@ def _twins(readings: Readings) -> tuple[np.ndarray, np.ndarray]:
     return exact_twins(hashes.tolist()), first[near_twins(readings.table.near_hash.iloc[first].tolist())]
 
 
-def _beside_the_test(given: pd.Series, units: np.ndarray) -> pd.Series:
+def beside_the_test(given: pd.Series, units: np.ndarray) -> pd.Series:
     """Where the user's own folders say what is test: rows given elsewhere whose picture stands in test (or valid)."""
     rank = given.map({"test": 3, "valid": 2, "train": 1}).fillna(0)
     return (rank > 0) & (rank < rank.groupby(units).transform("max"))
 
 
-def _check_enough(items: Items, strict: bool, parts: tuple[str, ...] = ()) -> None:
+def check_enough(items: Items, strict: bool, parts: tuple[str, ...] = ()) -> None:
+    """Raise `DataError` where fewer than two classes are left, or none of one of `parts`; with `strict`, where any item was
+    set aside."""
     if strict and items.set_aside:
         raise DataError("strict: " + summary(items.set_aside))
     labels = items.table.label.nunique()

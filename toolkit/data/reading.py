@@ -96,6 +96,8 @@ def _read(path: Path, image_input: ImageInput) -> tuple[np.ndarray, dict]:
     """A picture as it is learnt from, and the facts of its original."""
     image = image_input.read(path)
     exact, near = fingerprints(image)
+    if image_input.converter is not None:
+        near = None  # a hash made for photos takes most spectrograms, and most drawings, for twins
     width, height = (picture_size(path) if image_input.converter is None else None) or image.size
     facts = {"pixels_hash": exact, "near_hash": near, "width": width, "height": height, "grey": _is_grey(image)}
     return np.asarray(fit_image(image, image_input.size, image_input.resize)), facts

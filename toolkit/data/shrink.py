@@ -15,9 +15,8 @@ from pathlib import Path
 from PIL import Image
 
 from toolkit.converters import IMAGE_SUFFIXES, picture_size, read_image
-from toolkit.data.bulk import FAILED, KEPT, REMOVED, Outcome, mirror
+from toolkit.data.bulk import Outcome, mirror, tell
 from toolkit.errors import ConversionError, DataError, report_plainly
-from toolkit.files import replacing
 
 QUALITY = 92  # of JPEG files
 SHRUNK, COPIED = "shrunk", "already small"
@@ -40,23 +39,22 @@ def shrink_tree(
 
 
 def shrink_one(item: Path, path: Path, size: int) -> str:
-    """Write the picture `item`, shrunk to a shorter side of `size` pixels, to `path`; return what was done."""
+    """Write the picture `item`, shrunk to a shorter side of `size` pixels, to `path`, in the format that the item's suffix
+    stands for; return what was done."""
     shorter = min(picture_size(item) or (0, 0))
     image = read_image(item, at_least=2 * size)  # also where it is small enough: a damaged one is not copied
     if shorter <= size:
-        with replacing(path, durable=False) as temporary:
-            shutil.copyfile(item, temporary)
+        shutil.copyfile(item, path)
         return COPIED
     scale = size / min(image.size)
     small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    suffix = path.suffix.lower()
+    suffix = item.suffix.lower()
     kind = FORMATS.get(suffix, suffix[1:].upper())
     options = {"quality": QUALITY} if kind in ("JPEG", "WEBP") else {}
-    with replacing(path, durable=False) as temporary:
-        try:
-            small.save(temporary, kind, **options)
-        except (KeyError, ValueError) as error:
-            raise ConversionError(item, f"cannot be written as {kind} ({error})") from error
+    try:
+        small.save(path, kind, **options)
+    except (KeyError, ValueError) as error:
+        raise ConversionError(item, f"cannot be written as {kind} ({error})") from error
     return SHRUNK
 
 
@@ -75,12 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be read")
     chosen = parser.parse_args(arguments)
     outcome = shrink_tree(chosen.source, chosen.target, chosen.size, chosen.jobs, chosen.strict)
-    told = ", ".join(f"{outcome.counts[said]} {said}" for said in (SHRUNK, COPIED, KEPT, REMOVED) if outcome.counts[said])
-    print(f"{chosen.target}: {told or 'nothing'}")
-    if outcome.failed:
-        item, reason = outcome.failed[0]
-        print(f"{len(outcome.failed)} set aside, such as {item}: {reason}; all in {chosen.target / FAILED}", file=sys.stderr)
-    return 1 if outcome.failed else 0
+    return tell(outcome, chosen.target, (SHRUNK, COPIED))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ def baseline_probabilities(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # 300 steps are this baseline's definition
             warnings.filterwarnings("ignore", message=".*zero standard deviation")  # a pixel that is always black
-            method.fit(train, labels)
+            with np.errstate(invalid="ignore"):  # a nearest centroid's scale of a pixel that never changes
+                method.fit(train, labels)
         known = np.zeros((len(test), classes))
         known[:, method.classes_] = method.predict_proba(test)
         found[name] = known

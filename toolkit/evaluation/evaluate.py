@@ -6,7 +6,7 @@ It is a file of its own because this is the one place where the test set is look
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,11 @@ import pandas as pd
 from toolkit.errors import DataError
 from toolkit.evaluation.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
 from toolkit.evaluation.metrics import MOST_CLASSES, Bootstrap, classification_metrics, confusion_matrix, paired_interval
+from toolkit.evaluation.raw import RawMethod, raw_probabilities
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
+from toolkit.program.outputs import pool
+
+DESCRIBED = ("content", "group", "start", "stop")  # columns of the items' table that stand beside each prediction
 
 if TYPE_CHECKING:
     from fastai.data.core import Datasets, TfmdDL
@@ -27,11 +31,13 @@ if TYPE_CHECKING:
     from toolkit.data.labelled import LabelledImages
 
 
-def evaluate(learn: Learner, seed: int = 0) -> Scores:
+def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Scores:
     """Score `learn` on its test set, the third of its loaders, and nothing else.
 
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
-    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws.
+    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `raw` is a method on the raw
+    input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
+    and pooled over each file.
     """
     if len(learn.dls.loaders) < 3:
         raise DataError("this learner's loaders hold no test part: build it with a recipe")
@@ -40,15 +46,18 @@ def evaluate(learn: Learner, seed: int = 0) -> Scores:
     with first_weights(learn) as untrained:
         before = predictions(learn, learn.dls[2])[0] if untrained else None
     simple = _simple(learn, len(classes), seed)
+    labelled = getattr(learn.dls, "labelled", None)
+    gap = None
+    if raw is not None:
+        simple[raw.name], gap = raw_probabilities(raw, labelled, classes, seed)
     methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
-    paths = list(learn.dls[2].dataset.items)
     bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed)
     predicted = probabilities.argmax(axis=1)
     best_simple = max(simple, key=lambda name: (simple[name].argmax(axis=1) == targets).mean())
     gained = (predicted == targets).astype(float) - (simple[best_simple].argmax(axis=1) == targets)
     difference = paired_interval(gained, bootstrap)
     return Scores(
-        task="image_classification",
+        task=getattr(learn, "about", {}).get("task", "image_classification"),
         classes=classes,
         n_test=len(targets),
         resampled=bootstrap.resampled,
@@ -57,8 +66,23 @@ def evaluate(learn: Learner, seed: int = 0) -> Scores:
         best_simple=best_simple,
         difference=difference,
         verdict=verdict(best_simple, difference),
-        predictions=_per_item(paths, classes, probabilities, targets, getattr(learn.dls, "labelled", None)),
+        predictions=_per_item(learn.dls[2].dataset.items, classes, probabilities, targets, labelled),
+        gap=gap,
+        **_whole_files(methods, targets, labelled, seed),
     )
+
+
+def _whole_files(methods: dict, targets: np.ndarray, labelled: LabelledImages | None, seed: int) -> dict:
+    """The scores of each method on whole files, each answered by the pool of its windows."""
+    if labelled is None or "item" not in labelled.table:
+        return {}
+    table = labelled.table[labelled.table.split == "test"]
+    numbers, first = np.unique(pd.factorize(table.path.astype(str))[0], return_index=True)
+    windows = np.split(np.arange(len(table)), first[1:])  # those of a file stand together
+    pooled = {name: np.stack([pool(answer[rows]) for rows in windows]) for name, answer in methods.items()}
+    bootstrap = Bootstrap.draw(len(numbers), table.group.to_numpy(dtype=str)[first], seed)
+    found = {name: classification_metrics(answer, targets[first], bootstrap) for name, answer in pooled.items()}
+    return {"whole": found, "n_whole": len(numbers)}
 
 
 def _confused(methods: dict, classes: int) -> list[str]:
@@ -150,11 +174,12 @@ def _small(pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarra
 
 
 def _per_item(
-    paths: list, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray, labelled: LabelledImages | None
+    items: Sequence, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray, labelled: LabelledImages | None
 ) -> pd.DataFrame:
     names = np.array(classes, dtype=object)
-    known = None if labelled is None else labelled.table.set_index("path").loc[paths]
-    described = {} if known is None else {name: known[name].fillna("").tolist() for name in ("content", "group")}
+    table = None if labelled is None else labelled.table[labelled.table.split == "test"]
+    paths = items if table is None else table.path
+    described = {} if table is None else {name: table[name].fillna("").tolist() for name in DESCRIBED if name in table}
     return pd.DataFrame(
         {
             "path": [str(Path(path).absolute()) for path in paths],

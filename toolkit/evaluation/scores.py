@@ -5,7 +5,7 @@ It is a file of its own because it is read by rooms that know nothing of how the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +34,19 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class SplitGap:
+    """What leaking would have claimed: the accuracy of a simple `method` where items of one group stood on both sides of the
+    split (`random`), and where they did not (`grouped`)."""
+
+    method: str
+    random: Interval
+    grouped: Interval
+
+    def __str__(self) -> str:
+        return f"{self.method}: {self.random} if split at random, {self.grouped} with groups kept together"
+
+
+@dataclass(frozen=True)
 class Scores:
     """Metrics on the test set, for the network and for what it is held against.
 
@@ -42,7 +55,10 @@ class Scores:
     100 classes. `difference` is the network's accuracy less that of `best_simple`. `resampled` says what the bootstrap
     drew: "items", or "groups" where items belong together. `predictions` has a row for each test item: path, label,
     predicted, probability (of the predicted class), probability_of_label, and, where the data has them, content (hash of
-    the file) and group.
+    the file), group, and start and stop of a window in seconds.
+
+    Where items are windows of files, `whole` is a table as `table` for the `n_whole` files, each answered by the pool of its
+    windows. `gap` is there where the data has groups and a method on the raw input was tried.
     """
 
     task: str
@@ -55,17 +71,24 @@ class Scores:
     difference: Interval
     verdict: str
     predictions: pd.DataFrame
+    whole: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    n_whole: int = 0
+    gap: SplitGap | None = None
 
     def card(self) -> dict:
         """What a program carries of this: everything but the confusion matrix and the single predictions."""
         whole = self.to_json()
-        return {name: whole[name] for name in ("task", "n_test", "resampled", "table", "best_simple", "difference", "verdict")}
+        return {name: value for name, value in whole.items() if name not in ("classes", "confusion")}
 
     def to_json(self) -> dict:
         """All but the single predictions, as plain values."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "predictions"}
-        table = {method: {name: asdict(value) for name, value in metrics.items()} for method, metrics in self.table.items()}
-        return {**fields, "classes": list(self.classes), "table": table, "difference": asdict(self.difference)}
+        tables = {
+            which: {method: {name: asdict(value) for name, value in metrics.items()} for method, metrics in fields[which].items()}
+            for which in ("table", "whole")
+        }
+        gap = self.gap and asdict(self.gap)
+        return {**fields, "classes": list(self.classes), **tables, "difference": asdict(self.difference), "gap": gap}
 
     def save(self, folder: Path | str) -> None:
         """Write scores.json (`to_json`) and predictions.csv (a row for each test item) into `folder`, each atomically."""
@@ -80,9 +103,13 @@ class Scores:
         try:
             plain["classes"] = tuple(plain["classes"])
             plain["difference"] = Interval(**plain["difference"])
-            plain["table"] = {
-                method: {name: Interval(**value) for name, value in metrics.items()} for method, metrics in plain["table"].items()
-            }
+            for which in ("table", "whole"):
+                plain[which] = {
+                    method: {name: Interval(**value) for name, value in metrics.items()}
+                    for method, metrics in plain.get(which, {}).items()
+                }
+            if gap := plain.get("gap"):
+                plain["gap"] = SplitGap(gap["method"], Interval(**gap["random"]), Interval(**gap["grouped"]))
             # only the columns of numbers are read as such: a class may be called 1, None or NA
             texts = ("path", "label", "predicted", "content", "group")
             table = pd.read_csv(folder / "predictions.csv", dtype=dict.fromkeys(texts, str), keep_default_na=False)
@@ -98,4 +125,7 @@ class Scores:
         lines += [
             method.ljust(width) + "".join(str(row[name]).ljust(23) for name in metrics) for method, row in self.table.items()
         ]
+        for method, row in self.whole.items():
+            lines.append(f"whole files ({self.n_whole}), {method}: accuracy {row['accuracy']}")
+        lines += [f"the split matters: {self.gap}"] if self.gap else []
         return "\n".join(line.rstrip() for line in [*lines, f"verdict: {self.verdict}"])

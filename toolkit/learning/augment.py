@@ -11,7 +11,7 @@ from fasttransform import Transform
 
 from toolkit.errors import ToolkitError
 
-AUGMENTATIONS = ("photo", "symbol", "none")
+AUGMENTATIONS = ("photo", "symbol", "spectrogram", "mirror", "scale", "mirror-scale", "none")
 SMALL = 64  # pixels: up to here a change of light or a slanted view costs more than it teaches
 
 
@@ -35,6 +35,17 @@ def batch_augmentations(name: str, size: tuple[int, int]) -> list[Transform]:
     """
     if name == "none":
         return []
+    if name == "spectrogram":
+        from toolkit.learning.spectrograms import SpectrogramWarp
+
+        return [SpectrogramWarp()]
+    if name in ("mirror", "scale", "mirror-scale"):
+        zoom = (
+            {"max_rotate": 10.0, "min_zoom": 0.8, "max_zoom": 1.2, "p_affine": 1.0}
+            if "scale" in name
+            else {"max_rotate": 0.0, "max_zoom": 1.0}
+        )
+        return aug_transforms(do_flip="mirror" in name, max_warp=0, max_lighting=0, **zoom)
     if name == "photo" and max(size) > SMALL:
         return aug_transforms(size=size, min_scale=0.5)
     if name == "photo":

@@ -58,9 +58,9 @@ def fit(
     One cycle over `epochs`, or with `fine_tune` one epoch of the head alone first, then all of it with lower rates for
     earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred, but
     for our small network: its body has learnt from thousands of pictures, not millions, and goes on learning at the full
-    rate, which rises to its highest early. `epochs` 0 is 28; 14 for such a body; 5 to fine-tune. `lr` is the highest
-    learning rate; 0 has it found. `patience` is the number of epochs without a lower validation loss after which training
-    stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is logged and saved there, and `resume`
+    rate, which rises to its highest early. `epochs` 0 is 28, or what the recipe says; 14 for such a body; 5 to fine-tune.
+    `lr` is the highest learning rate; 0 has it found. `patience` is the number of epochs without a lower validation loss after
+    which training stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is logged and saved there, and `resume`
     goes on from the last one to the same result as if there had been no stop.
 
     Returns the log: one dict an epoch, from 0, the untrained network.
@@ -71,7 +71,7 @@ def fit(
     transferred = about.get("weights", RANDOM) != RANDOM
     if fine_tune is None:
         fine_tune = transferred and about.get("arch") != SMALL
-    epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else EPOCHS)
+    epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else about.get("epochs", EPOCHS))
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
     keeper = Checkpoints(log, run, patience, {**about, "classes": list(learn.dls.vocab)})

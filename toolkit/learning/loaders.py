@@ -24,6 +24,7 @@ from PIL import Image
 
 from toolkit.data.items import PARTS
 from toolkit.data.labelled import LabelledImages
+from toolkit.data.windows import Window
 from toolkit.errors import DataError
 from toolkit.learning.augment import batch_augmentations
 from toolkit.program.inputs import ImageInput
@@ -34,19 +35,22 @@ Stats = tuple[tuple[float, ...], tuple[float, ...]]
 class ReadPicture(Transform):
     """An item (path, bytes, PIL image, array) -> uint8 TensorImage (3, height, width), as the program reads it."""
 
-    input_types = (Path, str, bytes, Image.Image, np.ndarray)
+    input_types = (Path, Window, str, bytes, Image.Image, np.ndarray)
 
     def __init__(self, labelled: LabelledImages) -> None:
         super().__init__()
         self.image_input, self.cache = labelled.image_input, labelled.cache
-        self.contents = dict(zip(labelled.table.path, labelled.table.content, strict=True)) if self.cache else {}
+        self.read_window = labelled.read_window
+        self.contents = dict(zip(labelled.table.path, labelled.table.content, strict=True))
 
     def encodes(self, item) -> TensorImage:
         return TensorImage(torch.from_numpy(self.prepared(item).copy()).permute(2, 0, 1))
 
     def prepared(self, item) -> np.ndarray:
         """The item as it is learnt from, uint8 (height, width, 3): from the cache, where it is there."""
-        content = self.contents.get(item) if isinstance(item, Path) else None
+        if isinstance(item, Window):
+            return self.read_window(item, self.contents[item.path])
+        content = self.contents.get(item) if self.cache and isinstance(item, Path) else None
         kept = self.cache.load(content) if content else None
         return kept[0] if kept else self.image_input.prepare(item)
 
@@ -54,11 +58,11 @@ class ReadPicture(Transform):
 class LabelOf(Transform):
     """The label an item was found with."""
 
-    def __init__(self, labels: dict[Path, str]) -> None:
+    def __init__(self, labels: dict[Path | Window, str]) -> None:
         super().__init__()
         self.labels = labels
 
-    def encodes(self, item: Path) -> str:
+    def encodes(self, item) -> str:
         if item not in self.labels:
             raise DataError(f"{item}: no label is known for it")
         return self.labels[item]
@@ -108,10 +112,10 @@ def image_loaders(labelled: LabelledImages, stats: Stats, batch_size: int = 64, 
     if batch_size < 1:
         raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
     table = labelled.table
-    labels = dict(zip(table.path, table.label, strict=True))
+    labels = dict(zip(labelled.items, table.label, strict=True))
     rows = [np.flatnonzero(table.split == part) for part in PARTS]
     datasets = Datasets(
-        table.path.tolist(),
+        labelled.items,
         [[ReadPicture(labelled)], [LabelOf(labels), Categorize(vocab=list(labelled.classes), sort=False)]],
         splits=[part.tolist() for part in rows],
     )
@@ -138,7 +142,8 @@ def training_stats(labelled: LabelledImages, sample: int = 1000) -> Stats:
     if labelled.pixels is not None:
         pixels = labelled.pixels[rows]
     else:
-        pixels = np.stack([labelled.image_input.prepare(path) for path in labelled.table.path[rows]])
+        read, items = ReadPicture(labelled), labelled.items
+        pixels = np.stack([read.prepared(items[row]) for row in rows])
     scaled = pixels.reshape(-1, 3) / np.float32(255)
     std = np.maximum(scaled.std(axis=0, dtype=np.float64), 1e-2)
     return tuple(scaled.mean(axis=0, dtype=np.float64).tolist()), tuple(std.tolist())

@@ -25,11 +25,13 @@ from toolkit.learning.networks import Network, create_network
 from toolkit.learning.weights import load_tensors
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from toolkit.data.labelled import LabelledImages
 
 RUNS = Path("runs")
 NO_MATTER = {"cache"}  # settings that change no result
-FORMAT = 2  # of the run folder: raised when an earlier folder can no longer be gone on with
+FORMAT = 3  # of the run folder: raised when an earlier folder can no longer be gone on with
 NAMED = ("fastai", "torch", "torchvision", "numpy", "pillow", "pandas", "scikit-learn", "onnx", "onnxruntime")
 
 
@@ -67,7 +69,7 @@ class Run:
         another run. Raises `RunError`, also where another process is writing to the folder.
         """
         labelled = learn.dls.labelled
-        digest = hashlib.sha256(labelled.table.to_csv(index=False).encode()).hexdigest()
+        digest = hashlib.sha256(_written(labelled.table).encode()).hexdigest()
         described = json.loads(json.dumps({**settings, "about": getattr(learn, "about", {}), "items": digest}, default=str))
         place = Path(folder) if folder else _latest(name) if resume else _next_free(name)
         if resume:
@@ -86,7 +88,7 @@ class Run:
             raise RunError(f"{self.folder} holds a run already: --resume goes on with it, or name another folder with --run")
         # with whole paths: it is read from anywhere
         whole = labelled.table.assign(path=[Path(path).absolute() for path in labelled.table.path])
-        write_text(self.folder / "items.csv", whole.to_csv(index=False))
+        write_text(self.folder / "items.csv", _written(whole))
         aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
         write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})
 
@@ -109,6 +111,11 @@ class Run:
     def best(self) -> Path:
         """The weights of the epoch with the lowest validation loss, and what a later run needs to take them over."""
         return self.folder / "checkpoints" / "best.pth"
+
+
+def _written(table: pd.DataFrame) -> str:
+    """A table of items as CSV: what a window is, its other columns say."""
+    return table.drop(columns="item", errors="ignore").to_csv(index=False)
 
 
 def _check_same(folder: Path, described: dict) -> None:

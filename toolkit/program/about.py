@@ -23,8 +23,16 @@ def about(card: dict) -> str:
 def _input(card: dict) -> list[str]:
     height, width = card["size"]
     converter = card.get("converter")
-    what = f"{converter['name'] or converter['class']} converter, then " if converter else ""
-    return [f"input: {what}picture brought to {width}x{height} pixels ({card['resize']})"]
+    if not converter:
+        return [f"input: picture brought to {width}x{height} pixels ({card['resize']})"]
+    package = converter.get("package")
+    of = f" of {package['name']} {package['version']}" if package else ""
+    settings = ", ".join(f"{name} {value}" for name, value in converter["settings"].items())
+    how = "long items window by window, " if card.get("windowed") else ""
+    return [
+        f"input: {how}made a picture of {width}x{height} pixels by the converter {converter['name'] or converter['class']}{of}",
+        f"       ({settings})",
+    ]
 
 
 def _output(card: dict) -> list[str]:

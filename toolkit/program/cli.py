@@ -8,9 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 
 from toolkit.errors import ConversionError, ToolkitError
+
+MOST_STRETCHES = 20  # lines of one item
 
 
 def main(archive: str, arguments: list[str] | None = None) -> int:
@@ -49,7 +54,7 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python {name}", description="Predict with a trained model.")
-    parser.add_argument("items", nargs="*", metavar="FILE", help="what to predict, any number of files")
+    parser.add_argument("items", nargs="*", metavar="FILE", help="what to predict: any number of files")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each item")
     parser.add_argument("--top", type=_at_least_one, default=3, metavar="N", help="show the N most probable classes (default: 3)")
     parser.add_argument("--strict", action="store_true", help="stop at the first item that cannot be read")
@@ -76,10 +81,26 @@ def _predict(program, chosen: argparse.Namespace) -> int:
         elif chosen.json:
             top = dict(list(result.probabilities.items())[: chosen.top])
             line = {"item": item, "label": result.label, "probability": result.probability, "probabilities": top}
+            if program.input.windowed:
+                line["timeline"] = [asdict(moment) for moment in result.timeline]
             print(json.dumps(line, ensure_ascii=False), flush=True)
         else:
             print(f"{item}  {result.text(chosen.top)}", flush=True)
+            for line in _stretches(result.timeline):
+                print(line, flush=True)
     return 1 if failed else 0
+
+
+def _stretches(timeline: tuple) -> Iterator[str]:
+    """What was recognised over time in a few lines: windows in a row that say the same are one."""
+    if len(timeline) < 2:
+        return
+    found = [(label, list(moments)) for label, moments in groupby(timeline, key=lambda moment: moment.label)]
+    for label, moments in found[:MOST_STRETCHES]:
+        mean = sum(moment.probability for moment in moments) / len(moments)
+        yield f"    {moments[0].start:8.2f} to {moments[-1].stop:8.2f} s  {label} {mean:.3f}"
+    if len(found) > MOST_STRETCHES:
+        yield f"    … {len(found) - MOST_STRETCHES} more: --json has all {len(timeline)} windows"
 
 
 def _selftest(program) -> int:

@@ -5,18 +5,32 @@ A new kind of output is one class here and one line in `OUTPUTS`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+LEAST = 1e-7  # no single window rules a class out
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What was recognised from `start` to `stop`, in seconds from the beginning of a long item."""
+
+    start: float
+    stop: float
+    label: str
+    probability: float
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer. `probabilities` maps each class to its probability, most probable first; they sum to 1."""
+    """One answer. `probabilities` maps each class to its probability, most probable first; they sum to 1. `timeline` has a
+    moment for each window of a long item, of which the answer is the `pool`; it is empty where an item is seen at once."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
+    timeline: tuple[Moment, ...] = ()
 
     def __str__(self) -> str:
         return self.text()
@@ -24,6 +38,14 @@ class Prediction:
     def text(self, top: int = 3) -> str:
         """The `top` most probable classes in one line."""
         return "  ".join(f"{label} {p:.3f}" for label, p in list(self.probabilities.items())[: max(1, top)])
+
+
+def pool(probabilities: np.ndarray) -> np.ndarray:
+    """The probabilities (classes,) of a whole item from those of its windows, (windows, classes): their geometric mean,
+    brought to a sum of 1. A window that is sure weighs more than one that wavers."""
+    scores = np.log(np.maximum(probabilities, LEAST)).mean(axis=0, dtype=np.float64)
+    likely = np.exp(scores - scores.max())
+    return (likely / likely.sum()).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -36,6 +58,14 @@ class ClassOutput:
         """One prediction for each row of `probabilities`."""
         order = np.argsort(-probabilities, axis=1, kind="stable")
         return [self._one(row, ranks) for row, ranks in zip(probabilities, order, strict=True)]
+
+    def over_time(self, spans: list[tuple[float, float]], probabilities: np.ndarray) -> Prediction:
+        """The prediction for a long item from those of its windows (windows, classes), which stand at `spans` of seconds."""
+        moments = tuple(
+            Moment(*span, self.classes[best], float(row[best]))
+            for span, row, best in zip(spans, probabilities, probabilities.argmax(axis=1), strict=True)
+        )
+        return replace(self.read(pool(probabilities)[None])[0], timeline=moments)
 
     def _one(self, row: np.ndarray, ranks: np.ndarray) -> Prediction:
         ranked = {self.classes[i]: float(row[i]) for i in ranks}

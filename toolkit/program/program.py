@@ -43,9 +43,26 @@ class Program:
     def predict(self, item: object) -> Prediction:
         """Predict one item: a path, the bytes of a file, a PIL image or an array.
 
+        A long item, where the program looks at windows, is streamed; its prediction has a `timeline`.
         Raises `ConversionError` for an item that cannot be read.
         """
-        return self.output.read(self.run(self.input.prepare(item)[None]))[0]
+        if not self.input.windowed:
+            return self.output.read(self.run(self.input.prepare(item)[None]))[0]
+        spans, answers = [], []
+        for start, stop, probabilities in self.windows(item):
+            spans.append((start, stop))
+            answers.append(probabilities)
+        return self.output.over_time(spans, np.stack(answers))
+
+    def windows(self, item: object, batch_size: int = 16) -> Iterator[tuple[float, float, np.ndarray]]:
+        """Yield (start, stop, probabilities of the classes) for each window of an item, as it is read, in constant memory.
+
+        Raises `ConversionError` for an item that cannot be read, also midway.
+        """
+        stream = self.input.windows(item)
+        while batch := list(islice(stream, batch_size)):
+            starts, stops, prepared = zip(*batch, strict=True)
+            yield from zip(starts, stops, self.run(np.stack(prepared)), strict=True)
 
     def predict_many(
         self, items: Iterable[object], batch_size: int = 16, strict: bool = False
@@ -55,6 +72,9 @@ class Program:
         The result for an item that cannot be read is its `ConversionError`, not raised, so that one bad file among ten
         thousand stops nothing; with `strict` it is raised.
         """
+        if self.input.windowed:
+            yield from (self._whole(item, strict) for item in items)
+            return
         stream = iter(items)
         while batch := list(islice(stream, batch_size)):
             prepared = [self._prepare(item, strict) for item in batch]
@@ -66,6 +86,14 @@ class Program:
     def run(self, prepared: np.ndarray) -> np.ndarray:
         """The bare model: a batch of prepared items in, its output array out (classes: float32 probabilities)."""
         return self._session.run(None, {"input": prepared})[0]
+
+    def _whole(self, item: object, strict: bool) -> Prediction | ConversionError:
+        try:
+            return self.predict(item)
+        except ConversionError as error:
+            if strict:
+                raise
+            return error
 
     def _prepare(self, item: object, strict: bool) -> np.ndarray | ConversionError:
         try:

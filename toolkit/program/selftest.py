@@ -21,8 +21,9 @@ TOLERANCE = 1e-4  # of a probability, on the pixels of the export
 def selftest(program: Program) -> list[str]:
     """Replay the golden inputs; return one line for each difference, an empty list when all is as exported.
 
-    The raw item is prepared here and compared with the pixels of the export (one grey level of tolerance); the model runs
-    on the exported pixels and must give the exported numbers, and on the pixels prepared here the same label.
+    The raw item (of a long one, its first window) is prepared here and compared with the pixels of the export (one grey
+    level of tolerance); the model runs on the exported pixels and must give the exported numbers, and on the pixels prepared
+    here the same label.
     """
     problems = []
     for golden in program.card.get("golden", []):
@@ -33,7 +34,7 @@ def selftest(program: Program) -> list[str]:
         if answer.shape != numbers.shape or np.abs(answer - numbers).max() > TOLERANCE:
             problems.append(f"{name}: the model answers {answer.tolist()}, at export it was {numbers.tolist()}")
         try:
-            prepared = program.input.prepare(program.archive.read(name))
+            _, _, prepared = next(program.input.windows(program.archive.read(name)))
         except ConversionError as error:
             problems.append(f"{name}: cannot be read here ({error.reason})")
             continue

@@ -6,7 +6,10 @@ the checkpoint the gradients, and training.npz the memory of what was learnt fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +20,10 @@ from toolkit.data.cache import content_hash
 from toolkit.errors import ConversionError, RunError
 from toolkit.evaluation.explanation import Insight
 from toolkit.evaluation.memory import Memory
+from toolkit.files import read_json
 from toolkit.learning.runs import load_network
 from toolkit.program import Program, load
+from toolkit.program.inputs import ImageInput
 from toolkit.program.outputs import Prediction
 from toolkit.reports.images import looked_at
 from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
@@ -29,16 +34,19 @@ TORN = 1e-3  # two classes so close in probability may change places between the
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training picture, and how alike the network finds it: cosine similarity of features, up to 1."""
+    """A training picture, and how alike the network finds it: cosine similarity of features, up to 1. Where it shows a window of
+    the file at `path`, `span` says from when to when, and `number` which."""
 
     path: str
     label: str
     similarity: float
+    span: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known about one item.
+    """What is known about one item, or about the window of a long one in which the answer was surest.
 
     `picture` is uint8 (height, width, 3), as the network sees it; `heat` maps the most probable classes to where they
     were seen, float32 (rows, columns) from 0 to 1 (empty where the network has no maps). `neighbours` are the nearest
@@ -55,7 +63,7 @@ class Explanation:
 
     def __str__(self) -> str:
         lines = [f"{self.item}: {self.prediction.text(SHOWN_CLASSES)}"]
-        lines += [f"  like {near.label} {near.path} ({near.similarity:.3f})" for near in self.neighbours[:3]]
+        lines += [f"  like {near.label} {near.path}{near.span} ({near.similarity:.3f})" for near in self.neighbours[:3]]
         if self.distances:
             nearest, distance = next(iter(self.distances.items()))
             lines.append(f"  nearest class average: {nearest} ({distance:.3f})")
@@ -63,7 +71,7 @@ class Explanation:
 
 
 class Explainer:
-    """A finished run of image classification, ready to explain items. Raises `RunError` where the folder holds none.
+    """A finished run of a recipe that learns from pictures, ready to explain items. Raises `RunError` where the folder holds none.
 
     `converter` is needed only where the run was made with one that is registered under no name.
     """
@@ -82,13 +90,31 @@ class Explainer:
     def _items(self) -> pd.DataFrame:
         try:
             items = pd.read_csv(self.run / "items.csv", dtype=str, keep_default_na=False)
-            return items[["path", "label"]].iloc[: self.memory.rows.max() + 1]
+            items = items[[name for name in ("path", "label", "start", "stop") if name in items]]
+            items["number"] = items.groupby("path").cumcount()
+            return items.iloc[: self.memory.rows.max() + 1]
         except (OSError, ValueError, KeyError) as error:
             raise RunError(f"{self.run}: its items.csv cannot be read ({error}): run it again") from error
 
+    @cached_property
+    def training_input(self) -> ImageInput:
+        """How training pictures were read: windows that are learnt from may stand closer together."""
+        given, about = self.program.input, read_json(self.run / "run.json", "a run").get("about", {})
+        if not given.windowed or "training_step" not in about:
+            return given
+        return replace(given, converter=replace(given.converter, step=about["training_step"]))
+
+    def _picture(self, item: Path) -> tuple[np.ndarray, str]:
+        """An item as the network sees it; of a long one the window whose answer is surest, and its time."""
+        if not self.program.input.windowed:
+            return self.program.input.prepare(item), ""
+        sure = [float(answer.max()) for _, _, answer in self.program.windows(item)]
+        start, stop, picture = next(islice(self.program.input.windows(item), int(np.argmax(sure)), None))
+        return picture, _span((start, stop))
+
     def explain(self, item: Path | str) -> Explanation:
         """Explain one item. Raises `ConversionError` where it cannot be read."""
-        picture = self.program.input.prepare(Path(item))
+        picture, span = self._picture(Path(item))
         prediction = self.program.output.read(self.program.run(picture[None]))[0]
         first, second = [*prediction.probabilities.values(), 0.0][:2]
         known = self.classes[int(self.insight.probabilities(picture[None]).argmax())]
@@ -100,11 +126,13 @@ class Explainer:
         if self.memory:
             near = self.memory.nearest(self.insight.features(picture[None])[0], NEAREST)
             rows = self.items.iloc[[row for row, _ in near]]
-            neighbours = [Neighbour(p, c, s) for p, c, (_, s) in zip(rows.path, rows.label, near, strict=True)]
+            spans = zip(rows.start, rows.stop, strict=True) if "start" in rows else [()] * len(rows)
+            found = zip(rows.path, rows.label, near, map(_span, spans), rows.number, strict=True)
+            neighbours = [Neighbour(path, label, alike, span, number) for path, label, (_, alike), span, number in found]
             far = self.memory.distances(picture)
             distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable") if np.isfinite(far[i])}
         maps = {} if heat is None else dict(zip(shown_classes, heat, strict=True))
-        return Explanation(_printable(item), prediction, picture, maps, neighbours, distances)
+        return Explanation(f"{_printable(item)}{span}", prediction, picture, maps, neighbours, distances)
 
     def page(self, explanation: Explanation) -> Page:
         """The explanation as a page."""
@@ -136,11 +164,13 @@ class Explainer:
     def _neighbours(self, explanation: Explanation) -> Section:
         cards = []
         for near in explanation.neighbours:
-            lines = [near.label, f"alike {near.similarity:.3f}", Path(near.path).name]
+            lines = [near.label, f"alike {near.similarity:.3f}", Path(near.path).name + near.span]
             try:
-                picture = [shown(self.program.input.prepare(Path(near.path)), f"training picture of {near.label}")]
-            except ConversionError as error:
-                picture, lines = [], [*lines, f"cannot be shown: {error.reason}"]
+                seen = next(islice(self.training_input.windows(Path(near.path)), near.number, None))[2]
+                picture = [shown(seen, f"training picture of {near.label}")]
+            except (ConversionError, StopIteration) as error:
+                reason = getattr(error, "reason", "the file has changed")
+                picture, lines = [], [*lines, f"cannot be shown: {reason}"]
             cards.append((picture, lines))
         told = (
             "The training pictures that the network finds most alike (cosine similarity of what its last layer sees, at most 1). "
@@ -164,6 +194,11 @@ class Explainer:
             "how far this picture is from it (root mean square over small pixels, 0 to 1)."
         )
         return Section("The nearest class average", [Text(told), Gallery(cards)])
+
+
+def _span(times: Sequence) -> str:
+    """From when to when, as it stands behind a file's name; nothing where there are no times."""
+    return f" {float(times[0]):.2f}-{float(times[1]):.2f} s" if times else ""
 
 
 def page_name(item: Path) -> str:

@@ -50,11 +50,13 @@ def write_image_report(learn: Learner, scores: Scores, log: list[dict], run: Run
     memory.save(run.folder)
     labelled = learn.dls.labelled
     page = Page(
-        title=f"{run.folder.name}: image classification",
+        title=f"{run.folder.name}: {scores.task.replace('_', ' ')}",
         verdict=scores.verdict[0].upper() + scores.verdict[1:] + ".",
         about=f"{labelled.describe().splitlines()[0]}; {sections.gain_over_untrained(scores)}.",
         sections=[
             sections.score_section(scores),
+            *sections.whole_sections(scores),
+            *sections.gap_sections(scores),
             sections.curve_section(log, [metric.name for metric in learn.metrics], described.get("best_epoch")),
             sections.confusion_section(scores),
             _most_wrong(learn, scores, insight),
@@ -93,7 +95,9 @@ def _cards(learn: Learner, scores: Scores, insight: Insight, rows: np.ndarray) -
         lines = [f"{item.predicted} {item.probability:.3f}" if right else f"said {item.predicted} {item.probability:.3f}"]
         lines += [] if right else [f"is {item.label} {item.probability_of_label:.3f}"]
         what = f"{item.label}, {lines[0]}"
-        cards.append((looked_at(pictures[number], None if heat is None else heat[number], what), [*lines, Path(item.path).name]))
+        cards.append(
+            (looked_at(pictures[number], None if heat is None else heat[number], what), [*lines, sections.item_name(item)])
+        )
     return [Text(NO_MAPS if heat is None else ABOUT_MAPS), Gallery(cards, wide=True)]
 
 

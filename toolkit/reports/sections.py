@@ -7,6 +7,7 @@ run's settings.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,47 @@ def score_section(scores: Scores) -> Section:
             Table(["method", *metrics], [[name, *map(cell, row.values())] for name, row in scores.table.items()]),
         ],
     )
+
+
+def whole_sections(scores: Scores) -> list[Section]:
+    """Where items are windows: the scores of whole files."""
+    if not scores.whole:
+        return []
+    told = (
+        f"The items above are windows of {scores.n_whole} held-out files. Here each file has one answer, pooled from those of "
+        "its windows (their geometric mean); so does the program."
+    )
+    rows = [[name, *map(cell, row.values())] for name, row in scores.whole.items()]
+    return [Section("Whole files", [Text(told), Table(["method", *scores.whole[NETWORK]], rows)])]
+
+
+def gap_sections(scores: Scores) -> list[Section]:
+    """What a split that leaks would have claimed."""
+    if scores.gap is None:
+        return []
+    found = {"split at random": scores.gap.random, "groups kept together": scores.gap.grouped}
+    lost = 100 * (scores.gap.random.value - scores.gap.grouped.value)
+    told = (
+        "Items of one group (a recording, a speaker, a session) are alike in ways that have nothing to do with the class. The "
+        f"method of {scores.gap.method}, quick enough to be fitted twice, shows what that does to a score: {lost:.1f} points lie "
+        "between a random split, where every group stands on both sides, and the split used here, where the test is on groups "
+        "never met before."
+    )
+    accuracy = {name: (value.value, value.low, value.high) for name, value in found.items()}
+    said = f"Accuracy: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
+    table = Table(["split", "accuracy"], [[name, cell(value)] for name, value in found.items()])
+    return [
+        Section(
+            "What leaking would have claimed",
+            [Text(told), Figure([drawn(bars(accuracy, "accuracy", "groups kept together"), said)]), table],
+        )
+    ]
+
+
+def item_name(item) -> str:
+    """What a row of the predictions is called: its file, and from when to when where it is a window."""
+    span = f" {item.start:.2f}-{item.stop:.2f} s" if hasattr(item, "start") else ""
+    return Path(item.path).name + span
 
 
 def curve_section(log: Sequence[dict], metrics: Sequence[str], best_epoch: int | None) -> Section:
