@@ -54,4 +54,6 @@ def _binaries(folder: Path) -> list[Path]:
     return paths
 
 
+# settings with which a converter gives windows
+WINDOWED = {"sound": {"duration": 1.0}, "mouse": {"length": 40}}
 MAKERS = {"sound": _sounds, "mouse": _mouse_logs, "series": _series, "bytes": _binaries}

@@ -10,11 +10,9 @@ import broken_converters as broken
 import pytest
 from broken_converters import Levels
 from conftest import ROOT
-from samples import sample_files
+from samples import WINDOWED, sample_files
 
-import toolkit.converters
-from toolkit.converters import converter_names, find_converter
-from toolkit.converters.conformance import check
+from toolkit.converters import check, converter_names, find_converter
 from toolkit.errors import ConformanceError, ToolkitError
 
 
@@ -23,6 +21,12 @@ def test_every_registered_converter_keeps_its_promises(name, tmp_path):
     report = check(find_converter(name), sample_files(name, tmp_path))
     assert report.seconds > 0
     assert report.peak > 0
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_and_with_windows(name, tmp_path):
+    report = check(find_converter(name, WINDOWED[name]), sample_files(name, tmp_path))
+    assert any("windows" in promise for promise in report.passed)
 
 
 def test_a_converter_without_samples_is_told_where_to_add_some(tmp_path):
@@ -118,7 +122,7 @@ def test_classes_that_no_other_process_can_import_are_caught(texts, tmp_path):
         check(Local(), texts)
     script = tmp_path / "script.py"
     script.write_text(
-        "from dataclasses import dataclass\nfrom broken_converters import Levels\nfrom toolkit.converters.conformance import check\n"
+        "from dataclasses import dataclass\nfrom broken_converters import Levels\nfrom toolkit.converters import check\n"
         "@dataclass(frozen=True)\nclass Mine(Levels): pass\n"
         f"check(Mine(), {str(texts[0])!r})\n"
     )
@@ -127,7 +131,3 @@ def test_classes_that_no_other_process_can_import_are_caught(texts, tmp_path):
         [sys.executable, script], capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
     )
     assert "Mine is defined in __main__, which no other process can import: move it into a module" in done.stderr
-
-
-def test_it_is_offered_with_the_registry():
-    assert toolkit.converters.check is check

@@ -17,7 +17,7 @@ OUTSIDE = {
     "converters": {"numpy", "scipy", "PIL", "soundfile"},
     "program": {"numpy", "PIL", "onnxruntime"},
     "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich"},
-    "evaluation": {"numpy", "scipy", "pandas", "sklearn", "torch"},
+    "evaluation": {"numpy", "scipy", "pandas", "sklearn", "joblib", "librosa", "torch"},
     "reports": {"numpy", "pandas", "PIL", "jinja2", "matplotlib"},
 }  # fmt: skip
 SOURCES = sorted((ROOT / "toolkit").rglob("*.py"))
@@ -97,8 +97,9 @@ def test_the_public_surface():
     assert toolkit.evaluation.__all__ == ["Interval", "Scores", "evaluate"]
     assert toolkit.data.__all__ == ["Items", "Readings", "find_items", "near_twins", "read_items", "split_items"]
     assert toolkit.converters.__all__ == [
-        "CONVERTERS", "IMAGE_SUFFIXES", "MAX_PIXELS", "RESIZE_METHODS", "Converter", "converter_names", "find_converter",
-        "fit_image", "name_of", "picture_size", "read_image", "settings_of",
+        "CONVERTERS", "IMAGE_SUFFIXES", "MAX_PIXELS", "RESIZE_METHODS", "Converter", "Windowed", "check", "converter_class",
+        "converter_names", "find_converter", "fit_image", "name_of", "needs_of", "package_of", "picture_size", "promised_size",
+        "read_image", "settings_of",
     ]  # fmt: skip
 
 

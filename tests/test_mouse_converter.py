@@ -149,6 +149,16 @@ def test_keep_holds_the_proportions_fill_fills_the_picture_and_span_fixes_the_sc
     assert Mouse(line=6, channels="plain")(log(wide)).tobytes() != Mouse(channels="plain")(log(wide)).tobytes()
 
 
+def test_a_long_line_through_a_narrow_view_is_cut_to_it_and_drawing_in_halves_is_no_other_drawing(monkeypatch):
+    far = np.array([[0, 0, 30_000, 0], [1, 60_000, 30_000, 0], [2, 60_000, 0, 0], [3, 0, 60_000, 1]])
+    picture = pixels(Mouse(channels="plain", span=1, size=512)(log(far)))
+    assert picture[255:257, 5:-5].sum(axis=0).min() > 200
+    assert picture[:250, :250].max() == 0
+    whole = pixels(Mouse(channels="speed")(log(track())))
+    monkeypatch.setattr("toolkit.converters.mouse_drawing.AT_ONCE", 500)
+    assert np.abs(pixels(Mouse(channels="speed")(log(track()))) - whole).max() <= 1
+
+
 def test_arrays_of_events_are_drawn_like_the_log_they_were_read_from():
     mouse = Mouse()
     events = mouse.read(log(track()))
@@ -249,6 +259,11 @@ def test_windows_of_seconds_pass_over_a_long_absence():
     assert all(start <= e.time[0] and e.time[-1] < stop for start, stop, e in given)
     full = events.time < events.time[-1] // 4 * 4  # the last window is not full
     assert 0 <= full.sum() - sum(len(e) for _, _, e in given) < 20  # windows with no movement are left out
+
+
+def test_times_that_no_clock_shows_end_in_an_error_and_not_in_an_endless_loop():
+    with pytest.raises(ConversionError, match="seconds apart"):
+        list(Mouse(length=1, unit="seconds").windows(b"time_s,x,y\n1,2,3\n2,3,4\n1e300,4,5\n"))
 
 
 def test_a_session_too_short_for_a_window_gives_one():

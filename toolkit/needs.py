@@ -6,7 +6,8 @@ imports any of it.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, distribution
+import sys
+from importlib.metadata import distribution
 from importlib.util import find_spec
 
 from toolkit.errors import MissingPackage
@@ -32,12 +33,10 @@ def require(*packages: str, why: str, extra: str = "") -> None:
 
 
 def _found(module: str, package: str) -> bool:
-    try:
-        if find_spec(module) is not None:
-            return True
-    except (ValueError, ImportError):  # a module that was switched off: None stands in sys.modules for it
+    if sys.modules.get(module, module) is None:  # a module that was switched off
         return False
     try:
-        return module == package and bool(distribution(package))  # imported under a name other than pip's
-    except PackageNotFoundError:
+        # or imported under a name other than pip's
+        return find_spec(module) is not None or (module == package and bool(distribution(package)))
+    except (ImportError, ValueError):  # PackageNotFoundError is an ImportError
         return False

@@ -5,7 +5,10 @@ A converter is found by name: ours in `CONVERTERS`, other packages' through the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.converters.base import Converter, Windowed, needs_of, promised_size, settings_of
 from toolkit.converters.images import IMAGE_SUFFIXES, MAX_PIXELS, RESIZE_METHODS, fit_image, picture_size, read_image
@@ -18,6 +21,8 @@ __all__ = [
     "RESIZE_METHODS",
     "Converter",
     "Windowed",
+    "check",
+    "converter_class",
     "converter_names",
     "find_converter",
     "fit_image",
@@ -30,11 +35,16 @@ __all__ = [
     "settings_of",
 ]
 
+if TYPE_CHECKING:
+    from toolkit.converters.conformance import Report
+
 ENTRY_POINTS = "toolkit.converters"
 
 # name -> "module:class", imported when asked for
 CONVERTERS: dict[str, str] = {
+    "bytes": "toolkit.converters.binary:Bytes",
     "mouse": "toolkit.converters.mouse:Mouse",
+    "series": "toolkit.converters.series:Series",
     "sound": "toolkit.converters.sound:Sound",
 }
 
@@ -49,10 +59,7 @@ def find_converter(name: str, settings: dict | None = None) -> Converter:
 
     Raises `ToolkitError` for an unknown name (and lists the known ones) or for settings the class does not have.
     """
-    cls = _class_of(name)
-    if cls is None:
-        known = ", ".join(converter_names()) or "none is installed here"
-        raise ToolkitError(f"no converter is registered as {name!r}; known: {known}")
+    cls = converter_class(name)
     try:
         return cls(**(settings or {}))
     except TypeError as error:
@@ -83,11 +90,25 @@ def _entry_of(cls: type):
     return next((entry for entry in named if entry.load() is cls), None)
 
 
-def _class_of(name: str) -> type | None:
+def converter_class(name: str) -> type:
+    """The class registered as `name`. Raises `ToolkitError` for an unknown name (and lists the known ones)."""
     if name in CONVERTERS:
         module, _, attribute = CONVERTERS[name].partition(":")
         return getattr(import_module(module), attribute)
-    return next((entry.load() for entry in _entry_points() if entry.name == name), None)
+    entry = next((entry for entry in _entry_points() if entry.name == name), None)
+    if entry is None:
+        raise ToolkitError(f"no converter is registered as {name!r}; known: {', '.join(converter_names())}")
+    return entry.load()
+
+
+def check(converter: Converter, samples: Iterable[Path | str]) -> Report:
+    """Hold `converter` to its promises on `samples`, paths of good files; see `toolkit.converters.conformance`.
+
+    Returns what was checked, and the time and memory an item takes. Raises `ConformanceError` with every problem found.
+    """
+    from toolkit.converters import conformance  # a program never needs it
+
+    return conformance.check(converter, samples)
 
 
 def _entry_points():

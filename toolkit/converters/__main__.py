@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from textwrap import fill
 
-from toolkit.converters import _class_of, converter_names, find_converter
+from toolkit.converters import converter_class, converter_names, find_converter
 from toolkit.converters.base import Converter, settings_of
 from toolkit.converters.conformance import check
 from toolkit.converters.settings import defaults, parse_settings
@@ -66,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _converter(name: str, texts: list[str]) -> Converter:
-    converter_class = _class_of(name) if name in converter_names() else None
+    kind = converter_class(name) if name in converter_names() else None
     try:
-        return find_converter(name, parse_settings(converter_class, texts) if converter_class else None)
+        return find_converter(name, parse_settings(kind, texts) if kind else None)
     except ValueError as error:  # another package's way to refuse a setting
         raise ToolkitError(f"converter {name!r} refuses its settings: {error}") from error
 
@@ -77,16 +77,16 @@ def _list() -> int:
     for name in converter_names():
         print(name)
         try:
-            converter_class = _class_of(name)
+            kind = converter_class(name)
         except Exception as error:  # another package may fail in any way while it is imported
             print(f"    cannot be loaded: {type(error).__name__} ({error})")
             continue
-        needs = tuple(getattr(converter_class, "needs", ()))
+        needs = tuple(getattr(kind, "needs", ()))
         absent = missing(list(needs))
-        about = " ".join((converter_class.__doc__ or "").partition("\n\n")[0].split())
+        about = " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
         print(_indented("", about))
-        print(_indented("reads     ", " ".join(converter_class.suffixes)))
-        print(_indented("settings  ", "  ".join(defaults(converter_class)) or "none"))
+        print(_indented("reads     ", " ".join(kind.suffixes)))
+        print(_indented("settings  ", "  ".join(defaults(kind)) or "none"))
         print(_indented("needs     ", ", ".join(("numpy", "pillow", *needs))))
         if absent:
             print(_indented("missing   ", f"{', '.join(absent)}: pip install {' '.join(absent)}"))

@@ -92,9 +92,8 @@ class Mouse:
 
         One pass over the source, of which only a window and a block of rows are in memory; rows out of order are put in
         order within those. Windows in which nothing moves and no button or wheel is used are left out; so is a last window
-        that is not full, unless there is no other. With `unit` events,
-        start and stop are the times of a window's first and last event; with seconds, the window's ends. Without
-        `length` there is one window, the whole log.
+        that is not full, unless there is no other. With `unit` events, start and stop are the times of a window's first and
+        last event; with seconds, the window's ends. Without `length` there is one window, the whole log.
 
         Raises `ConversionError` where no window is left, and as reading does.
         """
@@ -153,6 +152,10 @@ def _by_seconds(blocks: Iterator[Events], name: str, length: float, step: float)
     for block in blocks:
         parts.append(block)
         _check_count(parts, name)
+        if block.time.max() > step * 2**50:  # windows could not be told apart by their starts
+            raise ConversionError(
+                name, f"its times lie {block.time.max():.3g} seconds apart, too far for a window every {step:g}"
+            )
         if block.time.max() < number * step + length:
             continue
         waiting = join(parts)

@@ -14,6 +14,7 @@ import numpy as np
 from toolkit.converters.mouse_log import DRAGGED, LEFT, MIDDLE, NO_BUTTON, PRESSED, RIGHT, SCROLLED, WHEEL, Events
 
 SPACING = 0.5  # pixels between the points a line is laid down as
+AT_ONCE = 2**20  # points laid down at a time: what does not fit is drawn in halves
 # What a person and a mouse do spans decades, so it is drawn on logarithmic scales with fixed ends: pictures compare.
 DISTANCES = (0.7, 400.0)  # screen pixels from one event to the next; a mouse moves by at least one
 INTERVALS = (0.004, 4.0)  # seconds from one event to the next; from 250 a second to a pause for thought
@@ -52,10 +53,8 @@ class Canvas:
         else:
             scale = room / np.maximum(wide.max() if keep else wide, 1e-9)
             scale = np.broadcast_to(np.where(wide > 0, scale, 0.0), 2)
-        middle = (low + high) / 2
-        return tuple(
-            (values - m) * s + (self.size - 1) / 2 for values, m, s in zip((events.x, events.y), middle, scale, strict=True)
-        )
+        (middle_x, middle_y), centre = (low + high) / 2, (self.size - 1) / 2
+        return (events.x - middle_x) * scale[0] + centre, (events.y - middle_y) * scale[1] + centre
 
     def lines(self, x: np.ndarray, y: np.ndarray, shown: np.ndarray | None = None, values: tuple = ()) -> list[np.ndarray]:
         """How much line there is in each pixel, 1 where one line passes, and the sums of `values`, one a piece, over it.
@@ -63,12 +62,22 @@ class Canvas:
         `x`, `y`: the line's corners in pixels; `shown` says which of its pieces are drawn.
         """
         along, down = np.diff(x), np.diff(y)
-        length = np.hypot(along, down)
-        counts = np.maximum(np.ceil(length / SPACING), 1).astype(np.int64)
+        enters, leaves = self._inside(x, y, along, down)
+        length = np.hypot(along, down) * (leaves - enters)
+        counts = np.maximum(np.ceil(length / SPACING), 1).astype(np.int64) * (leaves >= enters)
         if shown is not None:
             counts *= shown
+        if counts.sum() > AT_ONCE and len(counts) > 1:
+            half = len(counts) // 2
+            ends, pieces = (slice(half + 1), slice(half, None)), (slice(half), slice(half, None))
+            halves = [
+                self.lines(x[end], y[end], None if shown is None else shown[piece], tuple(value[piece] for value in values))
+                for end, piece in zip(ends, pieces, strict=True)
+            ]
+            return [sum(pair) for pair in zip(*halves, strict=True)]
         piece = np.repeat(np.arange(len(counts)), counts)
         part = (np.arange(len(piece)) - (np.cumsum(counts) - counts)[piece] + 0.5) / counts[piece]
+        part = enters[piece] + part * (leaves - enters)[piece]
         at_x, at_y = x[piece] + part * along[piece], y[piece] + part * down[piece]
         ink = (np.maximum(length, SPACING) / np.maximum(counts, 1))[piece]
         copies = max(1, round(self.line))
@@ -76,10 +85,23 @@ class Canvas:
             return self.points(at_x, at_y, ink * min(self.line, 1.0), [value[piece] for value in values])
         # a wider line is several beside each other
         aside = np.repeat(np.arange(copies) - (copies - 1) / 2, len(piece))
-        long = np.maximum(length, 1e-9)
+        long = np.maximum(np.hypot(along, down), 1e-9)
         at_x = np.tile(at_x, copies) - aside * np.tile((down / long)[piece], copies)
         at_y = np.tile(at_y, copies) + aside * np.tile((along / long)[piece], copies)
         return self.points(at_x, at_y, np.tile(ink, copies), [np.tile(value[piece], copies) for value in values])
+
+    def _inside(self, x: np.ndarray, y: np.ndarray, along: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Between which parts of each piece, 0 its start and 1 its end, it is in the picture (Liang and Barsky 1984)."""
+        enters, leaves = np.zeros(len(along)), np.ones(len(along))
+        low, high = -self.line, self.size - 1 + self.line
+        if min(x.min(), y.min()) < low or max(x.max(), y.max()) > high:
+            with np.errstate(divide="ignore", invalid="ignore"):  # a piece along a side never crosses it: infinite or nan
+                for place, way in ((x[:-1], along), (y[:-1], down)):
+                    ends = (low - place) / way, (high - place) / way
+                    enters, leaves = np.fmax(enters, np.fmin(*ends)), np.fmin(leaves, np.fmax(*ends))
+            outside = enters > leaves
+            enters[outside], leaves[outside] = 1.0, 0.0
+        return enters, leaves
 
     def points(self, x: np.ndarray, y: np.ndarray, ink: np.ndarray | float = 1.0, values: list | tuple = ()) -> list[np.ndarray]:
         """Ink laid down at points, shared among the four pixels around each, and the sums of `values` weighted by it."""
@@ -109,6 +131,8 @@ class Canvas:
             return np.zeros((self.size, self.size))
         count = 4 * int(np.ceil(self.radius * np.pi / 2 / SPACING))
         angle = (np.arange(count) + 0.5) * (2 * np.pi / count)  # no point on an axis: the same in the mirror
+        if len(x) > AT_ONCE // count:
+            return self.circles(x[: len(x) // 2], y[: len(x) // 2]) + self.circles(x[len(x) // 2 :], y[len(x) // 2 :])
         around_x = x[:, None] + self.radius * np.cos(angle)
         around_y = y[:, None] + self.radius * np.sin(angle)
         ink = 2 * np.pi * self.radius / count

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, features
 
 from toolkit.converters.base import Converter
-from toolkit.errors import ConversionError
+from toolkit.errors import ConversionError, ToolkitError
 
 GROUND, FRAME, INK, FAINT = "#f5f6f8", "#c6ccd4", "#1d2733", "#5f6b78"
 MARGIN, GAP, WIDTH, NARROWEST = 28, 14, 1140, 560  # pixels
@@ -35,15 +35,15 @@ class Strip:
 def strip_of(converter: Converter, path: Path, name: str, channels: bool = False, windows: int = 0) -> Strip:
     """The picture of a file, called `name`, or of its first `windows`.
 
-    With `channels` each channel stands in grey beside it, where they differ. Raises `ConversionError`, also for any other
-    error of the converter.
+    With `channels` each channel stands in grey beside it, where they differ. Raises `ConversionError`, also for errors
+    that a converter should not raise, and `ToolkitError` where its settings allow no windows.
     """
     try:
         if windows:
             found = [(_time(start, stop), image) for start, stop, image in islice(converter.windows(path), windows)]
         else:
             found = [("", converter(path))]
-    except ConversionError:
+    except ToolkitError:
         raise
     except Exception as error:
         raise ConversionError(

@@ -6,6 +6,7 @@ arithmetic is in `spectra`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -207,7 +208,7 @@ def _opened(source: Path | bytes) -> Iterator[SoundFile]:
 
     name, checked = source_name(source), check_source(source)
     try:
-        with soundfile.SoundFile(checked) as sound:
+        with soundfile.SoundFile(os.fsencode(checked) if isinstance(checked, Path) else checked) as sound:
             if not RATES[0] <= sound.samplerate <= RATES[1]:
                 raise ConversionError(
                     name, f"{sound.samplerate} samples a second; expected from {RATES[0]} to {RATES[1]}: is it damaged?"
@@ -216,7 +217,8 @@ def _opened(source: Path | bytes) -> Iterator[SoundFile]:
                 raise ConversionError(name, f"{sound.channels} channels, more than {MOST_CHANNELS}: is it damaged?")
             if not sound.frames:
                 raise ConversionError(name, "holds no samples, or is truncated")
-            promised, there = map(int, (SHORTENED.search(sound.extra_info) or ["", 0, 0])[1:3])
+            shortened = SHORTENED.search(sound.extra_info)
+            promised, there = map(int, shortened.groups()) if shortened else (0, 0)
             if there < promised < STREAMED:
                 raise ConversionError(name, f"truncated: its header promises {promised} bytes of samples, {there} are there")
             yield sound
@@ -241,7 +243,8 @@ def _mono(sound: SoundFile, name: str, start: int, frames: int) -> np.ndarray:
 def _blocks(sound: SoundFile, name: str, multiple: int = 1, frames: int | None = None) -> Iterator[np.ndarray]:
     """The sound from where it stands, channels averaged, in blocks of a `multiple` of frames: float32 (frames,)."""
     size = max(1, BLOCK // sound.channels // multiple) * multiple
-    left = sound.frames if frames is None else frames
+    left = sound.frames - sound.tell()
+    left = left if frames is None else min(frames, left)
     while left > 0 and len(block := sound.read(min(size, left), dtype="float32", always_2d=True)):
         mono = block[:, 0] if sound.channels == 1 else block.mean(axis=1)
         if not np.isfinite(mono).all():

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from toolkit.converters.sources import check_source, source_name
@@ -78,4 +79,5 @@ def _rows(name: str, text: io.TextIOWrapper) -> Rows:
         raise ConversionError(name, f"row 1: not a table of text ({error})") from error
     if not any(names):
         raise ConversionError(name, "row 1: no column names")
-    return Rows(name, names, csv.reader(text, delimiter=delimiter))
+    lines = iter(partial(text.readline, LONGEST_LINE), "")  # a line without an end is read in pieces
+    return Rows(name, names, csv.reader(lines, delimiter=delimiter))

@@ -150,6 +150,8 @@ def _processes(maker: Maker, jobs: int) -> Iterator[Callable[[list], Future]]:
     parent, stopped = os.getpid(), True
     pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(parent,), env=ONE_THREAD)
     try:
+        with _ignoring_interrupts():
+            pool.submit(_make_here, pickled(maker), parent, [])  # starts the workers
         yield partial(pool.submit, _make_here, pickled(maker), parent)
         stopped = False
     except BrokenProcessPool as error:
@@ -166,12 +168,26 @@ def _processes(maker: Maker, jobs: int) -> Iterator[Callable[[list], Future]]:
             remove_leftovers(maker.target)
 
 
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started in the block ignore Ctrl-C from their first moment: it reaches them too, and their parent ends them."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 _at_work = Lock()  # held while a worker makes something
 
 
 def _begin(parent: int) -> None:
     """Prepare a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too; its parent ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also where it did not inherit that
     gc.freeze()  # loky collects garbage every second, and need not look through all that was imported
     Thread(target=_end_with, args=(parent,), daemon=True).start()
 

@@ -7,6 +7,7 @@ hand-made features does not?
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from joblib import Parallel, delayed
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -24,7 +26,7 @@ from sklearn.svm import SVC
 from toolkit.converters.mouse_log import DRAGGED, PRESSED, SCROLLED
 from toolkit.data.progress import track
 from toolkit.errors import DataError
-from toolkit.evaluation.metrics import Answers, Bootstrap, intervals, metric_samples
+from toolkit.evaluation.metrics import Bootstrap, interval
 from toolkit.evaluation.scores import SplitGap
 from toolkit.needs import require
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from toolkit.converters.sound import Sound
     from toolkit.data.labelled import LabelledImages
 
-MFCCS, TREES = 20, 300
+MFCCS, TREES, FOLDS = 20, 300, 5
 QUANTILES = (5, 25, 50, 75, 95)  # percent
 
 
@@ -86,20 +88,28 @@ def raw_probabilities(
     if test.sum() != (labelled.table.split == "test").sum():
         raise DataError(f"{raw.name}: {test.sum()} rows of features for {(labelled.table.split == 'test').sum()} test items")
 
-    def answers(held_out: np.ndarray) -> np.ndarray:
-        return _probabilities(clone(raw.method).fit(features[~held_out], targets[~held_out]), features[held_out], len(classes))
+    fitted = clone(raw.method).fit(features[~test], targets[~test])
+    answer = _probabilities(fitted, features[test], len(classes))
+    return answer, _gap(raw, features, targets, groups, seed)
 
-    def accuracy(held_out: np.ndarray, answer: np.ndarray, drawn: np.ndarray | None):
-        bootstrap = Bootstrap.draw(len(answer), drawn, seed)
-        return intervals(metric_samples(Answers.of(answer, targets[held_out]), bootstrap), bootstrap)["accuracy"]
 
-    grouped = answers(test)
-    if any(group is None for group in groups) or len(set(groups)) == len(groups):
-        return grouped, None
-    at_random = np.zeros(len(test), dtype=bool)
-    at_random[np.random.default_rng(seed).permutation(len(test))[: test.sum()]] = True
-    random = accuracy(at_random, answers(at_random), None)
-    return grouped, SplitGap(raw.name, random, accuracy(test, grouped, groups[test].astype(str)))
+def _gap(raw: RawMethod, features: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int) -> SplitGap | None:
+    """Cross-validated accuracy over all items, in folds drawn at random and in folds of whole groups; None without groups."""
+    known = not any(group is None for group in groups)
+    folds = min(FOLDS, len(set(groups)), int(np.bincount(targets).min()))
+    if not known or len(set(groups)) == len(groups) or folds < 2:
+        return None
+    found = []
+    for kind in (StratifiedKFold, StratifiedGroupKFold):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a fold of groups may lack a class
+            split = kind(folds, shuffle=True, random_state=seed).split(features, targets, groups)
+            right = np.empty(len(targets))
+            for train, test in split:
+                right[test] = clone(raw.method).fit(features[train], targets[train]).predict(features[test]) == targets[test]
+        bootstrap = Bootstrap.draw(len(right), groups.astype(str) if kind is StratifiedGroupKFold else None, seed)
+        found.append(interval(bootstrap.mean(right)))
+    return SplitGap(raw.name, *found)
 
 
 def kinematics(events: Events) -> np.ndarray:

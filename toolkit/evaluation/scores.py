@@ -35,8 +35,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class SplitGap:
-    """What leaking would have claimed: the accuracy of a simple `method` where items of one group stood on both sides of the
-    split (`random`), and where they did not (`grouped`)."""
+    """What leaking would have claimed: the cross-validated accuracy of a simple `method` where items of one group stood on both
+    sides of the split (`random`), and where they did not (`grouped`)."""
 
     method: str
     random: Interval

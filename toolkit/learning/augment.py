@@ -10,6 +10,7 @@ from fastai.vision.augment import aug_transforms
 from fasttransform import Transform
 
 from toolkit.errors import ToolkitError
+from toolkit.learning.spectrograms import SpectrogramWarp
 
 AUGMENTATIONS = ("photo", "symbol", "spectrogram", "mirror", "scale", "mirror-scale", "none")
 SMALL = 64  # pixels: up to here a change of light or a slanted view costs more than it teaches
@@ -36,8 +37,6 @@ def batch_augmentations(name: str, size: tuple[int, int]) -> list[Transform]:
     if name == "none":
         return []
     if name == "spectrogram":
-        from toolkit.learning.spectrograms import SpectrogramWarp
-
         return [SpectrogramWarp()]
     if name in ("mirror", "scale", "mirror-scale"):
         zoom = (

@@ -59,9 +59,9 @@ def fit(
     earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred, but
     for our small network: its body has learnt from thousands of pictures, not millions, and goes on learning at the full
     rate, which rises to its highest early. `epochs` 0 is 28, or what the recipe says; 14 for such a body; 5 to fine-tune.
-    `lr` is the highest learning rate; 0 has it found. `patience` is the number of epochs without a lower validation loss after
-    which training stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is logged and saved there, and `resume`
-    goes on from the last one to the same result as if there had been no stop.
+    `lr` is the highest learning rate; 0 has it found. `patience` is the number of epochs without a lower validation loss
+    after which training stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is logged and saved
+    there, and `resume` goes on from the last one to the same result as if there had been no stop.
 
     Returns the log: one dict an epoch, from 0, the untrained network.
     """

@@ -71,7 +71,7 @@ class Explanation:
 
 
 class Explainer:
-    """A finished run of a recipe that learns from pictures, ready to explain items. Raises `RunError` where the folder holds none.
+    """A finished run that learnt from pictures, ready to explain items. Raises `RunError` where the folder holds none.
 
     `converter` is needed only where the run was made with one that is registered under no name.
     """

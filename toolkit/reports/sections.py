@@ -64,9 +64,9 @@ def gap_sections(scores: Scores) -> list[Section]:
     lost = 100 * (scores.gap.random.value - scores.gap.grouped.value)
     told = (
         "Items of one group (a recording, a speaker, a session) are alike in ways that have nothing to do with the class. The "
-        f"method of {scores.gap.method}, quick enough to be fitted twice, shows what that does to a score: {lost:.1f} points lie "
-        "between a random split, where every group stands on both sides, and the split used here, where the test is on groups "
-        "never met before."
+        f"method of {scores.gap.method}, quick enough to be fitted many times, shows what that does to a score: {lost:.1f} "
+        "points lie between folds drawn at random, where groups stand on both sides, and folds of whole groups, as in the split "
+        "used here, where the test is on groups never met before (cross-validated over all items)."
     )
     accuracy = {name: (value.value, value.low, value.high) for name, value in found.items()}
     said = f"Accuracy: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
