@@ -18,12 +18,11 @@ from fastai.vision.learner import vision_learner
 from torchvision.models import resnet18
 
 
-def build(train: Path, seed: int = 42) -> Learner:
-    """`vision_learner(resnet18, pretrained=False)` with `aug_transforms`, batch 64, a tenth held out to validate."""
+def build(train: Path, seed: int = 42, augment: bool = True) -> Learner:
+    """`vision_learner(resnet18, pretrained=False)`, batch 64, a tenth held out to validate; `aug_transforms` for photos."""
     set_seed(seed, True)
-    dls = ImageDataLoaders.from_folder(
-        train, valid_pct=0.1, seed=seed, bs=64, num_workers=0, batch_tfms=aug_transforms(size=32, max_rotate=5)
-    )
+    transforms = aug_transforms(size=32, max_rotate=5) if augment else None
+    dls = ImageDataLoaders.from_folder(train, valid_pct=0.1, seed=seed, bs=64, num_workers=0, batch_tfms=transforms)
     learn = vision_learner(dls, resnet18, pretrained=False, metrics=accuracy)
     learn.unfreeze()
     return learn

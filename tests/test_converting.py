@@ -2,7 +2,9 @@
 
 import math
 import os
+import pickle
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -22,8 +24,9 @@ from PIL import Image
 from toolkit.converters import find_converter
 from toolkit.converters.sound import Sound
 from toolkit.data.cache import converter_key
-from toolkit.data.convert import convert_tree
-from toolkit.errors import ConversionError, DataError, ToolkitError
+from toolkit.data.convert import convert_tree, main
+from toolkit.data.done import Done
+from toolkit.errors import ConversionError, DataError, RunError, ToolkitError
 from toolkit.files import PART
 
 SOMEBODYS = """
@@ -209,24 +212,37 @@ def test_a_crash_of_a_worker_is_said_and_names_the_item(grey, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "words"),
+    ("arguments", "words"),
     [
-        (["smell", "CLIPS", "TARGET"], 1, "no converter is registered as 'smell'; known: "),
-        (["sound", "nowhere", "TARGET"], 1, "nowhere: no such folder"),
-        (["sound", "CLIPS/none", "TARGET"], 1, "no file ends in one of .wav .flac"),
-        (["sound", "CLIPS", "CLIPS"], 1, "name a folder other than"),
-        (["sound", "CLIPS", "TARGET", "--set", "mel=64"], 1, "no setting is called 'mel'"),
-        (["sound", "CLIPS", "TARGET", "--set", "mels=many"], 1, "expected a whole number, received 'many'"),
-        (["sound", "CLIPS", "TARGET", "--jobs", "0"], 1, "jobs 0: expected 1 or more"),
-        (["sound", "CLIPS"], 2, "usage:"),
+        (["smell", "CLIPS", "TARGET"], "no converter is registered as 'smell'; known: "),
+        (["sound", "nowhere", "TARGET"], "nowhere: no such folder"),
+        (["sound", "CLIPS/none", "TARGET"], "no file ends in one of .wav .flac"),
+        (["sound", "CLIPS", "CLIPS"], "name a folder other than"),
+        (["sound", "CLIPS", "TARGET", "--set", "mel=64"], "no setting is called 'mel'"),
+        (["sound", "CLIPS", "TARGET", "--set", "mels=many"], "expected a whole number, received 'many'"),
+        (["sound", "CLIPS", "TARGET", "--jobs", "0"], "jobs 0: expected 1 or more"),
     ],
 )
-def test_wrong_arguments_are_said_in_one_line(clips, tmp_path, arguments, status, words):
+def test_wrong_arguments_are_refused(clips, tmp_path, arguments, words):
     (clips / "none").mkdir()
-    done = command(*(word.replace("CLIPS", str(clips)).replace("TARGET", str(tmp_path / "target")) for word in arguments))
-    assert done.returncode == status
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    with pytest.raises(ToolkitError, match=re.escape(words)):
+        main([word.replace("CLIPS", str(clips)).replace("TARGET", str(tmp_path / "target")) for word in arguments])
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_pass_that_another_has_followed_records_nothing(tmp_path):
+    first = Done.begin(tmp_path / "record", tmp_path)
+    first.add("a.png", "1")
+    worker = pickle.loads(pickle.dumps(first))
+    worker.add("b.png", "1")
+    second = Done.begin(tmp_path / "record", tmp_path)
+    for earlier in (first, worker):
+        with pytest.raises(RunError, match="another pass has begun there"):
+            earlier.add("a.png", "2")
+    assert second.key("a.png") == "1"
+    assert sorted(second.not_of_this_pass()) == ["a.png", "b.png"]
+    for each in (first, worker, second):
+        each.close()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills are made with POSIX means")

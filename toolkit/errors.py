@@ -35,8 +35,9 @@ class ConversionError(ToolkitError):
     """
 
     def __init__(self, source: object, reason: str) -> None:
-        super().__init__(f"{source}: {reason}")
-        self.source, self.reason = str(source), reason
+        name = f"<{len(source)} bytes>" if isinstance(source, (bytes, bytearray)) else str(source)
+        super().__init__(f"{name}: {reason}")
+        self.source, self.reason = name, reason
 
     def __reduce__(self) -> tuple:
         return type(self), (self.source, self.reason)

@@ -48,3 +48,16 @@ def check_source(source: object, expected: str = "a path or bytes") -> Path | io
     except (OSError, ValueError) as error:  # a name too long, or with a zero byte in it
         raise ConversionError(name, getattr(error, "strerror", None) or str(error)) from error
     return path
+
+
+def read_source(source: object, most: int = 64 * 2**20) -> bytes:
+    """The bytes of a file, `most` at most. Raises `ConversionError` for a larger one, and as `check_source` does."""
+    opened, name = check_source(source), source_name(source)
+    try:
+        with open(opened, "rb") if isinstance(opened, Path) else opened as stream:
+            read = stream.read(most + 1)
+    except OSError as error:
+        raise ConversionError(name, error.strerror or str(error)) from error
+    if len(read) > most:
+        raise ConversionError(name, f"more than {most:,} bytes: cut it into shorter files")
+    return read

@@ -75,7 +75,7 @@ def mirror(
     with locked(target), closing(Done.begin(target / DONE, source)) as done:
         maker = Maker(source, target, done, make, json.dumps(settings, sort_keys=True), strict)
         work = ((item, str(Path(item).with_name(name(Path(item).name)))) for item in _items(source, target, suffixes))
-        with closing(results(maker, work, total, jobs, processes)) as made:
+        with closing(results(maker, work, total, min(jobs, total), processes)) as made:
             for said, reason in track(made, total, target.name):
                 if reason is None:
                     outcome.counts[said] += 1

@@ -113,7 +113,7 @@ def labelled_windows(
     training_input = training_input or image_input
     kept = cache_folder(cache)
     caches = {source: WindowCache(kept, source) if kept else None for source in (image_input, training_input)}
-    contents, errors = _contents(items.table.path)
+    contents, errors = _contents(items.table.path, image_input)
     items.keep(errors.isna(), errors)
     contents = contents[errors.isna()].reset_index(drop=True)
     check_enough(items, strict)
@@ -152,12 +152,16 @@ def labelled_windows(
     )
 
 
-def _contents(paths: Sequence[Path]) -> tuple[pd.Series, pd.Series]:
-    """The hash of each file's bytes, and the reason where it cannot be read, else None."""
+def _contents(paths: Sequence[Path], source: ImageInput) -> tuple[pd.Series, pd.Series]:
+    """The hash of each file's bytes, and the reason where not even its first window can be read, else None: what is known to
+    be of no use must not be counted on when parts are filled."""
 
     def one(path: Path) -> tuple[str | None, str | None]:
         try:
+            next(source.windows(path))
             return content_hash(path), None
+        except ConversionError as error:
+            return None, error.reason
         except OSError as error:
             return None, error.strerror or str(error)
 

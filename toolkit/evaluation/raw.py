@@ -74,10 +74,10 @@ def kinematics_and_forest(mouse: Mouse, windowed: bool = False, seed: int = 0) -
 
 
 def raw_probabilities(
-    raw: RawMethod, labelled: LabelledImages, classes: tuple[str, ...], seed: int = 0
+    raw: RawMethod, labelled: LabelledImages, classes: tuple[str, ...], seed: int = 0, gap: bool = True
 ) -> tuple[np.ndarray, SplitGap | None]:
-    """The test probabilities (items, classes) of `raw` fitted on the train and valid parts; and, where items have groups, how
-    much better it would have looked on a random split."""
+    """The test probabilities (items, classes) of `raw` fitted on the train and valid parts; and with `gap`, where items have
+    groups, how much better it would have looked on a random split."""
     table = labelled.table.drop_duplicates("path")
     work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(raw.features)(p) for p in table.path)
     found = list(track(work, len(table), raw.name))
@@ -90,7 +90,7 @@ def raw_probabilities(
 
     fitted = clone(raw.method).fit(features[~test], targets[~test])
     answer = _probabilities(fitted, features[test], len(classes))
-    return answer, _gap(raw, features, targets, groups, seed)
+    return answer, _gap(raw, features, targets, groups, seed) if gap else None
 
 
 def _gap(raw: RawMethod, features: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int) -> SplitGap | None:
