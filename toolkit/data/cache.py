@@ -105,7 +105,10 @@ class PictureCache:
                 raise DataError(f"cache {folder}: expected a folder, 'auto' or 'none'")
         except OSError as error:
             self.trouble = f"{folder}: {error.strerror}"
-        settings = json.dumps([READING, PIL.__version__, image_input.card()], sort_keys=True)
+        key = converter_key(image_input.converter) if image_input.converter is not None else ""
+        if key is None:
+            self.trouble = "the code of this converter is in no file, so what it made once may be out of date"
+        settings = json.dumps([READING, PIL.__version__, image_input.card(), key], sort_keys=True)
         self.folder = folder / hashlib.blake2b(settings.encode(), digest_size=8).hexdigest()
         self.shape = tuple(image_input.shape)
 

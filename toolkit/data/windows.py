@@ -131,7 +131,7 @@ def labelled_windows(
     items.keep(items.table.label.isin(learnable), "its class has no training item")
     table = found[wanted].reset_index(drop=True)
     pixels = pixels[wanted.to_numpy()] if pixels is not None else None
-    if pixels is None and kept is None:
+    if pixels is None and not all(cache and not cache.trouble for cache in caches.values()):
         raise DataError(
             f"{len(table)} windows take more than {budget / 2**30:.0f} GiB: take longer steps, or allow a cache on disk (--cache)"
         )
