@@ -28,3 +28,6 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.images
 	$(BIN)/python -m benchmarks.shrink
+	$(BIN)/python -m benchmarks.converters
+	$(BIN)/python -m benchmarks.sounds
+	$(BIN)/python -m benchmarks.mouse

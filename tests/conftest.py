@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image, ImageDraw
 
+SOUND_RATE = 8000
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -78,6 +80,49 @@ def trained(tmp_path_factory):
     with Run.open("shapes", learn, {}, home / "run") as run:
         log = fit(learn, epochs=6, lr=3e-3, run=run)
         scores = evaluate(learn)
+        scores.save(run.folder)
+        export(learn, run.program, scores)
+        write_image_report(learn, scores, log, run)
+    return learn, run.folder, scores
+
+
+def write_recording(path, hertz, seconds, seed):
+    """A tone that wavers, in noise."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * SOUND_RATE)) / SOUND_RATE
+    wavering = hertz * (1 + 0.05 * np.sin(2 * np.pi * rng.uniform(1, 3) * time))
+    samples = 0.3 * np.sin(2 * np.pi * np.cumsum(wavering) / SOUND_RATE) + 0.02 * rng.standard_normal(len(time))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, SOUND_RATE)
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings") / "long"
+    for number in range(8):
+        for label, hertz in (("high", 1500), ("low", 400)):
+            write_recording(folder / label / f"{label}_{number}.wav", hertz, 2 + number / 4, number)
+    (folder / "low" / "text.wav").write_text("no sound")
+    soundfile.write(folder / "high" / "one.wav", np.zeros(1), SOUND_RATE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def listener(recordings, tmp_path_factory):
+    """A finished run on windows of a second every half second: (learner, run folder, scores)."""
+    from recipes.sound_classification import build_learner
+    from toolkit.evaluation import evaluate
+    from toolkit.evaluation.raw import mfcc_and_svm
+    from toolkit.export import export
+    from toolkit.learning.fitting import fit
+    from toolkit.learning.runs import Run
+    from toolkit.reports.images import write_image_report
+
+    learn = build_learner(recordings, window=1.0, step=0.5, size=32, batch_size=16, cache="none")
+    with Run.open("long", learn, {}, tmp_path_factory.mktemp("run") / "run") as run:
+        log = fit(learn, epochs=5, lr=3e-3, run=run)
+        image_input = learn.dls.labelled.image_input
+        scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, image_input.windowed))
         scores.save(run.folder)
         export(learn, run.program, scores)
         write_image_report(learn, scores, log, run)

@@ -54,6 +54,17 @@ def test_a_program_predicts_where_only_its_three_packages_are_installed(fresh, t
     assert "answered as at export" in run(fresh, "-I", program, "--selftest", cwd=tmp_path).stdout
 
 
+def test_a_program_that_hears_asks_for_what_it_needs_and_then_runs(fresh, listener, recordings, tmp_path):
+    program = tmp_path / "program.pyz"
+    program.write_bytes((listener[1] / "program.pyz").read_bytes())
+    sound = recordings / "low" / "low_0.wav"
+    lacking = subprocess.run([fresh, "-I", program, sound], capture_output=True, text=True, check=False)
+    assert lacking.returncode == 1
+    assert "needs scipy, soundfile: pip install scipy soundfile" in lacking.stderr
+    run(fresh, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", "scipy", "soundfile")
+    assert run(fresh, "-I", program, sound, cwd=tmp_path).stdout.split()[1] == "low"
+
+
 def test_the_wheel_installs_and_runs_in_a_fresh_environment(fresh, wheel, trained, tmp_path):
     run(fresh, "-m", "pip", "install", "--quiet", "--no-deps", wheel)
     assert "recipes.image_classification" in run(fresh, "-m", "recipes", cwd=tmp_path).stdout

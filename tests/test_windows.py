@@ -8,77 +8,36 @@ import numpy as np
 import pytest
 import soundfile
 
-from recipes.sound_classification import build_learner
 from toolkit.data.items import find_items
 from toolkit.data.sounds import usual_sound
 from toolkit.data.windows import Window, file_of, labelled_windows
 from toolkit.errors import DataError, ToolkitError
-from toolkit.evaluation import Scores, evaluate
+from toolkit.evaluation import Scores
 from toolkit.evaluation.evaluate import predictions
-from toolkit.evaluation.raw import mfcc_and_svm
-from toolkit.export import export
-from toolkit.learning.fitting import fit
-from toolkit.learning.runs import Run
 from toolkit.program import load
 from toolkit.program.inputs import ImageInput
 from toolkit.program.outputs import pool
 from toolkit.reports.explain import Explainer
-from toolkit.reports.images import write_image_report
 
 RATE = 8000
 
 
-def write_recording(path, hertz, seconds, seed):
-    """A tone that wavers, in noise."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * RATE)) / RATE
-    wavering = hertz * (1 + 0.05 * np.sin(2 * np.pi * rng.uniform(1, 3) * time))
-    samples = 0.3 * np.sin(2 * np.pi * np.cumsum(wavering) / RATE) + 0.02 * rng.standard_normal(len(time))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, RATE)
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("recordings") / "long"
-    for number in range(8):
-        for label, hertz in (("high", 1500), ("low", 400)):
-            write_recording(folder / label / f"{label}_{number}.wav", hertz, 2 + number / 4, number)
-    (folder / "low" / "text.wav").write_text("no sound")
-    soundfile.write(folder / "high" / "one.wav", np.zeros(1), RATE)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def learnt(recordings, tmp_path_factory):
-    """A finished run on windows of a second every half second: (learner, run folder, scores)."""
-    learn = build_learner(recordings, window=1.0, step=0.5, size=32, batch_size=16, cache="none")
-    with Run.open("long", learn, {}, tmp_path_factory.mktemp("run") / "run") as run:
-        log = fit(learn, epochs=5, lr=3e-3, run=run)
-        image_input = learn.dls.labelled.image_input
-        scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, image_input.windowed))
-        scores.save(run.folder)
-        export(learn, run.program, scores)
-        write_image_report(learn, scores, log, run)
-    return learn, run.folder, scores
-
-
-def test_all_windows_of_a_recording_are_in_its_group_and_on_one_side(learnt):
-    table = learnt[0].dls.labelled.table
+def test_all_windows_of_a_recording_are_in_its_group_and_on_one_side(listener):
+    table = listener[0].dls.labelled.table
     assert table.groupby("path").split.nunique().max() == 1
     assert (table.groupby("path").group.nunique() == 1).all()
     assert table.path.nunique() == 16
     assert set(table.split) == {"train", "valid", "test"}
 
 
-def test_recordings_that_cannot_be_heard_are_set_aside(learnt):
-    reasons = {item.rpartition("/")[2]: reason for item, reason in learnt[0].dls.labelled.set_aside}
+def test_recordings_that_cannot_be_heard_are_set_aside(listener):
+    reasons = {item.rpartition("/")[2]: reason for item, reason in listener[0].dls.labelled.set_aside}
     assert reasons["text.wav"].startswith("not a sound that libsndfile reads")
     assert reasons["one.wav"].startswith("too short")
 
 
-def test_whole_recordings_are_scored_beside_windows(learnt):
-    _, folder, scores = learnt
+def test_whole_recordings_are_scored_beside_windows(listener):
+    _, folder, scores = listener
     assert scores.n_whole < scores.n_test
     assert scores.whole["network"]["accuracy"].value == 1.0
     assert "MFCC statistics + SVM" in scores.whole
@@ -88,16 +47,16 @@ def test_whole_recordings_are_scored_beside_windows(learnt):
     assert (loaded.whole, loaded.gap, loaded.n_whole) == (scores.whole, scores.gap, scores.n_whole)
 
 
-def test_the_report_has_whole_files_and_what_a_leaking_split_would_have_claimed(learnt):
-    page = (learnt[1] / "report.html").read_text()
+def test_the_report_has_whole_files_and_what_a_leaking_split_would_have_claimed(listener):
+    page = (listener[1] / "report.html").read_text()
     assert "Whole files" in page
     assert "What leaking would have claimed" in page
-    assert f"{learnt[2].gap.random.value:.3f}" in page
+    assert f"{listener[2].gap.random.value:.3f}" in page
     assert "sound classification" in page
 
 
-def test_the_program_sees_the_windows_of_the_test(learnt):
-    learn, folder, _ = learnt
+def test_the_program_sees_the_windows_of_the_test(listener):
+    learn, folder, _ = listener
     expected = predictions(learn, learn.dls[2])[0]
     program = load(folder / "program.pyz")
     items = list(learn.dls[2].dataset.items)
@@ -111,12 +70,12 @@ def test_the_program_sees_the_windows_of_the_test(learnt):
         assert whole.probabilities[whole.label] == pytest.approx(pool(expected[rows]).max(), abs=1e-3)
 
 
-def test_the_command_line_of_the_program_prints_a_time_line(learnt, recordings, tmp_path):
+def test_the_command_line_of_the_program_prints_a_time_line(listener, recordings, tmp_path):
     mixed = np.concatenate([soundfile.read(recordings / label / f"{label}_7.wav")[0] for label in ("low", "high")])
     soundfile.write(tmp_path / "mixed.wav", mixed, RATE)
 
     def run(*arguments):
-        command = [sys.executable, str(learnt[1] / "program.pyz"), *map(str, arguments)]
+        command = [sys.executable, str(listener[1] / "program.pyz"), *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     told = json.loads(run("--json", "mixed.wav").stdout)
@@ -132,8 +91,8 @@ def test_the_command_line_of_the_program_prints_a_time_line(learnt, recordings, 
     assert run("--selftest").returncode == 0
 
 
-def test_one_window_of_a_recording_is_explained_with_its_like(learnt, recordings):
-    explainer = Explainer(learnt[1])
+def test_one_window_of_a_recording_is_explained_with_its_like(listener, recordings):
+    explainer = Explainer(listener[1])
     explanation = explainer.explain(recordings / "low" / "low_3.wav")
     assert explanation.prediction.label == "low"
     assert explanation.item.endswith(" s")
