@@ -47,7 +47,7 @@ def build_learner(
     size: int = 64,  # side of the square pictures learnt from, in pixels
     arch: str = "small",  # small, a torchvision or a timm name
     weights: str = "random",  # random, pretrained, a weight file or an earlier run's folder
-    augment: str = "none",  # none, mirror (left to right), scale (and turned a little), or mirror-scale
+    augment: str = "none",  # none, mirror (where left and right mean the same), scale (and turned a little), mirror-scale
     batch_size: int = 64,  # pictures a training step
     valid_pct: float = 0.1,  # share held out to choose the best epoch, where no valid/ folder is given
     test_pct: float = 0.2,  # share held out for the test, where no test/ folder is given

@@ -45,11 +45,11 @@ def build_learner(
     trim: float = 30.0,  # decibels below the loudest part that count as silence at the ends; 0: nothing is cut off
     rate: int = 0,  # samples a second; 0: the recordings' own, at most 16000
     channels: str = "plain",  # of the pictures: plain, deltas (with slope and curvature) or resolutions (three frame lengths)
-    mels: int = 40,  # frequency bands; more show the voice's own harmonics
+    mels: int = 32,  # frequency bands; more show the voice's own harmonics
     fmin: float = 50.0,  # lowest frequency, in hertz
     fmax: float = 0.0,  # highest frequency, in hertz; 0: half the rate
     level: str = "relative",  # white is the loudest point of the picture (relative), or full scale (absolute)
-    size: int = 64,  # side of the square pictures learnt from, in pixels
+    size: int = 48,  # side of the square pictures learnt from, in pixels
     arch: str = "small",  # small, a torchvision or a timm name
     weights: str = "random",  # random, pretrained, a weight file or an earlier run's folder
     augment: str = "spectrogram",  # spectrogram (speed, pitch, time shifts, masks; never mirrored) or none

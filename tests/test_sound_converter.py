@@ -111,7 +111,7 @@ def test_which_part_of_a_longer_recording_is_seen(write):
 
 
 def test_a_shorter_recording_has_silence_around_it(write):
-    picture = np.asarray(Sound(duration=2.0, trim=0)(write("short.wav", tone(440))))[..., 0]
+    picture = np.asarray(Sound(size=64, duration=2.0, trim=0)(write("short.wav", tone(440))))[..., 0]
     assert picture[:, :14].max() == picture[:, -14:].max() == 0
     assert picture[:, 32].max() > 250
 

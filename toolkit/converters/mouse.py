@@ -119,7 +119,7 @@ class Mouse:
         canvas = Canvas(int(self.size), float(self.line), bool(self.antialias))
         x, y = canvas.place(events, self.keep == "keep", float(self.span))
         planes = CHANNELS[self.channels](canvas, events, x, y)
-        return Image.fromarray(np.rint(np.stack(planes, axis=-1) * 255).astype(np.uint8))
+        return Image.merge("RGB", [Image.fromarray((plane * 255 + 0.5).astype(np.uint8)) for plane in planes])
 
 
 Windows = Iterator[tuple[float, float, Events, bool]]

@@ -122,7 +122,8 @@ def read_blocks(table: Rows) -> Iterator[Events]:
     dropped, seen, began, held, complaint = Counter(), 0, None, False, ""
     while rows := list(islice(lines, BLOCK)):
         try:
-            cells = list(zip(*map(itemgetter(*found), rows), strict=True))
+            cells = list(zip(*rows, strict=True))  # rows of unequal length, as those cut short, are looked at one by one
+            cells = [cells[index] for index in found]
             numbers = [_finite(map(float, column), len(rows)) for column in cells[:3]]
         except (ValueError, IndexError):
             wrong = [_complaint(row, columns, table.names) for row in rows]

@@ -57,7 +57,7 @@ class Sound:
     half as long, as said, and twice as long. `windows` shows `duration` seconds every `step` seconds (0: every `duration`).
     """
 
-    size: int = 64
+    size: int = 48
     rate: int = 16_000
     duration: float = 0.0
     part: str = "centre"
@@ -65,7 +65,7 @@ class Sound:
     step: float = 0.0
     fft: int = 512
     hop: int = 128
-    mels: int = 40
+    mels: int = 32
     fmin: float = 50.0
     fmax: float = 0.0
     decibels: float = 60.0

@@ -6,12 +6,13 @@ mirrored cat is a cat, a mirrored 3 is not a digit.
 
 from __future__ import annotations
 
-from fastai.vision.augment import aug_transforms
+from fastai.vision.augment import Flip, aug_transforms
 from fasttransform import Transform
 
 from toolkit.errors import ToolkitError
 from toolkit.learning.spectrograms import SpectrogramWarp
 
+MIRRORED = ("photo", "mirror", "mirror-scale")  # what these learn from means the same in a mirror
 AUGMENTATIONS = ("photo", "symbol", "spectrogram", "mirror", "scale", "mirror-scale", "none")
 SMALL = 64  # pixels: up to here a change of light or a slanted view costs more than it teaches
 
@@ -29,22 +30,22 @@ def choose_augmentation(name: str, grey: bool, converted: bool) -> str:
 
 
 def batch_augmentations(name: str, size: tuple[int, int]) -> list[Transform]:
-    """The batch transforms called `name`, fastai's own.
+    """The batch transforms called `name`, fastai's own but for `spectrogram`.
 
     `photo`: mirrored left to right, turned and zoomed; over 64 pixels also cut out, bent and lit differently. `symbol`:
-    turned and zoomed a little, never mirrored: digits, letters, X-rays. `none`: as they are.
+    turned and zoomed a little, never mirrored: digits, letters, X-rays. `spectrogram`: see `SpectrogramWarp`. `mirror`: left to
+    right, half of them; `scale`: turned a little, smaller and larger; `mirror-scale`: both. `none`: as they are.
     """
     if name == "none":
         return []
     if name == "spectrogram":
         return [SpectrogramWarp()]
-    if name in ("mirror", "scale", "mirror-scale"):
-        zoom = (
-            {"max_rotate": 10.0, "min_zoom": 0.8, "max_zoom": 1.2, "p_affine": 1.0}
-            if "scale" in name
-            else {"max_rotate": 0.0, "max_zoom": 1.0}
+    if name == "mirror":
+        return [Flip()]
+    if name in ("scale", "mirror-scale"):
+        return aug_transforms(
+            do_flip=name in MIRRORED, max_rotate=10.0, min_zoom=0.8, max_zoom=1.2, max_warp=0, max_lighting=0, p_affine=1.0
         )
-        return aug_transforms(do_flip="mirror" in name, max_warp=0, max_lighting=0, **zoom)
     if name == "photo" and max(size) > SMALL:
         return aug_transforms(size=size, min_scale=0.5)
     if name == "photo":

@@ -11,7 +11,7 @@ from fastai.metrics import accuracy
 from fastai.torch_core import set_seed
 
 from toolkit.data.labelled import LabelledImages
-from toolkit.learning.augment import choose_augmentation
+from toolkit.learning.augment import MIRRORED, choose_augmentation
 from toolkit.learning.bfloat16 import BFloat16OnCPU
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.fitting import ADAMW
@@ -50,7 +50,7 @@ def picture_learner(
     labelled = without_seen(labelled, weights, strict)
     augment = choose_augmentation(augment, labelled.grey, labelled.image_input.converter is not None)
     if hasattr(network.model, "average"):
-        network.model.average = augment == "photo"
+        network.model.average = augment in MIRRORED
     stats = network.stats or training_stats(labelled)
     dls = image_loaders(labelled, stats, batch_size, augment)
     learn = Learner(

@@ -21,6 +21,7 @@ from fastai.learner import Learner
 
 from toolkit.errors import RunError, ToolkitError, WeightsError
 from toolkit.files import locked, read_json, replacing, write_json, write_text
+from toolkit.learning.augment import MIRRORED
 from toolkit.learning.networks import Network, create_network
 from toolkit.learning.weights import load_tensors
 
@@ -167,7 +168,7 @@ def load_network(folder: Path | str) -> Network:
         network.model.load_state_dict(saved["model"])
         network.stats = tuple(tuple(values) for values in saved["stats"])
         if hasattr(network.model, "average"):
-            network.model.average = saved["augment"] == "photo"
+            network.model.average = saved["augment"] in MIRRORED
     except (KeyError, TypeError, RuntimeError, ToolkitError) as error:
         raise RunError(f"{path}: written by another version, or damaged ({error}): run it again") from error
     network.model.eval()

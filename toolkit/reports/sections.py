@@ -36,7 +36,8 @@ def score_section(scores: Scores) -> Section:
             Text(
                 f"Measured on {scores.n_test} held-out items that training never saw. In brackets, the range that holds the true "
                 f"figure with 95 % confidence (bootstrap over {RESAMPLED[scores.resampled]}). Simple methods see the same data "
-                "as small pixels; the untrained network shows what its architecture knows by itself."
+                "as small pixels, those named for their features the raw input; the untrained network shows what its "
+                "architecture knows by itself."
             ),
             Figure([drawn(bars(accuracy, "accuracy", NETWORK), said)]),
             Table(["method", *metrics], [[name, *map(cell, row.values())] for name, row in scores.table.items()]),
