@@ -74,7 +74,8 @@ def mirror(
     total, outcome.others = _check(source, target, suffixes)
     with locked(target), closing(Done.begin(target / DONE, source)) as done:
         maker = Maker(source, target, done, make, json.dumps(settings, sort_keys=True), strict)
-        work = ((item, str(Path(item).with_name(name(Path(item).name)))) for item in _items(source, target, suffixes))
+        split = map(os.path.split, _items(source, target, suffixes))
+        work = ((os.path.join(folder, item), os.path.join(folder, name(item))) for folder, item in split)
         with closing(results(maker, work, total, min(jobs, total), processes)) as made:
             for said, reason in track(made, total, target.name):
                 if reason is None:

@@ -31,7 +31,7 @@ from toolkit.errors import ConversionError, DataError, RunError, ToolkitError
 from toolkit.files import PART, remove_leftovers, replacing
 
 KEPT = "up to date"
-BATCH = 32  # items that a process is sent at once
+BATCH = 64  # items that a process is sent at once
 ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
