@@ -54,7 +54,7 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
-    check_choices(arch, augment)
+    check_choices(arch, augment, ("auto", "photo", "symbol", "none"))
     if isinstance(converter, str):
         converter = find_converter(converter) if converter else None
     suffixes = converter.suffixes if converter else IMAGE_SUFFIXES

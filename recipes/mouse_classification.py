@@ -60,16 +60,13 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
-    check_choices(arch, augment)
+    check_choices(arch, augment, ("none", "mirror", "scale", "mirror-scale"))
     items = find_items(
         data, Mouse.suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None
     )
-    number = int if unit == "events" else float
-    mouse = Mouse(
-        size=size, channels=channels, keep=keep, span=span, length=number(window), step=number(step or window), unit=unit
-    )
+    mouse = Mouse(size=size, channels=channels, keep=keep, span=span, length=window, step=step or window, unit=unit)
     labelled = labelled_pictures(items, mouse, bool(window), overlap, valid_pct, test_pct, seed, strict, cache)
-    epochs = max(1, round(EPOCHS / overlap)) if window else EPOCHS
+    epochs = max(1, round(EPOCHS / max(1, overlap))) if window else EPOCHS
     return picture_learner(labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs)
 
 

@@ -64,7 +64,7 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
-    check_choices(arch, augment)
+    check_choices(arch, augment, ("spectrogram", "none"))
     items = find_items(
         data, Sound.suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None
     )
@@ -74,6 +74,7 @@ def build_learner(
         fmin=fmin, fmax=fmax, level=level, **usual,
     )  # fmt: skip
     labelled = labelled_pictures(items, sound, bool(window), 0, valid_pct, test_pct, seed, strict, cache)
+    augment += "-deltas" if augment == "spectrogram" and channels == "deltas" else ""
     return picture_learner(labelled, "sound_classification", arch, weights, augment, batch_size, seed, strict)
 
 

@@ -73,7 +73,7 @@ def test_rows_without_a_place_are_left_out_and_counted():
     lines = log(track()).decode().splitlines()
     lines[100:100] = [
         "1,65535,65535,NoButton,Move",
-        "1,-3,20,NoButton,Move",
+        "1,-70000,20,NoButton,Move",
         "1,4,4,NoButton,focus",
         "1,abc,5,NoButton,Move",
         "2",

@@ -135,10 +135,6 @@ def test_levels_relative_to_the_picture_or_to_full_scale(write):
     assert abs(drop - 20 / 60 * 255) < 3
 
 
-def test_silence_is_black(write):
-    assert np.asarray(Sound()(write("silence.wav", np.zeros(RATE)))).max() == 0
-
-
 def test_windows_are_the_pictures_of_their_stretches_up_to_the_end(write):
     samples = np.concatenate([tone(hertz) for hertz in (200, 400, 800, 1600)] + [tone(3000, 0.4)])
     sound = Sound(duration=1.0, step=0.5)
@@ -156,7 +152,7 @@ def test_a_recording_shorter_than_a_window_has_one(write):
 
 
 def test_an_hour_passes_in_constant_memory(write):
-    path = write("hour.wav", np.zeros(3600 * 1000, np.int16), 1000)
+    path = write("hour.wav", np.ones(3600 * 1000, np.int16), 1000)
     sound = Sound(rate=1000, fft=64, hop=32, mels=8, fmin=0, duration=10.0, size=8)
     next(sound.windows(path))
     tracemalloc.start()
@@ -198,9 +194,10 @@ def bad(tmp_path, kind):
     [
         ("one sample", "too short: 1 samples"),
         ("no samples", "holds no samples"),
-        ("not a number", "sample 1234 is not a finite number"),
+        ("silence", "silent: every sample is zero"),
+        ("not a number", "sample 1234 is no number that a sound can have"),
         ("truncated", "truncated: its header promises 32000 bytes"),
-        ("truncated flac", "libsndfile"),
+        ("truncated flac", "truncated or damaged: copy it again"),
         ("text", "not a sound that libsndfile reads"),
         ("empty", "empty"),
         ("gone", "no such file"),

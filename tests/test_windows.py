@@ -41,7 +41,8 @@ def test_whole_recordings_are_scored_beside_windows(listener):
     assert scores.n_whole < scores.n_test
     assert scores.whole["network"]["accuracy"].value == 1.0
     assert "MFCC statistics + SVM" in scores.whole
-    assert scores.resampled == "items"  # fewer than five groups
+    assert scores.resampled == "groups"
+    assert "too few to rely on" in scores.verdict
     assert {"start", "stop", "group"} <= set(scores.predictions)
     loaded = Scores.load(folder)
     assert (loaded.whole, loaded.gap, loaded.n_whole) == (scores.whole, scores.gap, scores.n_whole)

@@ -81,7 +81,8 @@ def report_plainly(kind: type[BaseException], error: BaseException, trace: Trace
         print(f"error: {error}", file=sys.stderr)
     elif issubclass(kind, KeyboardInterrupt):
         print(
-            "stopped: nothing is half-written; training goes on with --resume, shrinking with the same command", file=sys.stderr
+            "stopped: nothing is half-written; training goes on with --resume, shrinking and converting with the same command",
+            file=sys.stderr,
         )
     else:
         sys.__excepthook__(kind, error, trace)

@@ -97,6 +97,9 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
     deployed = _deployed(learn)
     members = {MODEL: _onnx(deployed, image_input)}
     goldens = _golden(deployed, image_input, paths, classes, golden)
+    if golden and not goldens:
+        large = f"the test files are larger than {MOST_GOLDEN_BYTES // 2**20} MB each"
+        warnings.warn(f"{path}: no golden inputs for --selftest: {large}", stacklevel=2)
     for item in goldens:
         members.update(item.pop("members"))
     card = {

@@ -66,6 +66,8 @@ class Mouse:
             fits = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
             if not fits or (name in whole and value != int(value)):
                 raise ToolkitError(f"mouse: {name} {value!r}; expected {kind} from {low} to {high:g}")
+        for name in whole:  # 256.0, as from a command line, is 256
+            object.__setattr__(self, name, int(getattr(self, name)))
         if self.length == 1 and self.unit == "events":
             raise ToolkitError("mouse: length 1; a window of one event has no movement: expected 0 (no windows) or from 2")
 
@@ -127,14 +129,16 @@ Windows = Iterator[tuple[float, float, Events, bool]]
 
 def _by_events(blocks: Iterator[Events], name: str, length: float, step: float) -> Windows:
     """Windows of `length` events: start, stop, events, and whether the window is full."""
-    parts, count, skip = [], 0, 0
+    parts, count, skip, given = [], 0, 0, -math.inf
     for block in blocks:
+        _check_order(block, given, name)
         parts.append(block)
         count = _check_count(parts, name)
         if count >= skip + length:
             waiting = join(parts)
             while count >= skip + length:
                 window = waiting.part(slice(skip, skip + int(length)))
+                given = float(window.time[0])
                 yield float(window.time[0]), float(window.time[-1]), window, True
                 skip += int(step)
             parts = [waiting.part(slice(skip, None))]
@@ -150,6 +154,7 @@ def _by_seconds(blocks: Iterator[Events], name: str, length: float, step: float)
     """Windows of `length` seconds, as `_by_events`; stretches without events are passed over at once."""
     parts, number = [], 0
     for block in blocks:
+        _check_order(block, (number - 1) * step, name)
         parts.append(block)
         _check_count(parts, name)
         if block.time.max() > step * 2**50:  # windows could not be told apart by their starts
@@ -172,6 +177,12 @@ def _by_seconds(blocks: Iterator[Events], name: str, length: float, step: float)
     rest = join(parts) if parts else ()
     if len(rest):
         yield float(number * step), float(rest.time[-1]), rest, False
+
+
+def _check_order(block: Events, given: float, name: str) -> None:
+    """Refuse a log in which events of a window that was given already come later; within a block they are put in order."""
+    if block.time.min() < given:
+        raise ConversionError(name, "its rows are not in order of time, by far: sort the log by time")
 
 
 def _check_count(parts: list[Events], name: str) -> int:

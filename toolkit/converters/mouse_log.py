@@ -127,7 +127,9 @@ def read_blocks(table: Rows) -> Iterator[Events]:
             numbers = [_finite(map(float, column), len(rows)) for column in cells[:3]]
         except (ValueError, IndexError):
             wrong = [_complaint(row, columns, table.names) for row in rows]
-            complaint = complaint or next((f"row {seen + 2 + i}: {words}" for i, words in enumerate(wrong) if words), "")
+            complaint = complaint or next(
+                (f"row {table.row - len(rows) + 1 + i}: {words}" for i, words in enumerate(wrong) if words), ""
+            )
             good = [row for row, words in zip(rows, wrong, strict=True) if not words]
             dropped[NOT_NUMBERS] += len(rows) - len(good)
             cells = list(zip(*map(itemgetter(*found), good), strict=True))
@@ -148,6 +150,8 @@ def read_blocks(table: Rows) -> Iterator[Events]:
         yield replace(block, time=(block.time - began) * second, dropped=_counted(dropped))
     if began is None:
         raise ConversionError(table.name, f"no events in {seen} rows{_left_out(dropped)}")
+    if sum(dropped.values()) > seen / 2:
+        raise ConversionError(table.name, f"more than half of its {seen} rows are of no use{_left_out(dropped)}")
 
 
 def _left_out(dropped: dict[str, int]) -> str:
@@ -225,7 +229,8 @@ def _complaint(row: list[str], columns: dict[str, int | None], names: list[str])
 def _on_screen(events: Events, dropped: Counter) -> Events:
     """Only events with a place on a screen and a known state; the others are counted in `dropped`."""
     finite = np.isfinite(events.time) & np.isfinite(events.x) & np.isfinite(events.y)
-    inside = (events.x >= 0) & (events.y >= 0) & (events.x < OFF_SCREEN) & (events.y < OFF_SCREEN)
+    # a second screen to the left or above has negative places
+    inside = (np.abs(events.x) < OFF_SCREEN) & (np.abs(events.y) < OFF_SCREEN)
     known = events.state != UNKNOWN
     if (finite & inside & known).all():
         return events

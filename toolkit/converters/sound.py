@@ -35,6 +35,8 @@ RATES = (1_000, 768_000)  # samples a second that a file may have
 LONGEST = 120.0  # seconds in one picture
 BLOCK = 2**20  # numbers read at once
 MOST_CHANNELS = 64
+LOUDEST = 1e6  # full scale is 1; a file of floats may hold more, but no sound this much
+SILENT = "silent: every sample is zero"
 # what libsndfile notes of a WAV or AIFF file that ends early; a recorder that could not go back to the header leaves the
 # largest number in it
 SHORTENED, STREAMED = re.compile(r"(?m)^\W*(?:data|SSND) : (\d+) \(should be (\d+)\)"), 0x7FFF_0000
@@ -126,9 +128,14 @@ class Sound:
             if sound.frames <= length:
                 yield 0.0, sound.frames / rate, self._fitted(self._heard(sound, name, 0, length), rate)
                 return
-            held, at, start = np.empty(0, np.float32), 0, 0  # `held` begins at sample `at`, the next window at `start`
+            held, at, start, heard = (
+                np.empty(0, np.float32),
+                0,
+                0,
+                False,
+            )  # `held` begins at sample `at`, the next window at `start`
             for block in _blocks(sound, name):
-                held = np.concatenate([held, block])
+                held, heard = np.concatenate([held, block]), heard or bool(block.any())
                 end = at + len(held)
                 while start + length <= end:
                     yield start / rate, (start + length) / rate, self._fitted(held[start - at : start - at + length], rate)
@@ -136,8 +143,12 @@ class Sound:
                 gone = max(0, min(start, end - length) - at)
                 held, at = held[gone:], at + gone
             last = at + len(held) - length
-            if last - (start - step) >= step / 2:
+            if not start:  # an MP3 file that is shorter than its header says
+                yield 0.0, len(held) / rate, self._fitted(held, rate)
+            elif last - (start - step) >= step / 2:
                 yield last / rate, (last + length) / rate, self._fitted(held[-length:], rate)
+            if not heard:
+                raise ConversionError(name, SILENT)
 
     def picture(self, samples: np.ndarray) -> Image.Image:
         """The picture of mono `samples` at `rate`, all of them."""
@@ -173,6 +184,8 @@ class Sound:
             raise ConversionError(
                 name, f"too short: {len(found)} samples at {sound.samplerate} a second, less than one hop ({least:g} s)"
             )
+        if not found.any():
+            raise ConversionError(name, SILENT)
         return found
 
     def _fitted(self, samples: np.ndarray, rate: int) -> np.ndarray:
@@ -206,7 +219,7 @@ def _opened(source: Path | bytes) -> Iterator[SoundFile]:
     """The sound file, open, with a rate and channels that can be worked with."""
     import soundfile
 
-    name, checked = source_name(source), check_source(source)
+    name, checked, opened = source_name(source), check_source(source), False
     try:
         with soundfile.SoundFile(os.fsencode(checked) if isinstance(checked, Path) else checked) as sound:
             if not RATES[0] <= sound.samplerate <= RATES[1]:
@@ -221,10 +234,13 @@ def _opened(source: Path | bytes) -> Iterator[SoundFile]:
             promised, there = map(int, shortened.groups()) if shortened else (0, 0)
             if there < promised < STREAMED:
                 raise ConversionError(name, f"truncated: its header promises {promised} bytes of samples, {there} are there")
+            opened = True
             yield sound
     except (soundfile.SoundFileError, TypeError, OSError) as error:  # TypeError: a suffix that stands for bare samples
-        reason = getattr(error, "error_string", None) or str(error)
-        raise ConversionError(name, f"not a sound that libsndfile reads ({reason.strip().rstrip('.')})") from error
+        reason = (getattr(error, "error_string", None) or str(error)).strip().rstrip(".")
+        if opened or "not a regular file" in reason:  # what libsndfile says of an MP3 file whose frames make no sense
+            raise ConversionError(name, f"truncated or damaged: copy it again ({reason})") from error
+        raise ConversionError(name, f"not a sound that libsndfile reads ({reason})") from error
 
 
 def _all_frames(sound: SoundFile, name: str) -> int:
@@ -247,9 +263,10 @@ def _blocks(sound: SoundFile, name: str, multiple: int = 1, frames: int | None =
     left = left if frames is None else min(frames, left)
     while left > 0 and len(block := sound.read(min(size, left), dtype="float32", always_2d=True)):
         mono = block[:, 0] if sound.channels == 1 else block.mean(axis=1)
-        if not np.isfinite(mono).all():
-            where = sound.tell() - len(mono) + int(np.flatnonzero(~np.isfinite(mono))[0])
-            raise ConversionError(name, f"sample {where} is not a finite number: export the sound again")
+        fine = np.abs(mono) < LOUDEST  # False for what is no number
+        if not fine.all():
+            where = sound.tell() - len(mono) + int(np.flatnonzero(~fine)[0])
+            raise ConversionError(name, f"sample {where} is no number that a sound can have: export the sound again")
         yield mono
         left -= len(mono)
     if left > MPEG_SLACK:

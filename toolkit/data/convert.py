@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("converter", help=f"what makes the pictures: {', '.join(converter_names())}")
     parser.add_argument("source", type=Path, help="the tree of raw files")
     parser.add_argument("target", type=Path, help="where the pictures go")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="settings, as in mels=64")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="settings, as in mels=64")
     parser.add_argument("--jobs", type=int, help="processes (default: one for each core)")
     parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be converted")
     chosen = parser.parse_args(arguments)

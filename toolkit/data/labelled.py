@@ -216,8 +216,11 @@ def _notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near:
         advice = "" if group_near else "; --group-near keeps them together"
         done = f"{across} of them across the split{advice}" if across else "each pair on one side"
         notes.append(f"{len(near)} pairs of near twins, such as {table.path[left]} and {table.path[right]}: {done}")
+    return notes + untested(table)
+
+
+def untested(table: pd.DataFrame) -> list[str]:
+    """A note where classes have no test item."""
     counts = table.groupby(["label", "split"]).size().unstack(fill_value=0)
-    untested = counts.index[counts["test"] == 0]
-    if len(untested):
-        notes.append(f"no test item of {', '.join(untested)}: how well it is recognised is not measured")
-    return notes
+    without = counts.index[counts["test"] == 0]
+    return [f"no test item of {', '.join(without)}: how well it is recognised is not measured"] if len(without) else []

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.converters.sound import length_and_rate
-from toolkit.errors import ConversionError
+from toolkit.errors import ConversionError, ToolkitError
 
 HIGHEST_RATE = 16_000  # samples a second: speech, animals and machines are told apart by what is below 8 kHz
 FRAME = 0.032  # seconds of a frame
@@ -25,6 +25,8 @@ def usual_sound(paths: Sequence[Path], rate: int = 0) -> dict[str, int]:
     A `rate` of 0 becomes the lower quartile of theirs, at most 16 kHz. A frame is the power of two of samples nearest to 32 ms,
     and a hop a quarter of it.
     """
+    if rate < 0:
+        raise ToolkitError(f"rate {rate}: expected samples a second, or 0 for the recordings' own")
     rates = []
     for path in list(paths)[:: max(1, len(paths) // SAMPLE)] if not rate else ():
         try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ INDEX_LENGTH = 8  # bytes at the end of an entry: how long the index before them
 class KeptWindows:
     """The windows of one item: `spans` are (start, stop) in seconds; `picture(number)` reads one, uint8 (height, width, 3).
 
-    Raises `OSError` or `ValueError` where the file is not whole.
+    All raise `OSError` or `ValueError` where the file is not whole.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
@@ -44,8 +46,11 @@ class KeptWindows:
 
     def all(self) -> np.ndarray:
         """All pictures, uint8 (windows, height, width, 3)."""
-        whole = self.path.read_bytes()
-        return np.stack([self._unpacked(whole[a:b]) for a, b in zip(self.ends, self.ends[1:], strict=False)])
+        found = np.empty((len(self.spans), *self.shape), np.uint8)
+        with open(self.path, "rb") as stream:
+            for number, (start, stop) in enumerate(pairwise(self.ends)):
+                found[number] = self._unpacked(stream.read(stop - start))
+        return found
 
     def _unpacked(self, packed: bytes) -> np.ndarray:
         try:
@@ -62,7 +67,7 @@ class WindowCache(PictureCache):
 
         None where they cannot be kept (`trouble` says why). Raises what `make` raises.
         """
-        path = self._path(content).with_suffix(".windows")
+        path = self._entry(content)
         for _ in range(2):
             try:
                 return KeptWindows(path, self.shape)
@@ -70,6 +75,14 @@ class WindowCache(PictureCache):
                 if self.trouble or not self._store(path, make()):
                     return None
         return None
+
+    def forget(self, content: str) -> None:
+        """Remove an entry that turned out to be damaged, so that it is made again."""
+        with suppress(OSError):
+            self._entry(content).unlink(missing_ok=True)
+
+    def _entry(self, content: str) -> Path:
+        return self._path(content).with_suffix(".windows")
 
     def _store(self, path: Path, windows: Iterator[tuple[float, float, np.ndarray]]) -> bool:
         index, written = [], 0

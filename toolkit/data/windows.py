@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pandas as pd
@@ -19,12 +21,12 @@ from joblib import Parallel, delayed
 from toolkit.converters import Windowed, promised_size
 from toolkit.data.cache import AUTO, cache_folder, content_hash
 from toolkit.data.items import PARTS, Items
-from toolkit.data.labelled import LabelledImages, beside_the_test, check_enough, labelled_images
+from toolkit.data.labelled import LabelledImages, beside_the_test, check_enough, labelled_images, untested
 from toolkit.data.progress import track
 from toolkit.data.reading import PIXEL_BUDGET
 from toolkit.data.splitting import split_items, units_of
 from toolkit.data.twins import exact_twins
-from toolkit.data.window_cache import WindowCache
+from toolkit.data.window_cache import KeptWindows, WindowCache
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.inputs import ImageInput
 
@@ -51,6 +53,11 @@ class WindowReader:
 
     def __init__(self, caches: dict[bool, tuple[ImageInput, WindowCache | None]]) -> None:
         self.caches = caches
+        self._kept = lru_cache(maxsize=256)(self._open)  # an entry's index is read once, not once a window
+
+    def _open(self, path: Path, content: str, training: bool) -> KeptWindows | None:
+        source, cache = self.caches[training]
+        return cache.windows(content, lambda: source.windows(path))
 
     @property
     def training_input(self) -> ImageInput:
@@ -60,9 +67,13 @@ class WindowReader:
     def __call__(self, window: Window, content: str) -> np.ndarray:
         """uint8 (height, width, 3). Raises `ConversionError`."""
         source, cache = self.caches[window.training]
-        kept = cache.windows(content, lambda: source.windows(window.path)) if cache else None
-        if kept is not None:
-            return kept.picture(window.number)
+        kept = self._kept(window.path, content, window.training) if cache else None
+        try:
+            if kept is not None:
+                return kept.picture(window.number)
+        except (OSError, ValueError):  # damaged since it was opened
+            cache.forget(content)
+            self._kept.cache_clear()
         return next(islice(source.windows(window.path), window.number, None))[2]
 
 
@@ -82,6 +93,8 @@ def labelled_pictures(
     With `overlap`, windows that are learnt from begin so many times as often as its `step` says.
     """
     size = promised_size(converter)
+    if overlap < 0:
+        raise DataError(f"overlap {overlap}: expected a whole number from 1")
     if not windowed:
         return labelled_images(items, converter, size[0], "squish", valid_pct, test_pct, seed, strict=strict, cache=cache)
     closer = replace(converter, step=type(converter.step)(converter.step / overlap)) if overlap > 1 else converter
@@ -108,6 +121,8 @@ def labelled_windows(
 
     Raises `DataError` where too little is left to learn from.
     """
+    if seed < 0:
+        raise DataError(f"seed {seed}: expected a whole number from 0")
     if not image_input.windowed:
         raise DataError("these items are not looked at in windows: use labelled_images")
     training_input = training_input or image_input
@@ -137,6 +152,7 @@ def labelled_windows(
         )
     count = len(items.table)
     notes = [*items.notes, f"they are windows of {count} files; all windows of a file are on one side of the split"]
+    notes += untested(table)
     trouble = [cache.trouble for cache in caches.values() if cache and cache.trouble]
     notes += [f"windows are not kept for the next run: {trouble[0]}"] if trouble else []
     classes = tuple(sorted(table.label.unique()))
@@ -165,7 +181,8 @@ def _contents(paths: Sequence[Path], source: ImageInput) -> tuple[pd.Series, pd.
         except OSError as error:
             return None, error.strerror or str(error)
 
-    found = Parallel(n_jobs=os.cpu_count(), prefer="threads")(delayed(one)(path) for path in paths)
+    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(one)(path) for path in paths)
+    found = list(track(work, len(paths), "looking"))
     return tuple(pd.Series(values, dtype=object) for values in zip(*found, strict=True))
 
 
@@ -174,20 +191,20 @@ def _read_all(
 ) -> tuple[pd.DataFrame, np.ndarray | None, pd.Series]:
     """The windows of every recording: their table, their pixels (None over `budget` bytes), and for each recording the reason
     why it cannot be read, or None."""
+    room = _Room(budget)
     work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
-        delayed(_read_one)(path, content, source, caches[source])
+        delayed(_read_one)(path, content, source, caches[source], room)
         for path, content, source in zip(table.path, table.content, inputs, strict=True)
     )
-    frames, pictures, errors, room = [], [], [], budget
+    frames, pictures, errors = [], [], []
     for row, (spans, pixels, error) in enumerate(track(work, len(table), "reading")):
         errors.append(error)
         if error is not None:
             continue
         recording = table.iloc[row]
-        room -= len(spans) * int(np.prod(inputs[row].shape))
-        if room < 0:
-            pictures = None
-        if pictures is not None:
+        if room.full:
+            pictures.clear()
+        else:
             pictures.append(pixels)
         training = recording.split == "train"
         frames.append(
@@ -201,7 +218,7 @@ def _read_all(
             )
         )  # fmt: skip
     found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["label", "split"])
-    return found, _joined(pictures) if pictures else None, pd.Series(errors, dtype=object)
+    return found, None if room.full or not pictures else _joined(pictures), pd.Series(errors, dtype=object)
 
 
 def _joined(pictures: list[np.ndarray]) -> np.ndarray:
@@ -214,15 +231,36 @@ def _joined(pictures: list[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def _read_one(path: Path, content: str, source: ImageInput, cache: WindowCache | None) -> tuple[list, np.ndarray, str | None]:
-    """(start, stop) of each window, its pictures, and the reason where it cannot be read."""
+class _Room:
+    """How many bytes of pictures may still be held; `full` from the first time that they were not enough."""
+
+    def __init__(self, left: int) -> None:
+        self.left, self.full, self._alone = left, False, Lock()
+
+    def take(self, amount: int) -> bool:
+        """Take so many bytes, if they are there."""
+        with self._alone:
+            self.left -= amount
+            self.full = self.full or self.left < 0
+        return not self.full
+
+
+def _read_one(
+    path: Path, content: str, source: ImageInput, cache: WindowCache | None, room: _Room
+) -> tuple[list, np.ndarray | None, str | None]:
+    """(start, stop) of each window, its pictures while there is room, and the reason where it cannot be read."""
+    size = int(np.prod(source.shape))
     try:
         kept = cache.windows(content, lambda: source.windows(path)) if cache else None
         if kept is not None:
-            return kept.spans, kept.all(), None
-        windows = list(source.windows(path))
+            try:
+                return kept.spans, kept.all() if room.take(len(kept.spans) * size) else None, None
+            except (OSError, ValueError):  # damaged, though its index is whole
+                cache.forget(content)
+        windows = [(start, stop, picture if room.take(size) else None) for start, stop, picture in source.windows(path)]
     except ConversionError as error:
         return [], np.empty(0), error.reason
     except OSError as error:
         return [], np.empty(0), error.strerror or str(error)
-    return [window[:2] for window in windows], np.stack([window[2] for window in windows]), None
+    pictures = None if room.full else np.stack([window[2] for window in windows])
+    return [window[:2] for window in windows], pictures, None

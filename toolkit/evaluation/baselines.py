@@ -69,6 +69,14 @@ def baseline_probabilities(
     return found
 
 
+def sample_rows(count: int, most: int | None, seed: int = 0) -> np.ndarray:
+    """The numbers below `count`, or a random sample of `most` of them, sorted."""
+    rows = np.arange(count)
+    if most is None or most >= count:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, max(1, most), replace=False))
+
+
 def small_pixels(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
     """uint8 (items, height, width, 3) -> float32 (items, features) between 0 and 1.
 

@@ -54,7 +54,7 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     if shared.empty:
         raise DataError(
             f"{', '.join(runs)}: no test item is in all of them, so nothing can be said of their difference; give the "
-            "runs the same data and --seed, or a test/ folder"
+            "runs the same data, windows and --seed, or a test/ folder"
         )
     shared = shared.sort_values()
     tables = [table.loc[shared] for table in tables]
@@ -96,7 +96,9 @@ def _known(table: pd.DataFrame) -> bool:
 
 def _keyed(table: pd.DataFrame, by_content: bool) -> pd.DataFrame:
     """`table` indexed by (item, label, how many equal items stand before it)."""
-    item = table.content if by_content else table.path
+    item = (table.content if by_content else table.path).astype(str)
+    if "start" in table:  # a window is the same where it shows the same stretch of the same file
+        item = item + " " + table.start.astype(str) + " " + table.stop.astype(str)
     repeat = table.groupby([item, table.label]).cumcount()
     return table.set_axis(pd.MultiIndex.from_arrays([item.astype(str), table.label.astype(str), repeat]))
 

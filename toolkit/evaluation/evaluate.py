@@ -16,8 +16,16 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.evaluation.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
-from toolkit.evaluation.metrics import MOST_CLASSES, Bootstrap, classification_metrics, confusion_matrix, paired_interval
+from toolkit.evaluation.baselines import MOST_ITEMS, baseline_probabilities, sample_rows, small_pixels
+from toolkit.evaluation.metrics import (
+    FEWEST_GROUPS,
+    FEWEST_WINDOWED,
+    MOST_CLASSES,
+    Bootstrap,
+    classification_metrics,
+    confusion_matrix,
+    paired_interval,
+)
 from toolkit.evaluation.raw import RawMethod, raw_probabilities
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
 from toolkit.program.outputs import pool
@@ -51,7 +59,9 @@ def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Sco
     if raw is not None:
         simple[raw.name], gap = raw_probabilities(raw, labelled, classes, seed)
     methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
-    bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed)
+    windowed = labelled is not None and "item" in labelled.table
+    fewest = FEWEST_WINDOWED if windowed else FEWEST_GROUPS
+    bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed, fewest)
     predicted = probabilities.argmax(axis=1)
     best_simple = max(simple, key=lambda name: (simple[name].argmax(axis=1) == targets).mean())
     gained = (predicted == targets).astype(float) - (simple[best_simple].argmax(axis=1) == targets)
@@ -65,7 +75,7 @@ def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Sco
         confusion={name: confusion_matrix(methods[name], targets, bootstrap) for name in _confused(methods, len(classes))},
         best_simple=best_simple,
         difference=difference,
-        verdict=verdict(best_simple, difference),
+        verdict=verdict(best_simple, difference) + _of_few(bootstrap, windowed),
         predictions=_per_item(learn.dls[2].dataset.items, classes, probabilities, targets, labelled),
         gap=gap,
         **_whole_files(methods, targets, labelled, seed),
@@ -80,7 +90,7 @@ def _whole_files(methods: dict, targets: np.ndarray, labelled: LabelledImages | 
     numbers, first = np.unique(pd.factorize(table.path.astype(str))[0], return_index=True)
     windows = np.split(np.arange(len(table)), first[1:])  # those of a file stand together
     pooled = {name: np.stack([pool(answer[rows]) for rows in windows]) for name, answer in methods.items()}
-    bootstrap = Bootstrap.draw(len(numbers), table.group.to_numpy(dtype=str)[first], seed)
+    bootstrap = Bootstrap.draw(len(numbers), table.group.to_numpy(dtype=str)[first], seed, FEWEST_WINDOWED)
     found = {name: classification_metrics(answer, targets[first], bootstrap) for name, answer in pooled.items()}
     return {"whole": found, "n_whole": len(numbers)}
 
@@ -97,6 +107,13 @@ def verdict(best_simple: str, difference: Interval) -> str:
     if difference.high < 0:
         return f"worse than {best_simple} by {-100 * difference.value:.1f} points: {difference.points} points"
     return f"not better than {best_simple}: {difference.points} points"
+
+
+def _of_few(bootstrap: Bootstrap, windowed: bool) -> str:
+    """A warning where few recordings, however many their windows, stand for all there are."""
+    if not windowed or bootstrap.units >= FEWEST_GROUPS:
+        return ""
+    return f" (the test has only {bootstrap.units} groups of windows: too few to rely on)"
 
 
 def predictions(learn: Learner, loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]:
@@ -141,14 +158,6 @@ def known_pictures(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, 
     total = sum(map(len, datasets))
     for dataset in datasets:
         yield from pictures_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed))
-
-
-def sample_rows(count: int, most: int | None, seed: int = 0) -> np.ndarray:
-    """The numbers below `count`, or a random sample of `most` of them, sorted."""
-    rows = np.arange(count)
-    if most is None or most >= count:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, max(1, most), replace=False))
 
 
 def pictures_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:

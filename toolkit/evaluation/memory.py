@@ -15,8 +15,8 @@ import numpy as np
 
 from toolkit.data.progress import track
 from toolkit.errors import RunError
-from toolkit.evaluation.baselines import SIDE, small_pixels
-from toolkit.evaluation.evaluate import known_pictures, pictures_of, sample_rows
+from toolkit.evaluation.baselines import SIDE, sample_rows, small_pixels
+from toolkit.evaluation.evaluate import known_pictures, pictures_of
 from toolkit.evaluation.explanation import Insight
 from toolkit.files import replacing
 

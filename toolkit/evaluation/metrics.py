@@ -18,6 +18,7 @@ MOST_WEIGHTS = 100_000_000  # 400 MB: huge test sets are resampled less often, a
 WILSON = 1.96**2  # the square of the normal distribution's 97.5th percentile
 BINS = 15  # of the calibration error
 FEWEST_GROUPS = 5  # fewer cannot stand for their kind: then items are drawn
+FEWEST_WINDOWED = 2  # but windows of one recording stand for nothing else, however few the recordings
 MOST_CLASSES = 100  # for intervals of the confusion matrix
 
 
@@ -33,14 +34,14 @@ class Bootstrap:
     units: int
 
     @classmethod
-    def draw(cls, n_items: int, groups: np.ndarray | None = None, seed: int = 0) -> Bootstrap:
-        """Draw items with replacement, or whole groups where there are at least `FEWEST_GROUPS`.
+    def draw(cls, n_items: int, groups: np.ndarray | None = None, seed: int = 0, fewest: int = FEWEST_GROUPS) -> Bootstrap:
+        """Draw items with replacement, or whole groups where there are at least `fewest`.
 
         `groups` holds a group for each item; items drawn together keep what they share, so the interval is not too
         narrow (the cluster bootstrap; Davison and Hinkley 1997, section 3.8).
         """
         units = np.arange(n_items)
-        grouped = groups is not None and len(np.unique(groups)) >= FEWEST_GROUPS
+        grouped = groups is not None and len(np.unique(groups)) >= fewest
         if grouped:
             _, units = np.unique(groups, return_inverse=True)
         count = int(units.max()) + 1

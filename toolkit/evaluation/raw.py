@@ -17,6 +17,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -26,7 +27,8 @@ from sklearn.svm import SVC
 from toolkit.converters.mouse_log import DRAGGED, PRESSED, SCROLLED
 from toolkit.data.progress import track
 from toolkit.errors import DataError
-from toolkit.evaluation.metrics import Bootstrap, interval
+from toolkit.evaluation.baselines import MOST_ITEMS, sample_rows
+from toolkit.evaluation.metrics import FEWEST_WINDOWED, Bootstrap, interval
 from toolkit.evaluation.scores import SplitGap
 from toolkit.needs import require
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from toolkit.data.labelled import LabelledImages
 
 MFCCS, TREES, FOLDS = 20, 300, 5
+MOST_CROSSED = 5000  # items that are cross-validated: enough to tell two ways of splitting apart
 QUANTILES = (5, 25, 50, 75, 95)  # percent
 
 
@@ -88,7 +91,9 @@ def raw_probabilities(
     if test.sum() != (labelled.table.split == "test").sum():
         raise DataError(f"{raw.name}: {test.sum()} rows of features for {(labelled.table.split == 'test').sum()} test items")
 
-    fitted = clone(raw.method).fit(features[~test], targets[~test])
+    known = np.flatnonzero(~test)
+    known = known[sample_rows(len(known), MOST_ITEMS, seed)]
+    fitted = _fitted(raw, features[known], targets[known])
     answer = _probabilities(fitted, features[test], len(classes))
     return answer, _gap(raw, features, targets, groups, seed) if gap else None
 
@@ -96,20 +101,30 @@ def raw_probabilities(
 def _gap(raw: RawMethod, features: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int) -> SplitGap | None:
     """Cross-validated accuracy over all items, in folds drawn at random and in folds of whole groups; None without groups."""
     known = not any(group is None for group in groups)
-    folds = min(FOLDS, len(set(groups)), int(np.bincount(targets).min()))
+    some = sample_rows(len(targets), MOST_CROSSED, seed)
+    features, targets, groups = features[some], targets[some], groups[some]
+    folds = min(FOLDS, len(set(groups)), int(np.bincount(targets).max()))
     if not known or len(set(groups)) == len(groups) or folds < 2:
         return None
     found = []
     for kind in (StratifiedKFold, StratifiedGroupKFold):
+        right = np.zeros(len(targets))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a fold of groups may lack a class
-            split = kind(folds, shuffle=True, random_state=seed).split(features, targets, groups)
-            right = np.empty(len(targets))
-            for train, test in split:
-                right[test] = clone(raw.method).fit(features[train], targets[train]).predict(features[test]) == targets[test]
-        bootstrap = Bootstrap.draw(len(right), groups.astype(str) if kind is StratifiedGroupKFold else None, seed)
+            for train, test in kind(folds, shuffle=True, random_state=seed).split(features, targets, groups):
+                if len(test) and len(train):  # of few groups one fold may get none
+                    right[test] = _fitted(raw, features[train], targets[train]).predict(features[test]) == targets[test]
+        bootstrap = Bootstrap.draw(
+            len(right), groups.astype(str) if kind is StratifiedGroupKFold else None, seed, FEWEST_WINDOWED
+        )
         found.append(interval(bootstrap.mean(right)))
     return SplitGap(raw.name, *found)
+
+
+def _fitted(raw: RawMethod, features: np.ndarray, targets: np.ndarray) -> ClassifierMixin:
+    """The method fitted; where there is only one class to learn, what always answers with it."""
+    method = clone(raw.method) if len(set(targets)) > 1 else DummyClassifier(strategy="prior")
+    return method.fit(features, targets)
 
 
 def kinematics(events: Events) -> np.ndarray:

@@ -120,7 +120,8 @@ class Scores:
     def __str__(self) -> str:
         metrics = list(next(iter(self.table.values())))
         width = max(map(len, self.table)) + 2
-        lines = [f"{self.n_test} held-out items, 95 % intervals over {self.resampled}"]
+        items = f"windows of {self.n_whole} held-out files" if self.whole else "held-out items"
+        lines = [f"{self.n_test} {items}, 95 % intervals over {self.resampled}"]
         lines.append("".ljust(width) + "".join(name.ljust(23) for name in metrics))
         lines += [
             method.ljust(width) + "".join(str(row[name]).ljust(23) for name in metrics) for method, row in self.table.items()

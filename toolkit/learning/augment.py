@@ -13,7 +13,7 @@ from toolkit.errors import ToolkitError
 from toolkit.learning.spectrograms import SpectrogramWarp
 
 MIRRORED = ("photo", "mirror", "mirror-scale")  # what these learn from means the same in a mirror
-AUGMENTATIONS = ("photo", "symbol", "spectrogram", "mirror", "scale", "mirror-scale", "none")
+AUGMENTATIONS = ("photo", "symbol", "spectrogram", "spectrogram-deltas", "mirror", "scale", "mirror-scale", "none")
 SMALL = 64  # pixels: up to here a change of light or a slanted view costs more than it teaches
 
 
@@ -30,16 +30,19 @@ def choose_augmentation(name: str, grey: bool, converted: bool) -> str:
 
 
 def batch_augmentations(name: str, size: tuple[int, int]) -> list[Transform]:
-    """The batch transforms called `name`, fastai's own but for `spectrogram`.
+    """The batch transforms called `name`, fastai's own but for spectrograms.
 
     `photo`: mirrored left to right, turned and zoomed; over 64 pixels also cut out, bent and lit differently. `symbol`:
-    turned and zoomed a little, never mirrored: digits, letters, X-rays. `spectrogram`: see `SpectrogramWarp`. `mirror`: left to
-    right, half of them; `scale`: turned a little, smaller and larger; `mirror-scale`: both. `none`: as they are.
+    turned and zoomed a little, never mirrored: digits, letters, X-rays. `spectrogram`: see `SpectrogramWarp`; of
+    `spectrogram-deltas` only the first channel holds levels. `mirror`: left to right, half of them; `scale`: turned a little,
+    smaller and larger; `mirror-scale`: both. `none`: as they are.
     """
     if name == "none":
         return []
     if name == "spectrogram":
         return [SpectrogramWarp()]
+    if name == "spectrogram-deltas":
+        return [SpectrogramWarp(levels=1)]
     if name == "mirror":
         return [Flip()]
     if name in ("scale", "mirror-scale"):

@@ -11,6 +11,7 @@ from fastai.metrics import accuracy
 from fastai.torch_core import set_seed
 
 from toolkit.data.labelled import LabelledImages
+from toolkit.errors import ToolkitError
 from toolkit.learning.augment import MIRRORED, choose_augmentation
 from toolkit.learning.bfloat16 import BFloat16OnCPU
 from toolkit.learning.callbacks import FirstWeights
@@ -21,10 +22,12 @@ from toolkit.learning.small_maps import SmallMapGradients
 from toolkit.learning.weights import choose_architecture, network_with_weights, without_seen
 
 
-def check_choices(arch: str, augment: str) -> None:
-    """Refuse unknown names before any item is read. Raises `ToolkitError`."""
+def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> None:
+    """Refuse an unknown architecture, or what is none of a recipe's `augmentations`, before any item is read. Raises
+    `ToolkitError`."""
     check_name(arch)
-    choose_augmentation(augment, grey=False, converted=False)
+    if augment not in augmentations:
+        raise ToolkitError(f"augment {augment!r}; choose from {', '.join(augmentations)}")
 
 
 def picture_learner(

@@ -50,6 +50,8 @@ class ReadPicture(Transform):
         """The item as it is learnt from, uint8 (height, width, 3): from the cache, where it is there."""
         if isinstance(item, Window):
             return self.read_window(item, self.contents[item.path])
+        if self.image_input.windowed and isinstance(item, (Path, str, bytes)):
+            raise DataError("this learner looks at windows: export it, and Program.predict goes over the whole file")
         content = self.contents.get(item) if self.cache and isinstance(item, Path) else None
         kept = self.cache.load(content) if content else None
         return kept[0] if kept else self.image_input.prepare(item)

@@ -21,7 +21,7 @@ class SpectrogramWarp(Transform):
 
     Takes and returns a `TensorImage` (batch, channels, height, width), floats from 0 to 1: time from left to right, mel
     bands from bottom to top, decibels as grey. The first four arguments are lengths, as shares of the picture's side; the
-    last three are differences of level, as shares of the picture's range of decibels. 0 leaves a change out.
+    next three are differences of level, as shares of the picture's range of decibels. 0 leaves a change out.
 
     - `pace`: the pace changes by a factor of up to exp(±pace), evenly.
     - `time`: on top of that sounds move by up to ±time and the pace changes smoothly within the recording.
@@ -32,6 +32,8 @@ class SpectrogramWarp(Transform):
     - `tilt`: each frequency is louder or softer by a smooth curve of up to about ±2 tilt, as microphones and rooms make it.
     - `gain`: everything is louder or softer by up to ±gain.
     - `noise`: what is softer than a floor drawn between 0 and `noise` drowns in noise of that level.
+
+    The last three are for the first `levels` channels; others hold slopes, which another level does not change.
 
     All chance comes from torch's global generator. Runs in training only, between `IntToFloatTensor` and `Normalize`.
     """
@@ -48,14 +50,17 @@ class SpectrogramWarp(Transform):
         tilt: float = 0.15,
         gain: float = 0.1,
         noise: float = 0.3,
+        levels: int = 3,
     ) -> None:
         super().__init__()
         self.pace, self.time, self.pitch, self.mask, self.masks = pace, time, pitch, mask, masks
-        self.tilt, self.gain, self.noise = tilt, gain, noise
+        self.tilt, self.gain, self.noise, self.levels = tilt, gain, noise, levels
 
     def encodes(self, x: TensorImage) -> TensorImage:
         pixels = x.as_subclass(torch.Tensor).float()
-        return self._masked(self._heard(self._warped(pixels))).to(x.dtype).as_subclass(type(x))
+        warped = self._warped(pixels)
+        heard = torch.cat([self._heard(warped[:, : self.levels]), warped[:, self.levels :]], dim=1)
+        return self._masked(heard).to(x.dtype).as_subclass(type(x))
 
     def _warped(self, pixels: torch.Tensor) -> torch.Tensor:
         """Resampled along both sides; beyond the edge goes on what is at the edge."""

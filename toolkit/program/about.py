@@ -44,8 +44,13 @@ def _output(card: dict) -> list[str]:
 def _scores(scores: dict | None) -> list[str]:
     if not scores:
         return ["", "scores: none were measured for this program"]
-    lines = ["", f"scores on {scores['n_test']} held-out items that training never saw, with 95 % intervals:"]
+    files = scores.get("n_whole")
+    items = f"windows of {files} held-out files" if files else "held-out items"
+    lines = ["", f"scores on {scores['n_test']} {items} that training never saw, with 95 % intervals:"]
     for name, metrics in scores["table"].items():
         cells = [f"{metric} {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]" for metric, value in metrics.items()]
         lines.append(f"  {name}: {'; '.join(cells)}")
+    for name, metrics in (scores.get("whole") or {}).items():
+        value = metrics["accuracy"]
+        lines.append(f"  {name}: accuracy of whole files {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
     return [*lines, f"verdict: {scores['verdict']}"]

@@ -16,7 +16,8 @@ from PIL import Image
 
 from toolkit.converters import converter_names, find_converter, fit_image, name_of, needs_of, package_of, read_image, settings_of
 from toolkit.converters.base import Converter
-from toolkit.errors import MissingPackage, ProgramError, ToolkitError
+from toolkit.converters.sources import source_name
+from toolkit.errors import ConversionError, MissingPackage, ProgramError, ToolkitError
 
 PICTURES = (Image.Image, np.ndarray)
 SMALLEST_DECODED = 64  # pixels: enough for a perceptual hash, however small what is learnt from
@@ -64,8 +65,12 @@ class ImageInput:
         if not self.windowed or isinstance(item, PICTURES):
             yield 0.0, 0.0, self.prepare(item)
             return
+        given = False
         for start, stop, image in self.converter.windows(Path(item) if isinstance(item, str) else item):
+            given = True
             yield start, stop, np.asarray(fit_image(image, self.size, self.resize))
+        if not given:
+            raise ConversionError(source_name(item), "holds not one window")
 
     def read(self, item: object) -> Image.Image:
         """The item as an RGB picture of any size; a picture is taken as it is also where there is a converter."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from toolkit.evaluation.evaluate import pictures_of, sample_rows
+from toolkit.evaluation.baselines import sample_rows
+from toolkit.evaluation.evaluate import pictures_of
 from toolkit.evaluation.explanation import Insight
 from toolkit.evaluation.memory import Memory
 from toolkit.evaluation.scores import Scores

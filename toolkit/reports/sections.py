@@ -63,10 +63,11 @@ def gap_sections(scores: Scores) -> list[Section]:
         return []
     found = {"split at random": scores.gap.random, "groups kept together": scores.gap.grouped}
     lost = 100 * (scores.gap.random.value - scores.gap.grouped.value)
+    lie = f"{lost:.1f} points lie" if lost > 0 else "here nothing, for no points lie"
     told = (
         "Items of one group (a recording, a speaker, a session) are alike in ways that have nothing to do with the class. The "
-        f"method of {scores.gap.method}, quick enough to be fitted many times, shows what that does to a score: {lost:.1f} "
-        "points lie between folds drawn at random, where groups stand on both sides, and folds of whole groups, as in the split "
+        f"method of {scores.gap.method}, quick enough to be fitted many times, shows what that does to a score: {lie} "
+        "between folds drawn at random, where groups stand on both sides, and folds of whole groups, as in the split "
         "used here, where the test is on groups never met before (cross-validated over all items)."
     )
     accuracy = {name: (value.value, value.low, value.high) for name, value in found.items()}
