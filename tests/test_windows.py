@@ -3,17 +3,24 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
+from conftest import ROOT, write_recording
 
+from recipes.mouse_classification import build_learner as mouse_learner
+from recipes.sound_classification import build_learner
+from toolkit.converters.sound import Sound
 from toolkit.data.items import find_items
 from toolkit.data.sounds import usual_sound
 from toolkit.data.windows import Window, file_of, labelled_windows
-from toolkit.errors import DataError, ToolkitError
-from toolkit.evaluation import Scores
+from toolkit.errors import ConversionError, DataError, ToolkitError
+from toolkit.evaluation import Scores, evaluate
+from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.evaluate import predictions
+from toolkit.evaluation.raw import mfcc_and_svm
 from toolkit.program import load
 from toolkit.program.inputs import ImageInput
 from toolkit.program.outputs import pool
@@ -108,8 +115,6 @@ def test_windows_read_from_memory_again_or_from_the_cache_are_the_same(recording
         return labelled_windows(items, sound, seed=0, **options)
 
     def build_learner_input(items):
-        from toolkit.converters.sound import Sound
-
         return ImageInput(
             (32, 32), converter=Sound(size=32, duration=1.0, step=0.5, **usual_sound(items.table.path)), windowed=True
         )
@@ -126,14 +131,16 @@ def test_windows_read_from_memory_again_or_from_the_cache_are_the_same(recording
     entries = list((tmp_path / "cache").rglob("*.windows"))
     assert len(entries) == 16
     entries[0].write_bytes(b"damaged")
-    assert build(cache=tmp_path / "cache").pixels.tobytes() == held.pixels.tobytes()
+    within = bytearray(entries[1].read_bytes())
+    within[20:60] = bytes(40)
+    entries[1].write_bytes(within)
+    for _ in range(2):
+        assert build(cache=tmp_path / "cache").pixels.tobytes() == held.pixels.tobytes()
     with pytest.raises(DataError, match="allow a cache on disk"):
         build(cache="none", budget=0)
 
 
 def test_training_windows_may_stand_closer_together_than_those_of_the_test(tmp_path):
-    from recipes.mouse_classification import build_learner as mouse_learner
-
     rng = np.random.default_rng(0)
     for user, pace in (("fast", 0.01), ("slow", 0.05)):
         for session in range(5):
@@ -148,11 +155,55 @@ def test_training_windows_may_stand_closer_together_than_those_of_the_test(tmp_p
     assert learn.about["epochs"] == 7
 
 
+def test_a_class_of_one_recording_does_not_end_the_run_and_is_noted(tmp_path):
+    write_recording(tmp_path / "few" / "a" / "only.wav", 400, 6, 0)
+    for number in range(4):
+        write_recording(tmp_path / "few" / "b" / f"{number}.wav", 1500, 3, number)
+    learn = build_learner(tmp_path / "few", window=1.0, size=32, cache="none")
+    assert "no test item of a: how well it is recognised is not measured" in learn.dls.labelled.notes
+    image_input = learn.dls.labelled.image_input
+    scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, windowed=True))
+    assert scores.gap is not None
+
+
+def test_windows_of_other_stretches_are_not_compared(listener):
+    scores = listener[2]
+    moved = scores.predictions.assign(start=scores.predictions.start + 0.25)
+    with pytest.raises(DataError, match="no test item is in all of them"):
+        compare({"one": scores, "other": replace(scores, predictions=moved)})
+    assert compare({"one": scores, "same": scores}).n_common == scores.n_test
+
+
+def test_a_learner_of_windows_does_not_take_a_whole_file_for_one(listener, recordings):
+    with pytest.raises(DataError, match="looks at windows"):
+        listener[0].predict(recordings / "low" / "low_0.wav")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"overlap": -3}, "overlap -3; expected a whole number from 1|overlap -3: expected"),
+        ({"window": 2.5}, "length 2.5; expected a whole number"),
+        ({"seed": -1}, "seed -1: expected a whole number from 0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ToolkitError, match=message):
+        mouse_learner(ROOT / "sample_data" / "mouse" / "users", cache="none", **{"window": 256, **options})
+
+
 def test_a_converter_without_windows_is_refused():
     from toolkit.converters.series import Series
 
     with pytest.raises(ToolkitError, match="has no windows"):
         ImageInput((32, 32), converter=Series(size=32), windowed=True)
+
+
+def test_a_converter_that_finds_no_window_in_a_file_is_an_error_that_names_it(monkeypatch):
+    sound = Sound(size=32, duration=1.0)
+    monkeypatch.setattr(Sound, "windows", lambda self, source: iter(()))
+    with pytest.raises(ConversionError, match="empty.wav: holds not one window"):
+        next(ImageInput((32, 32), converter=sound, windowed=True).windows("empty.wav"))
 
 
 def test_the_pool_of_windows_is_their_geometric_mean():
