@@ -29,6 +29,8 @@ from fastai.learner import Learner
 from fastcore.meta import delegates
 from fastcore.script import call_parse
 
+SETTLED = 0.7  # of the cycle: where the rate has come down
+
 
 def build_learner(
     data: Path,  # a folder of logs, one folder below it for each class, or a CSV of file and label
@@ -67,7 +69,8 @@ def build_learner(
     mouse = Mouse(size=size, channels=channels, keep=keep, span=span, length=window, step=step or window, unit=unit)
     labelled = labelled_pictures(items, mouse, bool(window), overlap, valid_pct, test_pct, seed, strict, cache)
     epochs = max(1, round(EPOCHS / max(1, overlap))) if window else EPOCHS
-    return picture_learner(labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs)
+    settled = SETTLED if window else 0  # a few sessions that validate are a noisy judge
+    return picture_learner(labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs, settled)
 
 
 @call_parse

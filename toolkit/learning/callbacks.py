@@ -77,13 +77,15 @@ class Checkpoints(Callback):
     """Keep the best weights, write `best` and `last` after every epoch, and stop when nothing improves for long.
 
     Best is the lowest validation loss. `patience` is the number of epochs without a lower one after which training
-    stops; 0 never stops it. `about` is what a later run needs to know of this one, saved with the best weights.
+    stops; 0 never stops it. `about` is what a later run needs to know of this one, saved with the best weights. From epoch
+    `settled` on, the best is looked for anew: a validation part of a few sessions is noisy, and may find weights best that
+    were still at the full rate.
     """
 
     order = 60  # after the log
 
-    def __init__(self, log: EpochLog, place: Run | None, patience: int, about: dict) -> None:
-        self.log, self.place, self.patience, self.about = log, place, patience, about
+    def __init__(self, log: EpochLog, place: Run | None, patience: int, about: dict, settled: int = 0) -> None:
+        self.log, self.place, self.patience, self.about, self.settled = log, place, patience, about, settled
         self.lowest, self.best_epoch, self.best = float("inf"), 0, None
         self.phase, self.stopped, self.settings = 0, False, {}
 
@@ -97,6 +99,8 @@ class Checkpoints(Callback):
         row = self.log.rows[-1]
         if not math.isfinite(row["valid_loss"]):
             raise RunError(f"the validation loss is {row['valid_loss']} after epoch {row['epoch']}: give a lower --lr")
+        if row["epoch"] == self.settled:
+            self.lowest = float("inf")
         if row["valid_loss"] < self.lowest:
             self.lowest, self.best_epoch, self.best = row["valid_loss"], row["epoch"], copy_of(self.model)
             if self.place:

@@ -5,6 +5,7 @@ It is a file of its own because it is one verb, the same for every task.
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 import time
@@ -53,7 +54,8 @@ def fit(
     resume: bool = False,
     fine_tune: bool | None = None,
 ) -> list[dict]:
-    """Train `learn` and leave it with the weights of its best epoch (lowest validation loss).
+    """Train `learn` and leave it with the weights of its best epoch (lowest validation loss; where `learn.about` has `settled`,
+    of those after this share of the cycle).
 
     One cycle over `epochs`, or with `fine_tune` one epoch of the head alone first, then all of it with lower rates for
     earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred, but
@@ -74,7 +76,8 @@ def fit(
     epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else about.get("epochs", EPOCHS))
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
-    keeper = Checkpoints(log, run, patience, {**about, "classes": list(learn.dls.vocab)})
+    settled = math.ceil(about.get("settled", 0) * epochs)
+    keeper = Checkpoints(log, run, patience, {**about, "classes": list(learn.dls.vocab)}, settled)
     saved = read_checkpoint(run.last) if resume and run and run.last.exists() else None
     with ExitStack() as stack:
         if not (sys.stderr.isatty() or sys.stdout.isatty()):

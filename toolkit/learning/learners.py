@@ -40,11 +40,13 @@ def picture_learner(
     seed: int = 42,
     strict: bool = False,
     epochs: int = 0,
+    settled: float = 0.0,
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
     `arch`, `weights` and `augment` are as in the recipes. Its `about` says what was chosen, for the run's record; `task` is
-    what its scores and its program are named by, `epochs` how long `fit` trains it unless told otherwise (0: as usual).
+    what its scores and its program are named by, `epochs` how long `fit` trains it unless told otherwise (0: as usual), and
+    `settled` the share of the cycle after which the best epoch is looked for.
     Raises `WeightsError` for first weights that cannot be had.
     """
     arch, weights = choose_architecture(arch, str(weights), labelled.size)
@@ -61,7 +63,7 @@ def picture_learner(
         cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
     )  # fmt: skip
     learn.about = {"arch": arch, "weights": weights, "augment": augment, "size": labelled.size[0], "seed": seed, "stats": stats}
-    learn.about |= {"task": task, **({"epochs": epochs} if epochs else {})}
+    learn.about |= {"task": task, **({"epochs": epochs} if epochs else {}), **({"settled": settled} if settled else {})}
     if labelled.image_input.windowed:
         learn.about["training_step"] = labelled.read_window.training_input.converter.step
     return learn
