@@ -15,6 +15,7 @@ require("torch", "fastai", "pandas", "scikit-learn", "joblib", "jinja2", why="to
 
 from toolkit.converters.mouse import Mouse
 from toolkit.data.items import find_items
+from toolkit.data.logs import rows_left_out
 from toolkit.data.windows import labelled_pictures
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.raw import kinematics_and_forest
@@ -68,6 +69,7 @@ def build_learner(
     )
     mouse = Mouse(size=size, channels=channels, keep=keep, span=span, length=window, step=step or window, unit=unit)
     labelled = labelled_pictures(items, mouse, bool(window), overlap, valid_pct, test_pct, seed, strict, cache)
+    labelled.notes.extend(rows_left_out(labelled.table.path.unique(), mouse))
     epochs = max(1, round(EPOCHS / max(1, overlap))) if window else EPOCHS
     settled = SETTLED if window else 0  # a few sessions that validate are a noisy judge
     return picture_learner(labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs, settled)

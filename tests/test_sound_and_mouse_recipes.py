@@ -55,6 +55,8 @@ def test_the_sound_script_goes_the_whole_road(words, tmp_path):
 def test_the_mouse_script_goes_the_whole_road(tmp_path):
     for shape in ("circle", "zigzag"):
         shutil.copytree(SAMPLES / "mouse" / "gestures" / shape, tmp_path / "logs" / shape)
+    with open(tmp_path / "logs" / "circle" / "circle_user1_00.csv", "a") as log:
+        log.write("99.0,65535,65535,NoButton,Move\n99.1,65535,65535,NoButton,Move\n")
     (tmp_path / "logs" / "circle" / "circle_user1_99.csv").write_text("time,x,y\n0,5,5\n1,5,5\n")
     done = script(
         "mouse_classification", tmp_path / "logs", "--group-by", r"_(user\d+)_", "--epochs", 2, "--lr", 0.003,
@@ -62,6 +64,7 @@ def test_the_mouse_script_goes_the_whole_road(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "circle_user1_99.csv: no movement" in done.stdout
+    assert "rows left out in 1 of 96 logs: 2 off the screen" in done.stdout
     assert "kinematic features + random forest" in done.stdout
     assert "the split matters" in done.stdout
 

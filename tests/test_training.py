@@ -1,6 +1,7 @@
 """Training: found rate, best weights, checkpoints, resume to the same result, bfloat16 in training steps only."""
 
 import csv
+import json
 from functools import partial
 
 import pytest
@@ -240,3 +241,12 @@ def test_resume_takes_no_other_datas_run(shapes, tmp_path, monkeypatch):
     mine = Run.open("ph", learn, {})
     Run.open("ph-old", learn, {"epochs": 7})
     assert Run.open("ph", learn, {}, resume=True).folder == mine.folder
+
+
+def test_where_asked_the_best_epoch_is_looked_for_at_the_end_of_the_cycle(shapes, tmp_path):
+    learn = build_learner(shapes, batch_size=16)
+    learn.about["settled"] = 0.7
+    with Run.open("shapes", learn, {}, tmp_path / "run") as run:
+        log = fit(learn, epochs=4, lr=0.3, patience=0, run=run)  # so high a rate that the first epochs may well be the best
+    late = min(log[3:], key=lambda row: row["valid_loss"])["epoch"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["best_epoch"] == late
