@@ -158,7 +158,7 @@ def test_bad_files_are_listed_and_stop_nothing(clips, tmp_path):
     assert not (target / "low" / "1.wav.png").exists()
     beep(clips / "low" / "1.wav")
     (clips / "high" / "empty.wav").unlink()
-    assert command("sound", clips, target, "--set", "mels=23", "size=48").returncode == 0
+    assert command("sound", clips, target, "--set", "mels=23", "--set", "size=48").returncode == 0
     assert not (target / "failed.csv").exists()
     assert Image.open(target / "low" / "1.wav.png").size == (48, 48)
 
