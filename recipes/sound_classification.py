@@ -6,7 +6,7 @@ As a script: `python -m recipes.sound_classification clips/`. From Python: `buil
 import sys
 from pathlib import Path
 
-from toolkit.errors import report_plainly
+from toolkit.errors import DataError, report_plainly
 from toolkit.needs import require
 
 if __name__ == "__main__":
@@ -65,6 +65,8 @@ def build_learner(
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
     check_choices(arch, augment, ("spectrogram", "none"))
+    if window and duration:
+        raise DataError(f"window {window} and duration {duration} both say how many seconds are seen at once: give one of them")
     items = find_items(
         data, Sound.suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None
     )

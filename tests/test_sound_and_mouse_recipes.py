@@ -101,6 +101,7 @@ def test_the_rate_is_that_of_the_recordings(words):
         ({"augment": "flip"}, "augment 'flip'; choose from"),
         ({"arch": "resnet1"}, "resnet1"),
         ({"window": -1.0}, "duration -1.0"),
+        ({"window": 1.0, "duration": 2.0}, "both say how many seconds are seen at once"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(words, options, message):
