@@ -96,7 +96,7 @@ def test_export_refuses_a_program_that_differs_and_leaves_the_old_file(trained, 
     learn = trained[0]
     path = tmp_path / "program.pyz"
     path.write_bytes(b"as it was")
-    monkeypatch.setattr("toolkit.export.normalization_of", lambda dls: ((0.4, 0.4, 0.4), (0.3, 0.3, 0.3)))
+    monkeypatch.setattr("toolkit.export.pictures.normalization_of", lambda dls: ((0.4, 0.4, 0.4), (0.3, 0.3, 0.3)))
     with pytest.raises(ExportError, match="off the learner's"):
         export(learn, path)
     assert path.read_bytes() == b"as it was"

@@ -10,13 +10,19 @@ from collections import Counter
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 SAMPLES = ROOT / "sample_data"
 
 
 @pytest.mark.parametrize(
     ("script", "folder", "count"),
-    [("make.py", "digits", 1797), ("make_sounds.py", "sounds", 480), ("make_mouse.py", "mouse", 288 + 36)],
+    [
+        ("make.py", "digits", 1797),
+        ("make_sounds.py", "sounds", 480),
+        ("make_mouse.py", "mouse", 288 + 36),
+        ("make_roads.py", "roads", 240 + 240 + 1),
+    ],
 )
 def test_making_the_samples_again_gives_the_committed_files(script, folder, count, tmp_path):
     subprocess.run([sys.executable, str(SAMPLES / script), str(tmp_path)], check=True, capture_output=True)
@@ -80,3 +86,21 @@ def test_mouse_logs_ascend_in_time_stay_on_the_screen_and_release_what_they_pres
         assert states["Pressed"] == states["Released"] > 0, path
         if path.parent.parent.name == "users":
             assert 1500 <= len(rows) < 2000, path
+
+
+def test_every_drive_has_eight_frames_and_every_frame_its_mask():
+    pictures, masks = ([path.stem for path in (SAMPLES / "roads" / name).iterdir()] for name in ("images", "masks"))
+    assert sorted(pictures) == sorted(masks) == [f"drive{drive:02d}_{frame}" for drive in range(30) for frame in range(8)]
+
+
+def test_masks_have_the_size_of_their_picture_and_hold_numbers_of_classes_only():
+    codes = (SAMPLES / "roads" / "codes.txt").read_text().split()
+    assert codes == ["sky", "building", "tree", "road", "car"]
+    shown = Counter()
+    for path in (SAMPLES / "roads" / "masks").iterdir():
+        with Image.open(path) as mask, Image.open(SAMPLES / "roads" / "images" / f"{path.stem}.jpg") as picture:
+            assert (mask.mode, picture.mode, mask.size, picture.size) == ("P", "RGB", (128, 96), (128, 96)), path
+            shown.update(np.unique(mask).tolist())
+    assert set(shown) == set(range(len(codes)))
+    assert min(shown[number] for number in range(4)) == 240
+    assert shown[codes.index("car")] > 0.85 * 240

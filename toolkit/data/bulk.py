@@ -50,9 +50,10 @@ def mirror(
     jobs: int | None = None,
     strict: bool = False,
     processes: bool = False,
+    wanted: Callable[[Path], bool] | None = None,
 ) -> Outcome:
-    """Call `make(item, temporary)` for every file below `source` that ends in one of `suffixes`; what it writes to the
-    temporary file becomes the item's result below `target`.
+    """Call `make(item, temporary)` for every file below `source` that ends in one of `suffixes`, and is `wanted` where that is
+    said; what it writes to the temporary file becomes the item's result below `target`.
 
     `make` returns one word for what it did, and raises `ConversionError` for an item it cannot read: such items, and those
     for which it raises any other error but our own, are listed in `target`/failed.csv, or with `strict` the first is raised.
@@ -71,10 +72,14 @@ def mirror(
     if processes and jobs > 1:
         pickled(make)  # refused before anything is written
     outcome = Outcome()
-    total, outcome.others = _check(source, target, suffixes)
+
+    def chosen(path: Path) -> bool:
+        return path.suffix.lower() in suffixes and (wanted is None or wanted(path))
+
+    total, outcome.others = _check(source, target, suffixes, chosen)
     with locked(target), closing(Done.begin(target / DONE, source)) as done:
         maker = Maker(source, target, done, make, json.dumps(settings, sort_keys=True), strict)
-        split = map(os.path.split, _items(source, target, suffixes))
+        split = map(os.path.split, _items(source, target, chosen))
         work = ((os.path.join(folder, item), os.path.join(folder, name(item))) for folder, item in split)
         with closing(results(maker, work, total, min(jobs, total), processes)) as made:
             for said, reason in track(made, total, target.name):
@@ -102,7 +107,7 @@ def tell(outcome: Outcome, target: Path, words: tuple[str, ...]) -> int:
     return 1 if outcome.failed else 0
 
 
-def _check(source: Path, target: Path, suffixes: tuple[str, ...]) -> tuple[int, int]:
+def _check(source: Path, target: Path, suffixes: tuple[str, ...], chosen: Callable[[Path], bool]) -> tuple[int, int]:
     """Refuse what would overwrite somebody's files; return the number of items, and that of other files."""
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
@@ -114,16 +119,16 @@ def _check(source: Path, target: Path, suffixes: tuple[str, ...]) -> tuple[int, 
         raise RunError(f"cannot write to {target}: {error.strerror or error}") from error
     if held and DONE not in held:
         raise DataError(f"{target}: holds files that this command did not make: name a new or an empty folder")
-    kinds = Counter(path.suffix.lower() in suffixes for path in files_below(source, apart_from=target))
+    kinds = Counter(map(chosen, files_below(source, apart_from=target)))
     if not kinds[True]:
         raise DataError(f"{source}: no file ends in one of {' '.join(suffixes)}")
     return kinds[True], kinds[False]
 
 
-def _items(source: Path, target: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
+def _items(source: Path, target: Path, chosen: Callable[[Path], bool]) -> Iterator[str]:
     """The items below `source`, as paths from there, apart from what is below `target`."""
     for path in files_below(source, apart_from=target):
-        if path.suffix.lower() in suffixes:
+        if chosen(path):
             yield os.path.relpath(path, source)
 
 

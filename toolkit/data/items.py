@@ -16,8 +16,8 @@ import pandas as pd
 from toolkit.errors import DataError
 
 PARTS = ("train", "valid", "test")
-_PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid"}
-_PART_NAMES |= {"test": "test", "testing": "test"}
+PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid"}
+PART_NAMES |= {"test": "test", "testing": "test"}
 FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "fname")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target")
 NOT_UTF8 = "its name is not valid UTF-8: rename it"
@@ -103,15 +103,15 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
     notes = [f"{len(others)} files of other kinds left out ({kinds})"] if others else []
     if not chosen:
         raise DataError(f"{root}: no file ends in one of {' '.join(suffixes)} ({len(files)} other files); see --help for CSVs")
-    label_of, group_of = _pattern(label_re, "label_re"), _pattern(group_by, "group_by")
-    parted = _has_parts(root)
+    label_of, group_of = compiled(label_re, "label_re"), compiled(group_by, "group_by")
+    parted = has_parts(root)
     rows, set_aside = [], []
     for path in chosen:
         below = path.relative_to(root)
-        part = _PART_NAMES.get(below.parts[0].lower()) if parted else None
+        part = PART_NAMES.get(below.parts[0].lower()) if parted else None
         folders = below.parts[1:-1] if part else below.parts[:-1]
-        label = _matched(label_of, path.name) if label_of else (folders[0] if folders else None)
-        group = _matched(group_of, below.as_posix()) if group_of else None
+        label = matched(label_of, path.name) if label_of else (folders[0] if folders else None)
+        group = matched(group_of, below.as_posix()) if group_of else None
         if not is_utf8(path):
             set_aside.append((ascii(str(path)), NOT_UTF8))
         elif parted and part is None:
@@ -128,22 +128,11 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
 
 def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | None, label_column: str | None) -> Items:
     csv = csv if csv.exists() else root / csv
-    try:
-        # only an empty cell is missing: "None" and "NA" are names of classes
-        frame = pd.read_csv(
-            csv, sep="\t" if csv.suffix.lower() == ".tsv" else ",", dtype=str, skipinitialspace=True, keep_default_na=False
-        )
-        frame = frame.apply(lambda column: column.str.strip()).replace("", None)
-    except FileNotFoundError as error:
-        raise DataError(f"{csv}: no such CSV") from error
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{csv}: cannot be read as a CSV ({error})") from error
-    files = frame[_column(csv, frame, file_column, FILE_COLUMNS, "--file-column")]
-    labels = frame[_column(csv, frame, label_column, LABEL_COLUMNS, "--label-column")]
-    parts = next((frame[name] for name in frame.columns if name.strip().lower() in SPLIT_COLUMNS), None)
-    if parts is not None and not parts.dropna().str.lower().isin(_PART_NAMES).any():
-        parts = None  # a column of another meaning that happens to be called so
-    group_of = None if group_by is None or group_by in frame.columns else _pattern(group_by, "group_by")
+    frame = read_cells(csv)
+    files = frame[column_named(csv, frame, file_column, FILE_COLUMNS, "--file-column")]
+    labels = frame[column_named(csv, frame, label_column, LABEL_COLUMNS, "--label-column")]
+    parts = part_cells(frame)
+    group_of = None if group_by is None or group_by in frame.columns else compiled(group_by, "group_by")
     rows, set_aside = [], []
     for row, (file, label) in enumerate(zip(files, labels, strict=True)):
         where = f"{csv.name} row {row + 2}"
@@ -151,8 +140,8 @@ def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | No
             set_aside.append((where, f"no {'file' if pd.isna(file) else 'label'}"))
             continue
         path = next((p for p in (root / file, csv.parent / file) if p.is_file()), None)
-        group = frame[group_by][row] if group_by in frame.columns else _matched(group_of, file) if group_of else None
-        part = None if parts is None or pd.isna(parts[row]) else _PART_NAMES.get(parts[row].lower(), "")
+        group = frame[group_by][row] if group_by in frame.columns else matched(group_of, file) if group_of else None
+        part = None if parts is None or pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
         if path is None:
             set_aside.append((file, f"{where} names it, but there is no such file"))
         elif group_by and (group is None or pd.isna(group)):
@@ -164,7 +153,30 @@ def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | No
     return Items(_table(rows), root, set_aside)
 
 
-def _column(csv: Path, frame: pd.DataFrame, asked: str | None, usual: tuple[str, ...], option: str) -> str:
+def read_cells(csv: Path) -> pd.DataFrame:
+    """The cells of a CSV, or of a .tsv, as text without spaces around it; None where empty. Raises `DataError`."""
+    try:
+        # only an empty cell is missing: "None" and "NA" are names of classes
+        frame = pd.read_csv(
+            csv, sep="\t" if csv.suffix.lower() == ".tsv" else ",", dtype=str, skipinitialspace=True, keep_default_na=False
+        )
+        return frame.apply(lambda column: column.str.strip()).replace("", None)
+    except FileNotFoundError as error:
+        raise DataError(f"{csv}: no such CSV") from error
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(f"{csv}: cannot be read as a CSV ({error})") from error
+
+
+def part_cells(frame: pd.DataFrame) -> pd.Series | None:
+    """The column that says which part each row is in, if there is one."""
+    parts = next((frame[name] for name in frame.columns if name.strip().lower() in SPLIT_COLUMNS), None)
+    if parts is not None and not parts.dropna().str.lower().isin(PART_NAMES).any():
+        return None  # a column of another meaning that happens to be called so
+    return parts
+
+
+def column_named(csv: Path, frame: pd.DataFrame, asked: str | None, usual: tuple[str, ...], option: str) -> str:
+    """The column that was `asked` for, or else the first of the `usual` names. Raises `DataError` where there is none."""
     if asked is not None:
         if asked not in frame.columns:
             raise DataError(f"{csv}: no column {asked!r}; it has {', '.join(map(str, frame.columns))}")
@@ -186,9 +198,10 @@ def _drop_repeats(items: Items) -> None:
     items.keep(~items.table.path.duplicated(), "listed twice; one of them is used")
 
 
-def _has_parts(root: Path) -> bool:
+def has_parts(root: Path) -> bool:
+    """Whether the folders below `root` are train, valid and test, rather than classes that happen to be called so."""
     folders = [path for path in root.iterdir() if path.is_dir() and not _hidden(path.name)]
-    below = {_PART_NAMES.get(path.name.lower()) for path in folders}
+    below = {PART_NAMES.get(path.name.lower()) for path in folders}
     if "train" not in below:
         return False
     alone = below == {"train"} and any(path.is_dir() for path in folders[0].iterdir())
@@ -230,20 +243,22 @@ def is_utf8(path: Path) -> bool:
     return True
 
 
-def _pattern(expression: str | None, option: str) -> re.Pattern | None:
+def compiled(expression: str | None, option: str) -> re.Pattern | None:
+    """The regular expression that an option gave, if any. Raises `DataError` where it is none."""
     try:
         return re.compile(expression) if expression else None
     except re.error as error:
         raise DataError(f"{option} {expression!r} is not a regular expression: {error}") from error
 
 
-def _matched(pattern: re.Pattern, text: str) -> str | None:
-    match = pattern.search(text)
+def matched(expression: re.Pattern, text: str) -> str | None:
+    """What a pattern finds in `text`: its group `label`, else its first group, else the whole match; None for nothing."""
+    match = expression.search(text)
     if match is None:
         return None
-    if "label" in pattern.groupindex:
+    if "label" in expression.groupindex:
         return match["label"]
-    return match[1] if pattern.groups else match[0]
+    return match[1] if expression.groups else match[0]
 
 
 def _table(rows: list[tuple]) -> pd.DataFrame:

@@ -110,15 +110,15 @@ def labelled_images(
     kept = _cache(cache, image_input, sides)
     readings = read_items(paths, image_input, kept)
     readings = _kept(items, readings, readings.table.error.isna(), readings.table.error)
-    exact, near = _twins(readings)
+    exact, near = twins_of(readings.table)
     apart = beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
     if apart.any():
         readings = _kept(items, readings, ~apart, "the same picture stands in the test or valid part")
-        exact, near = _twins(readings)
+        exact, near = twins_of(readings.table)
     check_enough(items, strict)
     table = items.table.join(readings.table[["width", "height", "grey", "content"]])
     table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
-    notes = items.notes + _notes(table, exact, near, group_near) + _about(kept, bool(converter))
+    notes = items.notes + twin_notes(table, exact, near, group_near) + untested(table) + _about(kept, bool(converter))
     items.table = table
     learnable = table.label.isin(table.label[table.split == "train"])
     readings = _kept(items, readings, learnable, "its class has no training item")
@@ -173,11 +173,12 @@ def _kept(items: Items, readings: Readings, wanted: pd.Series, reason: pd.Series
     return Readings(readings.table[wanted].reset_index(drop=True), pixels)
 
 
-def _twins(readings: Readings) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs with identical pixels, and pairs of near twins among the pictures that are not repetitions."""
-    hashes = readings.table.pixels_hash
+def twins_of(readings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs with identical pixels, and pairs of near twins among the pictures that are not repetitions: int (pairs, 2) rows of
+    a table with `pixels_hash` and `near_hash`."""
+    hashes = readings.pixels_hash
     first = np.flatnonzero(~hashes.duplicated())
-    return exact_twins(hashes.tolist()), first[near_twins(readings.table.near_hash.iloc[first].tolist())]
+    return exact_twins(hashes.tolist()), first[near_twins(readings.near_hash.iloc[first].tolist())]
 
 
 def beside_the_test(given: pd.Series, units: np.ndarray) -> pd.Series:
@@ -203,7 +204,8 @@ def check_enough(items: Items, strict: bool, parts: tuple[str, ...] = ()) -> Non
         raise DataError(f"{items.root}: nothing is left for {' and '.join(empty)} ({summary(items.set_aside)})")
 
 
-def _notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near: bool) -> list[str]:
+def twin_notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near: bool) -> list[str]:
+    """What a reader should know of the twins in a table with `path`, `label` and `split`."""
     notes, parts = [], table.split.to_numpy()
     labels = table.label.to_numpy()
     if len(exact):
@@ -216,7 +218,7 @@ def _notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near:
         advice = "" if group_near else "; --group-near keeps them together"
         done = f"{across} of them across the split{advice}" if across else "each pair on one side"
         notes.append(f"{len(near)} pairs of near twins, such as {table.path[left]} and {table.path[right]}: {done}")
-    return notes + untested(table)
+    return notes
 
 
 def untested(table: pd.DataFrame) -> list[str]:

@@ -14,7 +14,10 @@ import pandas as pd
 
 from toolkit.errors import DataError
 from toolkit.evaluation.metrics import Answers, Bootstrap, interval, intervals, metric_samples, paired_interval
-from toolkit.evaluation.scores import Interval, Scores
+from toolkit.evaluation.scores import MEAN_IOU, PICTURE_METRICS, Interval, Scores
+from toolkit.evaluation.segmentation import bounded_interval
+
+OF_PICTURES = "each figure is the mean of the pictures' own, mean IoU that over the classes in a picture"
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,17 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     """Compare runs, by name, with the first of them, on the test items that all share and call by the same label.
 
     An item is the same where its file's content is (or its path, where a run recorded no content). The bootstrap draws
-    the same items, or groups of items, for all runs: the intervals are those of paired differences.
+    the same items, or groups of items, for all runs: the intervals are those of paired differences. Where each pixel is
+    classified, a run keeps three figures of each picture, and it is their means that are compared.
 
-    Raises `DataError` for fewer than two runs, and where they share no test item.
+    Raises `DataError` for fewer than two runs, for runs of different kinds, and where they share no test item.
     """
     if len(runs) < 2:
         raise DataError("name two or more runs to compare")
+    of_pixels = {MEAN_IOU in scores.predictions for scores in runs.values()}
+    if len(of_pixels) > 1:
+        tasks = "; ".join(f"{name}: {scores.task.replace('_', ' ')}" for name, scores in runs.items())
+        raise DataError(f"these runs answer different questions, items and pixels: compare runs of one task ({tasks})")
     by_content = all(_known(scores.predictions) for scores in runs.values())
     tables = [_keyed(scores.predictions, by_content) for scores in runs.values()]
     shared = every = tables[0].index
@@ -58,26 +66,45 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
         )
     shared = shared.sort_values()
     tables = [table.loc[shared] for table in tables]
-    first = tables[0]
-    bootstrap = Bootstrap.draw(len(shared), _groups(first), seed)
-    classes = sorted({*first.label, *(label for table in tables for label in table.predicted)})
-    samples = [metric_samples(_answers(table, classes), bootstrap) for table in tables]
-    right = [(table.predicted == table.label).to_numpy(dtype=float) for table in tables]
-    gains = {name: paired_interval(hit - right[0], bootstrap) for name, hit in zip(list(runs)[1:], right[1:], strict=True)}
-    others = dict(zip(list(runs)[1:], samples[1:], strict=True))
-    differences = {
-        name: {metric: interval(values - samples[0][metric]) for metric, values in found.items()} | {"accuracy": gains[name]}
-        for name, found in others.items()
-    }
+    bootstrap = Bootstrap.draw(len(shared), _groups(tables[0]), seed)
+    headline, measure = (MEAN_IOU, _of_pictures) if of_pixels.pop() else ("accuracy", _of_items)
+    found, gains = measure(tables, bootstrap)
+    names = list(runs)
+    differences = dict(zip(names[1:], gains, strict=True))
     return Comparison(
         n_common=len(shared),
         left_out=len(every) - len(shared),
         resampled=bootstrap.resampled,
-        table={name: intervals(found, bootstrap) for name, found in zip(runs, samples, strict=True)},
+        table=dict(zip(names, found, strict=True)),
         differences=differences,
-        verdicts=tuple(_verdict(name, next(iter(runs)), found["accuracy"]) for name, found in differences.items()),
-        notes=tuple(_other_classes(runs)),
+        verdicts=tuple(_verdict(name, names[0], gain[headline], headline) for name, gain in differences.items()),
+        notes=(*_other_classes(runs), *([OF_PICTURES] if headline == MEAN_IOU else [])),
     )
+
+
+def _of_items(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[dict], list[dict]]:
+    """The metrics of each run's answers, and of each but the first less those of the first."""
+    first = tables[0]
+    classes = sorted({*first.label, *(label for table in tables for label in table.predicted)})
+    samples = [metric_samples(_answers(table, classes), bootstrap) for table in tables]
+    right = [(table.predicted == table.label).to_numpy(dtype=float) for table in tables]
+    gains = [
+        {metric: interval(values - samples[0][metric]) for metric, values in found.items()}
+        | {"accuracy": paired_interval(hit - right[0], bootstrap)}
+        for found, hit in zip(samples[1:], right[1:], strict=True)
+    ]
+    return [intervals(found, bootstrap) for found in samples], gains
+
+
+def _of_pictures(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[dict], list[dict]]:
+    """As `_of_items`, of the figures of each picture."""
+    samples = [{name: bootstrap.mean(table[name].to_numpy()) for name in PICTURE_METRICS} for table in tables]
+    found = [{name: bounded_interval(values, bootstrap.units) for name, values in each.items()} for each in samples]
+    gains = [
+        {name: bounded_interval(each[name] - samples[0][name], bootstrap.units, lowest=-1.0) for name in PICTURE_METRICS}
+        for each in samples[1:]
+    ]
+    return found, gains
 
 
 def _other_classes(runs: dict[str, Scores]) -> Iterator[str]:
@@ -95,7 +122,9 @@ def _known(table: pd.DataFrame) -> bool:
 
 
 def _keyed(table: pd.DataFrame, by_content: bool) -> pd.DataFrame:
-    """`table` indexed by (item, label, how many equal items stand before it)."""
+    """`table` indexed by (item, label, how many equal items stand before it); pictures whose pixels are labelled have none."""
+    if "label" not in table:
+        table = table.assign(label="")
     item = (table.content if by_content else table.path).astype(str)
     if "start" in table:  # a window is the same where it shows the same stretch of the same file
         item = item + " " + table.start.astype(str) + " " + table.stop.astype(str)
@@ -113,9 +142,10 @@ def _answers(table: pd.DataFrame, classes: list[str]) -> Answers:
     return Answers(targets, predicted, table.probability.to_numpy(), table.probability_of_label.to_numpy(), len(classes))
 
 
-def _verdict(name: str, first: str, difference: Interval) -> str:
+def _verdict(name: str, first: str, difference: Interval, headline: str) -> str:
+    points = "points" if headline == "accuracy" else f"points of {headline}"
     if difference.low > 0:
-        return f"{name} is better than {first} by {100 * difference.value:.1f} points {difference.points}"
+        return f"{name} is better than {first} by {100 * difference.value:.1f} {points} {difference.points}"
     if difference.high < 0:
-        return f"{name} is worse than {first} by {-100 * difference.value:.1f} points: {difference.points} points"
-    return f"no difference between {name} and {first} can be told: {difference.points} points"
+        return f"{name} is worse than {first} by {-100 * difference.value:.1f} {points}: {difference.points} points"
+    return f"no difference between {name} and {first} can be told: {difference.points} {points}"

@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import DataError
 from toolkit.evaluation.baselines import MOST_ITEMS, baseline_probabilities, sample_rows, small_pixels
+from toolkit.evaluation.learner import first_weights, test_groups
 from toolkit.evaluation.metrics import (
     FEWEST_GROUPS,
     FEWEST_WINDOWED,
@@ -27,7 +28,8 @@ from toolkit.evaluation.metrics import (
     paired_interval,
 )
 from toolkit.evaluation.raw import RawMethod, raw_probabilities
-from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
+from toolkit.evaluation.scene_scores import evaluate_scenes
+from toolkit.evaluation.scores import NETWORK, UNTRAINED, Scores, verdict
 from toolkit.program.outputs import pool
 
 DESCRIBED = ("content", "group", "start", "stop")  # columns of the items' table that stand beside each prediction
@@ -45,10 +47,12 @@ def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Sco
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
     `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `raw` is a method on the raw
     input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
-    and pooled over each file.
+    and pooled over each file. A network that answers for each pixel is scored by `evaluate_scenes`.
     """
     if len(learn.dls.loaders) < 3:
         raise DataError("this learner's loaders hold no test part: build it with a recipe")
+    if isinstance(getattr(learn.dls, "labelled", None), LabelledScenes):
+        return evaluate_scenes(learn, seed)
     classes = tuple(learn.dls.vocab)
     probabilities, targets = predictions(learn, learn.dls[2])
     with first_weights(learn) as untrained:
@@ -100,15 +104,6 @@ def _confused(methods: dict, classes: int) -> list[str]:
     return list(methods) if classes <= MOST_CLASSES else [NETWORK]
 
 
-def verdict(best_simple: str, difference: Interval) -> str:
-    """One sentence: is the network better than the best simple method, and by how much?"""
-    if difference.low > 0:
-        return f"better than the best simple method ({best_simple}) by {100 * difference.value:.1f} points {difference.points}"
-    if difference.high < 0:
-        return f"worse than {best_simple} by {-100 * difference.value:.1f} points: {difference.points} points"
-    return f"not better than {best_simple}: {difference.points} points"
-
-
 def _of_few(bootstrap: Bootstrap, windowed: bool) -> str:
     """A warning where few recordings, however many their windows, stand for all there are."""
     if not windowed or bootstrap.units >= FEWEST_GROUPS:
@@ -121,28 +116,6 @@ def predictions(learn: Learner, loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]
     with learn.no_bar(), learn.no_logging():
         probabilities, targets = learn.get_preds(dl=loader)
     return probabilities.numpy(), targets.numpy().astype(np.int64)
-
-
-@contextmanager
-def first_weights(learn: Learner):
-    """Put back, for the time of the block, the weights the learner was built with; yields False where it kept none."""
-    first = getattr(getattr(learn, "first_weights", None), "weights", None)
-    if first is None:
-        yield False
-        return
-    trained = {name: value.clone() for name, value in learn.model.state_dict().items()}
-    learn.model.load_state_dict(first)
-    try:
-        yield True
-    finally:
-        learn.model.load_state_dict(trained)
-
-
-def test_groups(learn: Learner) -> np.ndarray | None:
-    """The group of each test item, or None where the data has none."""
-    labelled = getattr(learn.dls, "labelled", None)
-    groups = None if labelled is None else labelled.table.group[labelled.table.split == "test"]
-    return None if groups is None or groups.isna().any() else groups.to_numpy(dtype=str)
 
 
 def _simple(learn: Learner, classes: int, seed: int) -> dict[str, np.ndarray]:

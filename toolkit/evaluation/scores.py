@@ -14,6 +14,9 @@ from toolkit.errors import RunError
 from toolkit.files import read_json, write_json, write_text
 
 NETWORK, UNTRAINED = "network", "untrained network"
+TABLES = ("table", "whole", "per_class")  # fields of `Scores` that map a method to its intervals
+TEXTS = ("path", "label", "predicted", "content", "group", "worst class")  # columns of predictions that are no numbers
+MEAN_IOU, PIXEL_ACCURACY, BOUNDARY_F1 = PICTURE_METRICS = ("mean IoU", "pixel accuracy", "boundary F1")  # of pixels
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Scores:
     predicted, probability (of the predicted class), probability_of_label, and, where the data has them, content (hash of
     the file), group, and start and stop of a window in seconds.
 
+    `headline` is the metric that the verdict, the difference and the drawings are about. Where each pixel is classified it is
+    "mean IoU"; then `per_class` maps a method to the IoU of each class that is in the test set, `confusion` counts pixels
+    (`low` and `high` are None), and `predictions` has for each picture path, content, group, its own mean IoU, pixel accuracy
+    and boundary F1, and worst class, that of the lowest IoU.
+
     Where items are windows of files, `whole` is a table as `table` for the `n_whole` files, each answered by the pool of its
     windows. `gap` is there where the data has groups and a method on the raw input was tried.
     """
@@ -74,10 +82,14 @@ class Scores:
     whole: dict[str, dict[str, Interval]] = field(default_factory=dict)
     n_whole: int = 0
     gap: SplitGap | None = None
+    headline: str = "accuracy"
+    per_class: dict[str, dict[str, Interval]] = field(default_factory=dict)
 
     def card(self) -> dict:
-        """What a program carries of this: everything but the confusion matrix and the single predictions."""
+        """What a program carries of this: everything but the confusion matrix, the single predictions, and what other methods
+        than the network score on each class."""
         whole = self.to_json()
+        whole["per_class"] = {method: each for method, each in whole["per_class"].items() if method == NETWORK}
         return {name: value for name, value in whole.items() if name not in ("classes", "confusion")}
 
     def to_json(self) -> dict:
@@ -85,7 +97,7 @@ class Scores:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "predictions"}
         tables = {
             which: {method: {name: asdict(value) for name, value in metrics.items()} for method, metrics in fields[which].items()}
-            for which in ("table", "whole")
+            for which in TABLES
         }
         gap = self.gap and asdict(self.gap)
         return {**fields, "classes": list(self.classes), **tables, "difference": asdict(self.difference), "gap": gap}
@@ -103,7 +115,7 @@ class Scores:
         try:
             plain["classes"] = tuple(plain["classes"])
             plain["difference"] = Interval(**plain["difference"])
-            for which in ("table", "whole"):
+            for which in TABLES:
                 plain[which] = {
                     method: {name: Interval(**value) for name, value in metrics.items()}
                     for method, metrics in plain.get(which, {}).items()
@@ -111,8 +123,10 @@ class Scores:
             if gap := plain.get("gap"):
                 plain["gap"] = SplitGap(gap["method"], Interval(**gap["random"]), Interval(**gap["grouped"]))
             # only the columns of numbers are read as such: a class may be called 1, None or NA
-            texts = ("path", "label", "predicted", "content", "group")
-            table = pd.read_csv(folder / "predictions.csv", dtype=dict.fromkeys(texts, str), keep_default_na=False)
+            table = pd.read_csv(
+                folder / "predictions.csv", dtype=dict.fromkeys(TEXTS, str), keep_default_na=False,
+                na_values=dict.fromkeys(PICTURE_METRICS, ""),
+            )  # fmt: skip
             return cls(**plain, predictions=table)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{folder}: its scores were written by another version, or damaged ({error}): run it again") from error
@@ -128,5 +142,19 @@ class Scores:
         ]
         for method, row in self.whole.items():
             lines.append(f"whole files ({self.n_whole}), {method}: accuracy {row['accuracy']}")
+        for method, each in self.per_class.items():
+            if method == NETWORK:
+                lines.append(f"IoU of each class, {method}: {', '.join(f'{name} {iou}' for name, iou in each.items())}")
         lines += [f"the split matters: {self.gap}"] if self.gap else []
         return "\n".join(line.rstrip() for line in [*lines, f"verdict: {self.verdict}"])
+
+
+def verdict(best_simple: str, difference: Interval, of: str = "") -> str:
+    """One sentence: is the network better than the best simple method, and by how much? `of` says what the points are of, where
+    it is not accuracy."""
+    points = f"points of {of}" if of else "points"
+    if difference.low > 0:
+        return f"better than the best simple method ({best_simple}) by {100 * difference.value:.1f} {points} {difference.points}"
+    if difference.high < 0:
+        return f"worse than {best_simple} by {-100 * difference.value:.1f} {points}: {difference.points} points"
+    return f"not better than {best_simple}: {difference.points} {points}"

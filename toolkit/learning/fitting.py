@@ -25,7 +25,7 @@ from torch.optim import AdamW
 
 from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
-from toolkit.learning.networks import SMALL
+from toolkit.learning.networks import LIGHT, SMALL
 from toolkit.learning.runs import Run, read_checkpoint
 from toolkit.learning.weights import RANDOM
 
@@ -61,9 +61,9 @@ def fit(
     earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred, but
     for our small network: its body has learnt from thousands of pictures, not millions, and goes on learning at the full
     rate, which rises to its highest early. `epochs` 0 is 28, or what the recipe says; 14 for such a body; 5 to fine-tune.
-    `lr` is the highest learning rate; 0 has it found. `patience` is the number of epochs without a lower validation loss
-    after which training stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is logged and saved
-    there, and `resume` goes on from the last one to the same result as if there had been no stop.
+    `lr` is the highest learning rate; 0 has it found, unless the recipe has one. `patience` is the number of epochs without a
+    lower validation loss after which training stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is
+    logged and saved there, and `resume` goes on from the last one to the same result as if there had been no stop.
 
     Returns the log: one dict an epoch, from 0, the untrained network.
     """
@@ -72,7 +72,7 @@ def fit(
     about = getattr(learn, "about", {})
     transferred = about.get("weights", RANDOM) != RANDOM
     if fine_tune is None:
-        fine_tune = transferred and about.get("arch") != SMALL
+        fine_tune = transferred and about.get("arch") not in (SMALL, LIGHT)
     epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else about.get("epochs", EPOCHS))
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
@@ -86,7 +86,7 @@ def fit(
         if saved:
             keeper.restore(saved)
         else:
-            keeper.settings = {"lr": lr or find_rate(learn, fine_tune)}
+            keeper.settings = {"lr": lr or about.get("lr") or find_rate(learn, fine_tune)}
             set_seed(about.get("seed", 42))
             learn.dls.train.rng.seed(about.get("seed", 42))
             began = time.perf_counter()

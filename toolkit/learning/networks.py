@@ -20,7 +20,7 @@ from toolkit.errors import ToolkitError, WeightsError
 from toolkit.learning.small import small_network
 from toolkit.needs import missing
 
-SMALL = "small"
+SMALL, LIGHT = "small", "light"  # the networks of our own: for a picture, for each pixel
 
 
 @dataclass
@@ -52,17 +52,17 @@ def create_network(name: str, classes: int, published: bool = False, state: dict
     if name in torchvision_names():
         builder = torchvision.models.get_model_builder(name)
         meta = model_meta.get(builder, {"split": default_split})
-        build = _Builder(builder, published, state)
+        build = ArchitectureBuilder(builder, published, state)
         try:
             model = create_vision_model(build, classes, pretrained=False, cut=meta.get("cut"))
         except StopIteration as error:
             raise ToolkitError(f"{name} has no pooled body to put a head on: choose another architecture") from error
-        _check_loaded(name, model[0], build.lacking)
+        check_loaded(name, model[0], build.lacking)
         return Network(name, model, meta["split"], imagenet_stats if pretrained else None)
     check_name(name)
     model, config = create_timm_model(name, classes, default_split, pretrained=published)
     if state is not None:
-        _check_loaded(name, model[0], load_fitting(model[0].model, state))
+        check_loaded(name, model[0], load_fitting(model[0].model, state))
     return Network(name, model, default_split, (config["mean"], config["std"]) if pretrained else None)
 
 
@@ -99,7 +99,7 @@ def load_fitting(model: nn.Module, state: dict) -> dict[str, torch.Tensor]:
 
 
 @dataclass(eq=False)  # fastai looks architectures up in a dict: hashed by identity
-class _Builder:
+class ArchitectureBuilder:
     """A torchvision builder with its weights chosen, called as fastai calls an architecture."""
 
     builder: Callable
@@ -114,8 +114,8 @@ class _Builder:
         return model
 
 
-def _check_loaded(name: str, body: nn.Module, lacking: dict[str, torch.Tensor]) -> None:
-    """Whatever was not loaded must belong to the head that was cut off."""
+def check_loaded(name: str, body: nn.Module, lacking: dict[str, torch.Tensor]) -> None:
+    """Raise `WeightsError` where what was not loaded, `lacking`, does not all belong to the head that was cut off `body`."""
     held = {value.data_ptr() for value in body.state_dict().values()}
     torn = [key for key, value in lacking.items() if value.data_ptr() in held]
     if torn:

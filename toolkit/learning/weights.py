@@ -7,6 +7,7 @@ fault nobody finds: each way either gives exactly those weights or is an error.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,16 +37,15 @@ def network_with_weights(name: str, classes: int, weights: str = RANDOM) -> Netw
     if weights == RANDOM:
         return create_network(name, classes)
     if weights == PRETRAINED:
-        return _published(name, classes)
+        return published_or_told(name, lambda: create_network(name, classes, published=True))
     path = Path(weights)
     if path.is_dir():
         return _from_run(path, name, classes)
-    if path.is_file():
-        return _from_file(path, name, classes)
-    raise WeightsError(
-        f"weights {weights!r}: no such file or folder; "
-        f"expected {RANDOM!r}, {PRETRAINED!r}, a weight file or an earlier run's folder"
-    )
+    state = load_state(path)
+    try:
+        return create_network(name, classes, state=state)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}; name their architecture with --arch") from error
 
 
 def choose_architecture(arch: str, weights: str, size: tuple[int, int]) -> tuple[str, str]:
@@ -55,7 +55,7 @@ def choose_architecture(arch: str, weights: str, size: tuple[int, int]) -> tuple
     that is named starts from published weights; an earlier run's body brings its own architecture.
     """
     if arch == "auto" and weights not in ("auto", RANDOM, PRETRAINED) and Path(weights).is_dir():
-        arch = str(load_tensors(_best_of(Path(weights))).get("arch"))
+        arch = str(load_tensors(best_of(Path(weights))).get("arch"))
     if arch == "auto":
         arch = SMALL if max(size) <= SMALL_UP_TO and weights in ("auto", RANDOM) else "resnet18"
     if weights == "auto":
@@ -83,9 +83,10 @@ def load_tensors(path: Path) -> dict:
         raise WeightsError(f"{path}: cannot be read as a weight file ({error})") from error
 
 
-def _published(name: str, classes: int) -> Network:
+def published_or_told(name: str, create: Callable[[], Network]) -> Network:
+    """What `create` makes with published weights. Raises `WeightsError`, which says what to do, where they cannot be had."""
     try:
-        return create_network(name, classes, published=True)
+        return create()
     except ToolkitError:
         raise
     except Exception as error:  # urllib, ssl, requests and huggingface_hub each fail in their own class
@@ -96,18 +97,21 @@ def _published(name: str, classes: int) -> Network:
         ) from error
 
 
-def _from_file(path: Path, name: str, classes: int) -> Network:
+def load_state(path: Path) -> dict:
+    """The state dict in a weight file. Raises `WeightsError`, also where there is no such file."""
+    if not path.is_file():
+        raise WeightsError(
+            f"weights {str(path)!r}: no such file or folder; "
+            f"expected {RANDOM!r}, {PRETRAINED!r}, a weight file or an earlier run's folder"
+        )
     state = load_tensors(path)
     for key in ("state_dict", "model"):
         state = state[key] if isinstance(state, dict) and isinstance(state.get(key), dict) else state
-    try:
-        return create_network(name, classes, state=state)
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}; name their architecture with --arch") from error
+    return state
 
 
 def _from_run(folder: Path, name: str, classes: int) -> Network:
-    saved = load_tensors(_best_of(folder))
+    saved = load_tensors(best_of(folder))
     if saved.get("arch") != name:
         raise WeightsError(f"{folder}: that run used {saved.get('arch')!r}, not {name!r}; name it with --arch")
     network = create_network(name, classes)
@@ -120,7 +124,8 @@ def _from_run(folder: Path, name: str, classes: int) -> Network:
     return network
 
 
-def _best_of(folder: Path) -> Path:
+def best_of(folder: Path) -> Path:
+    """The best checkpoint of a run. Raises `WeightsError` where the folder holds none."""
     best = folder / "checkpoints" / "best.pth"
     if not best.is_file():
         raise WeightsError(f"{folder}: not a run of ours (no checkpoints/best.pth)")

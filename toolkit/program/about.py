@@ -21,6 +21,9 @@ def about(card: dict) -> str:
 
 
 def _input(card: dict) -> list[str]:
+    if card["kind"] == "scene":
+        scale = f"brought to a shorter side of {card['size']} pixels" if card["size"] else "in its own pixels"
+        return [f"input: picture of any size, seen {scale}, in tiles of {card['tile']} pixels where it is larger"]
     height, width = card["size"]
     converter = card.get("converter")
     if not converter:
@@ -38,7 +41,8 @@ def _input(card: dict) -> list[str]:
 def _output(card: dict) -> list[str]:
     classes = card.get("classes", [])
     shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")
-    return [f"output: one of {len(classes)} classes: {shown}"]
+    each = "for each pixel " if card["kind"] == "mask" else ""
+    return [f"output: {each}one of {len(classes)} classes: {shown}"]
 
 
 def _scores(scores: dict | None) -> list[str]:
@@ -53,4 +57,7 @@ def _scores(scores: dict | None) -> list[str]:
     for name, metrics in (scores.get("whole") or {}).items():
         value = metrics["accuracy"]
         lines.append(f"  {name}: accuracy of whole files {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
+    for name, classes in (scores.get("per_class") or {}).items():
+        shown = ", ".join(f"{label} {value['value']:.3f}" for label, value in list(classes.items())[:20])
+        lines.append(f"  {name}, IoU of each class: {shown}" + (f", … ({len(classes)} in all)" if len(classes) > 20 else ""))
     return [*lines, f"verdict: {scores['verdict']}"]

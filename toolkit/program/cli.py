@@ -43,6 +43,12 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
         program = load(archive)
         if chosen.selftest:
             return _selftest(program)
+        if program.card["output"]["kind"] == "mask":
+            from toolkit.program.colouring import colour_in
+
+            return colour_in(program, chosen.items, chosen.out or "segmented", chosen.json, chosen.top, chosen.strict)
+        if chosen.out:
+            parser.error("--out is for programs that answer for each pixel; this one answers in words")
         return _predict(program, chosen)
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -57,6 +63,10 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("items", nargs="*", metavar="FILE", help="what to predict: any number of files")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each item")
     parser.add_argument("--top", type=_at_least_one, default=3, metavar="N", help="show the N most probable classes (default: 3)")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="of a program that answers for each pixel: where masks and coloured pictures go "
+        "(default: segmented; none: nowhere)",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="stop at the first item that cannot be read")
     parser.add_argument("--about", action="store_true", help="show what this program is, its scores, and what it needs")
     parser.add_argument("--selftest", action="store_true", help="check that it answers here as it did when it was made")

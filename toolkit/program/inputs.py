@@ -18,6 +18,7 @@ from toolkit.converters import converter_names, find_converter, fit_image, name_
 from toolkit.converters.base import Converter
 from toolkit.converters.sources import source_name
 from toolkit.errors import ConversionError, MissingPackage, ProgramError, ToolkitError
+from toolkit.program.scenes import SceneInput
 
 PICTURES = (Image.Image, np.ndarray)
 SMALLEST_DECODED = 64  # pixels: enough for a perceptual hash, however small what is learnt from
@@ -135,4 +136,4 @@ def to_png(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-INPUTS = {"image": ImageInput}
+INPUTS = {"image": ImageInput, "scene": SceneInput}

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from toolkit.program.masks import MaskOutput
+
 LEAST = 1e-7  # no single window rules a class out
 
 
@@ -78,4 +80,4 @@ class ClassOutput:
         return cls(tuple(str(name) for name in card["classes"]))
 
 
-OUTPUTS = {"classes": ClassOutput}
+OUTPUTS = {"classes": ClassOutput, "mask": MaskOutput}

@@ -15,7 +15,9 @@ from toolkit.converters.base import Converter
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import MODEL, Archive
 from toolkit.program.inputs import INPUTS
+from toolkit.program.masks import Segmentation
 from toolkit.program.outputs import OUTPUTS, Prediction
+from toolkit.program.scenes import SceneInput, segment
 
 
 class Program:
@@ -34,18 +36,22 @@ class Program:
             raise ProgramError(f"{archive.path}: its program.json lacks or garbles {error}: export it again") from error
         self._session = _session(archive)
         (taken, given) = (self._session.get_inputs()[0].shape, self._session.get_outputs()[0].shape)
-        if [*taken[1:]] != self.input.shape or given[1] != len(set(self.output.classes)):
+        fits = [known is None or side == known for side, known in zip(taken[1:], self.input.shape, strict=False)]
+        if len(taken) != 4 or not all(fits) or given[1] != len(set(self.output.classes)):
             raise ProgramError(
                 f"{archive.path}: its model takes {taken} and gives {given}, its program.json says {self.input.shape} and "
                 f"{len(self.output.classes)} classes: export it again"
             )
 
-    def predict(self, item: object) -> Prediction:
+    def predict(self, item: object) -> Prediction | Segmentation:
         """Predict one item: a path, the bytes of a file, a PIL image or an array.
 
-        A long item, where the program looks at windows, is streamed; its prediction has a `timeline`.
+        A long item, where the program looks at windows, is streamed; its prediction has a `timeline`. A program that answers for
+        each pixel gives a `Segmentation` of the picture's own size.
         Raises `ConversionError` for an item that cannot be read.
         """
+        if isinstance(self.input, SceneInput):
+            return self.output.read(segment(self.input.read(item), self.run, self.input))
         if not self.input.windowed:
             return self.output.read(self.run(self.input.prepare(item)[None]))[0]
         spans, answers = [], []
@@ -66,13 +72,13 @@ class Program:
 
     def predict_many(
         self, items: Iterable[object], batch_size: int = 16, strict: bool = False
-    ) -> Iterator[Prediction | ConversionError]:
+    ) -> Iterator[Prediction | Segmentation | ConversionError]:
         """Predict any number of items in constant memory, one result for each, in order.
 
         The result for an item that cannot be read is its `ConversionError`, not raised, so that one bad file among ten
         thousand stops nothing; with `strict` it is raised.
         """
-        if self.input.windowed:
+        if self.input.windowed or isinstance(self.input, SceneInput):
             yield from (self._whole(item, strict) for item in items)
             return
         stream = iter(items)
@@ -84,10 +90,11 @@ class Program:
                 yield next(answers) if isinstance(pixels, np.ndarray) else pixels
 
     def run(self, prepared: np.ndarray) -> np.ndarray:
-        """The bare model: a batch of prepared items in, its output array out (classes: float32 probabilities)."""
+        """The bare model: a batch of prepared items in, its output array out (float32 probabilities: classes, or of a
+        program that answers for each pixel classes, height, width)."""
         return self._session.run(None, {"input": prepared})[0]
 
-    def _whole(self, item: object, strict: bool) -> Prediction | ConversionError:
+    def _whole(self, item: object, strict: bool) -> Prediction | Segmentation | ConversionError:
         try:
             return self.predict(item)
         except ConversionError as error:

@@ -13,9 +13,11 @@ from PIL import Image
 
 from toolkit.errors import ConversionError
 from toolkit.program.program import Program
+from toolkit.program.scenes import SceneInput, segment
 
 GREY_LEVELS = 1  # decoders of different versions may round a pixel differently
 TOLERANCE = 1e-4  # of a probability, on the pixels of the export
+SAME_PIXELS = 0.999  # share of a mask's pixels that have to be as at the export
 
 
 def selftest(program: Program) -> list[str]:
@@ -23,8 +25,10 @@ def selftest(program: Program) -> list[str]:
 
     The raw item (of a long one, its first window) is prepared here and compared with the pixels of the export (one grey
     level of tolerance); the model runs on the exported pixels and must give the exported numbers, and on the pixels prepared
-    here the same label.
+    here the same label. Of a program that answers for each pixel, the mask has to be the export's.
     """
+    if isinstance(program.input, SceneInput):
+        return [problem for golden in program.card.get("golden", []) for problem in _scene(program, golden)]
     problems = []
     for golden in program.card.get("golden", []):
         name = golden["item"]
@@ -47,4 +51,25 @@ def selftest(program: Program) -> list[str]:
         label = program.output.read(program.run(prepared[None]))[0].label
         if label != golden["label"]:
             problems.append(f"{name}: answered {label!r}, at export {golden['label']!r}")
+    return problems
+
+
+def _scene(program: Program, golden: dict) -> list[str]:
+    """The differences in one golden picture of a program that answers for each pixel."""
+    name, archive = golden["item"], program.archive
+    exported, mask = (np.asarray(Image.open(io.BytesIO(archive.read(golden[part])))) for part in ("prepared", "mask"))
+    try:
+        picture = program.input.read(archive.read(name))
+    except ConversionError as error:
+        return [f"{name}: cannot be read here ({error.reason})"]
+    prepared, found = program.input.prepare(picture), segment(picture, program.run, program.input)
+    if prepared.shape != exported.shape or found.shape != mask.shape:
+        return [f"{name}: prepared as {prepared.shape}, at export {exported.shape}"]
+    problems = []
+    apart = int(np.abs(prepared.astype(int) - exported.astype(int)).max())
+    if apart > GREY_LEVELS:
+        problems.append(f"{name}: read {apart} grey levels apart from the export (allowed: {GREY_LEVELS})")
+    same = float((found == mask).mean())
+    if same < SAME_PIXELS:
+        problems.append(f"{name}: {100 * same:.2f} % of the pixels answered as at export (expected: {100 * SAME_PIXELS} %)")
     return problems

@@ -17,6 +17,9 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 BLUE, GREY = "#2f6fb0", "#b9c4cf"
+DOTS = (BLUE, "#8a97a4")
+OUTLINE = (64, 224, 255)
+LEVELS = 96  # of brightness
 MOST_NUMBERED = 16  # classes up to which each cell of a confusion matrix shows its count
 MOST_NAMED = 24  # classes up to which their names stand beside the matrix
 LONGEST_LABEL = 16
@@ -32,6 +35,25 @@ def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: 
     colours = [BLUE if name == highlighted else GREY for name in names]
     axes.barh(names, centre, xerr=reach, color=colours, error_kw={"capsize": 3, "lw": 1})
     axes.set(xlim=(0, 1.02), xlabel=what)
+    return _plain(drawing, axes)
+
+
+def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequence[int], what: str) -> Figure:
+    """A row of dots for each class, which `numbers` number: class -> method -> (value, low, high), all from 0 to 1, with whiskers
+    for the intervals."""
+    methods = list(next(iter(values.values())))
+    rows = np.arange(len(values))
+    drawing = Figure(figsize=(4.6, 1.2 + 0.3 * len(values)), layout="constrained")
+    axes = drawing.subplots()
+    for number, (label, colour, marker) in enumerate(zip(drawable(methods, longest=40, noun="method"), DOTS, "os", strict=False)):
+        centre, low, high = np.array([each[methods[number]] for each in values.values()]).T
+        reach = [np.maximum(centre - low, 0), np.maximum(high - centre, 0)]
+        apart = 0.32 * (number - (len(methods) - 1) / 2)
+        axes.errorbar(centre, rows + apart, xerr=reach, fmt=marker, color=colour, ms=5, lw=1.2, capsize=2, label=f" {label}")
+    axes.set_yticks(rows, drawable(list(values), numbers))
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(values) - 0.4, -0.6), xlabel=what)
+    axes.grid(axis="x", color=GREY, lw=0.5, alpha=0.6)
+    drawing.legend(loc="outside upper center", ncols=len(methods), frameon=False, fontsize=9)
     return _plain(drawing, axes)
 
 
@@ -104,6 +126,40 @@ def overlay(picture: np.ndarray, heat: np.ndarray, least: int = 128) -> np.ndarr
     colour = matplotlib.colormaps["inferno"](strength[..., 0])[..., :3] * 255
     mixed = (1 - 0.65 * strength) * (0.5 * grey + 0.35 * base) + 0.65 * strength * colour
     return mixed.clip(0, 255).astype(np.uint8)
+
+
+def coloured(mask: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> Image.Image:
+    """Class numbers, uint8 (height, width), in their colours; hatched in grey where no class is."""
+    rows, columns = np.indices(mask.shape)
+    hatched = np.where((rows + columns) % 6 < 3, 254, 255)
+    return _paletted(np.where(mask < len(colours), mask, hatched), {**dict(enumerate(colours)), 254: (150,) * 3, 255: (190,) * 3})
+
+
+def lit(values: np.ndarray, around: np.ndarray) -> Image.Image:
+    """Values (height, width) from 0, black, to 1, bright, with a line around the places where `around` is True; around those that
+    are narrower than a hundredth of the picture there is none."""
+    levels = matplotlib.colormaps["inferno"](np.linspace(0, 1, LEVELS), bytes=True)[:, :3]
+    core = _shrunk(around, reach := max(1, round(max(values.shape) / 200)))
+    kept = ~_shrunk(~core, reach)
+    numbers = np.where(kept & ~_shrunk(kept, 1), LEVELS, (values.clip(0, 1) * (LEVELS - 1)).round())
+    return _paletted(numbers, {**dict(enumerate(levels.tolist())), LEVELS: OUTLINE})
+
+
+def _shrunk(places: np.ndarray, reach: int) -> np.ndarray:
+    """Places, bool (height, width), that have no other kind within a square of `reach` pixels to each side."""
+    for axis in (0, 1):
+        padded = np.pad(places, [(reach, reach) if axis == along else (0, 0) for along in (0, 1)], mode="edge")
+        places = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis).all(axis=-1)
+    return places
+
+
+def _paletted(numbers: np.ndarray, colours: dict[int, Sequence[int]]) -> Image.Image:
+    """Numbers (height, width) below 256 as a picture with a palette, which is small when it is saved."""
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    palette[list(colours)] = list(colours.values())
+    picture = Image.fromarray(numbers.astype(np.uint8))
+    picture.putpalette(palette.tobytes())
+    return picture
 
 
 def sheet(tiles: Sequence[np.ndarray], columns: int, side: int, gap: int = 2) -> np.ndarray:

@@ -24,6 +24,7 @@ from toolkit.files import read_json
 from toolkit.learning.runs import load_network
 from toolkit.program import Program, load
 from toolkit.program.inputs import ImageInput
+from toolkit.program.masks import MaskOutput
 from toolkit.program.outputs import Prediction
 from toolkit.reports.images import looked_at
 from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
@@ -71,7 +72,8 @@ class Explanation:
 
 
 class Explainer:
-    """A finished run that learnt from pictures, ready to explain items. Raises `RunError` where the folder holds none.
+    """A finished run that learnt from pictures, ready to explain items. Raises `RunError` where the folder holds none, or
+    one that answers for each pixel.
 
     `converter` is needed only where the run was made with one that is registered under no name.
     """
@@ -81,6 +83,11 @@ class Explainer:
         if not (self.run / "program.pyz").is_file():
             raise RunError(f"{run}: not a finished run (no program.pyz)")
         self.program: Program = load(self.run / "program.pyz", converter)
+        if isinstance(self.program.output, MaskOutput):
+            task = self.program.card["task"].replace("_", " ")
+            raise RunError(
+                f"{run}: a run of {task}: explain is for recognisers, which give a picture one class; report.html shows its masks"
+            )
         network = load_network(self.run)
         self.insight = Insight(network.model, network.stats)
         self.memory = Memory.load(self.run)

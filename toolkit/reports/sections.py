@@ -18,6 +18,7 @@ from toolkit.reports.page import Figure, Section, Table, Text, drawn
 
 NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format", "cache"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items"}
+ABOUT_PIXELS = "pixel by pixel: its colour, that of its surroundings, and its place in the picture"
 
 
 def cell(interval: Interval) -> tuple[str, str]:
@@ -28,18 +29,20 @@ def cell(interval: Interval) -> tuple[str, str]:
 def score_section(scores: Scores) -> Section:
     """The network beside itself untrained and simple methods."""
     metrics = list(scores.table[NETWORK])
-    accuracy = {name: (row["accuracy"].value, row["accuracy"].low, row["accuracy"].high) for name, row in scores.table.items()}
-    said = f"Accuracy on held-out items: {', '.join(f'{name} {values[0]:.3f}' for name, values in accuracy.items())}"
+    found = {name: row[scores.headline] for name, row in scores.table.items()}
+    drawing = bars({name: (value.value, value.low, value.high) for name, value in found.items()}, scores.headline, NETWORK)
+    what = scores.headline[0].upper() + scores.headline[1:]
+    said = f"{what} on held-out items: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
+    simple = ABOUT_PIXELS if scores.per_class else "as small pixels, those named for their features the raw input"
     return Section(
         "Scores",
         [
             Text(
                 f"Measured on {scores.n_test} held-out items that training never saw. In brackets, the range that holds the true "
                 f"figure with 95 % confidence (bootstrap over {RESAMPLED[scores.resampled]}). Simple methods see the same data "
-                "as small pixels, those named for their features the raw input; the untrained network shows what its "
-                "architecture knows by itself."
+                f"{simple}; the untrained network shows what its architecture knows by itself."
             ),
-            Figure([drawn(bars(accuracy, "accuracy", NETWORK), said)]),
+            Figure([drawn(drawing, said)]),
             Table(["method", *metrics], [[name, *map(cell, row.values())] for name, row in scores.table.items()]),
         ],
     )
@@ -81,6 +84,10 @@ def gap_sections(scores: Scores) -> list[Section]:
     ]
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.0005 or not share else "< 0.1 %"
+
+
 def item_name(item) -> str:
     """What a row of the predictions is called: its file, and from when to when where it is a window."""
     span = f" {item.start:.2f}-{item.stop:.2f} s" if hasattr(item, "start") else ""
@@ -108,27 +115,38 @@ def curve_section(log: Sequence[dict], metrics: Sequence[str], best_epoch: int |
 
 
 def confusion_section(scores: Scores, most: int = 8) -> Section:
-    """Which classes are taken for which."""
+    """Which classes are taken for which: items, or where each pixel is classified shares of pixels, whose counts are huge."""
     counts = np.array(scores.confusion[NETWORK]["counts"])
     wrong = counts - np.diag(np.diag(counts))
+    there, everything, right = counts.sum(axis=1), int(counts.sum()), int(np.trace(counts))
     pairs = [divmod(int(i), len(counts)) for i in np.argsort(-wrong, axis=None, kind="stable")[:most]]
-    rows = [
-        [f"{scores.classes[true]} taken for {scores.classes[said]}", str(wrong[true, said]), f"{counts[true].sum()}"]
-        for true, said in pairs
-        if wrong[true, said]
-    ]
+    pairs = [pair for pair in pairs if wrong[pair]]
     caption = "Rows are the true classes, columns what was said; the diagonal is right."
+    if scores.per_class:
+        title, counted, none = "Which pixels are taken for what", "of all pixels", "No pixel was mistaken for another class."
+        times = [[_percent(wrong[pair] / everything), _percent(wrong[pair] / there[pair[0]])] for pair in pairs]
+        shown = (100 * counts / np.maximum(there, 1)[:, None]).round().astype(int)
+        said = f"{_percent(right / max(1, everything))} of the pixels are right"
+    else:
+        title, counted, none = "What is taken for what", "times", "No test item was mistaken for another class."
+        times = [[str(wrong[pair]), str(there[pair[0]])] for pair in pairs]
+        shown, said = counts, f"{right} of {everything} test items are right"
     if len(scores.classes) > MOST_NUMBERED:
         caption += " The darker, the larger the share of the true class."
+    elif scores.per_class:
+        caption += " Numbers are percent of the pixels of the true class."
     if len(scores.classes) > MOST_NAMED:
-        caption += " Classes are numbered in the order in which the split below lists them."
+        order = "they were given" if scores.per_class else "the split below lists them"
+        caption += f" Classes are numbered in the order in which {order}."
     else:
-        shown = zip(drawable(scores.classes), scores.classes, strict=True)
-        other = [f"{short}: {name}" for short, name in shown if short != name]
+        named = zip(drawable(scores.classes), scores.classes, strict=True)
+        other = [f"{short}: {name}" for short, name in named if short != name]
         caption += f" In full: {'; '.join(other)}." if other else ""
-    said = f"Confusion matrix: {int(np.trace(counts))} of {int(counts.sum())} test items are right"
-    table = Table(["mistake", "times", "of that class"], rows) if rows else Text("No test item was mistaken for another class.")
-    return Section("What is taken for what", [Figure([drawn(confusion(counts, scores.classes), said)], caption), table])
+    drawing = drawn(confusion(shown, scores.classes), f"Confusion matrix: {said}")
+    mistakes = [f"{scores.classes[true]} taken for {scores.classes[wrongly]}" for true, wrongly in pairs]
+    rows = [[mistake, *numbers] for mistake, numbers in zip(mistakes, times, strict=True)]
+    told = Table(["mistake", counted, "of that class"], rows) if rows else Text(none)
+    return Section(title, [Figure([drawing], caption), told])
 
 
 def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str], show: int = 20) -> Section:
@@ -176,6 +194,6 @@ def confused_pair(scores: Scores) -> tuple[int, int, bool]:
 
 def gain_over_untrained(scores: Scores) -> str:
     """What training brought, in one sentence."""
-    after = scores.table[NETWORK]["accuracy"].value
-    before = scores.table.get(UNTRAINED, {}).get("accuracy")
-    return f"accuracy {after:.3f}" + (f", from {before.value:.3f} before training" if before else "")
+    after = scores.table[NETWORK][scores.headline].value
+    before = scores.table.get(UNTRAINED, {}).get(scores.headline)
+    return f"{scores.headline} {after:.3f}" + (f", from {before.value:.3f} before training" if before else "")

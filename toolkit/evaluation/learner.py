@@ -1,0 +1,36 @@
+"""What every evaluation asks of a learner: its network as it was before training, and the groups of its test items.
+
+It is a file of its own because whole pictures and single pixels are scored in files of their own, and both ask this.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+
+
+@contextmanager
+def first_weights(learn: Learner):
+    """Put back, for the time of the block, the weights the learner was built with; yields False where it kept none."""
+    first = getattr(getattr(learn, "first_weights", None), "weights", None)
+    if first is None:
+        yield False
+        return
+    trained = {name: value.clone() for name, value in learn.model.state_dict().items()}
+    learn.model.load_state_dict(first)
+    try:
+        yield True
+    finally:
+        learn.model.load_state_dict(trained)
+
+
+def test_groups(learn: Learner) -> np.ndarray | None:
+    """The group of each test item, or None where the data has none."""
+    labelled = getattr(learn.dls, "labelled", None)
+    groups = None if labelled is None else labelled.table.group[labelled.table.split == "test"]
+    return None if groups is None or groups.isna().any() else groups.to_numpy(dtype=str)

@@ -1,0 +1,49 @@
+"""A torch network as ONNX bytes, or an error that says why not.
+
+It is a file of its own because torch's exporter talks, warns and raises as its many passes please.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from toolkit.errors import ExportError
+from toolkit.program.archive import MODEL
+
+
+def onnx_bytes(network: nn.Module, example: torch.Tensor, dynamic: dict[int, object]) -> bytes:
+    """`network` as ONNX, its one input named "input" and its output "output". `dynamic` maps the axes of the input that may have
+    any length to torch's `Dim`s. Raises `ExportError`."""
+    try:
+        with tempfile.TemporaryDirectory() as folder, _quiet():
+            file = Path(folder) / MODEL
+            torch.onnx.export(
+                network, (example,), file, dynamo=True, external_data=False, dynamic_shapes=(dynamic,),
+                input_names=["input"], output_names=["output"], verbose=False,
+            )  # fmt: skip
+            return file.read_bytes()
+    except Exception as error:  # the exporter raises whatever its many passes raise
+        raise ExportError(f"this network does not become ONNX ({type(error).__name__}: {error})") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the exporter's progress and advice for the time of the block."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,57 @@
+"""What a training picture and its mask go through together, a whole batch at a time.
+
+It is a file of its own because both have to be altered alike, and because a step sees a part of each picture, zoomed: cutting it
+out and zooming is one resampling.
+"""
+
+from __future__ import annotations
+
+import torch
+from fastai.vision.augment import Dihedral, Flip, RandTransform, Zoom, setup_aug_tfms
+from fastai.vision.core import TensorImage
+from fasttransform import Transform
+
+from toolkit.errors import ToolkitError
+
+SCENE_AUGMENTATIONS = ("photo", "turned", "none")
+ZOOM = (0.75, 1.5)
+
+
+class ColourJitter(RandTransform):
+    """Each picture of a batch, float (batch, 3, height, width) from 0 to 1, in another light: contrast and saturation up to a
+    third more or less, a tenth brighter or darker, each channel up to an eighth stronger or weaker. Masks stay as they are."""
+
+    order, split_idx = 40, 0
+
+    def __init__(self, contrast: float = 0.3, brightness: float = 0.1, saturation: float = 0.36, tint: float = 0.12) -> None:
+        super().__init__(p=1.0)
+        self.contrast, self.brightness, self.saturation, self.tint = contrast, brightness, saturation, tint
+
+    def encodes(self, pictures: TensorImage) -> TensorImage:
+        x = pictures.as_subclass(torch.Tensor)
+
+        def drawn(reach: float, channels: int = 1) -> torch.Tensor:
+            return reach * (2 * torch.rand(len(x), channels, 1, 1, device=x.device) - 1)
+
+        grey = x.mean(dim=1, keepdim=True)
+        x = torch.lerp(grey, x, drawn(self.saturation).exp())
+        middle = grey.mean(dim=(2, 3), keepdim=True)
+        gain = (drawn(self.contrast) + drawn(self.tint, 3)).exp()
+        return TensorImage(((x - middle) * gain + middle + drawn(self.brightness)).clamp_(0, 1))
+
+
+def scene_augmentations(name: str, seen: tuple[int, int], view: tuple[int, int]) -> list[Transform]:
+    """What batches of training pictures of `view`, and their masks, become: `seen` large, both (height, width) in pixels.
+
+    `photo`: a part, at 0.75 to 1.5 times its scale, half of them mirrored left to right, in another light. `turned`: also turned
+    by any quarter and mirrored top to bottom, for where no side is up (aerial pictures, microscopes). `none`: as they are; then
+    `view` has to be `seen`. Raises `ToolkitError` for an unknown name.
+    """
+    if name == "none":
+        return []
+    if name not in SCENE_AUGMENTATIONS:
+        raise ToolkitError(f"augment {name!r}; choose from {', '.join(SCENE_AUGMENTATIONS)}")
+    scale = (view[0] * view[1] / (seen[0] * seen[1])) ** 0.5  # a zoom of this much shows a part at its own scale
+    zoom = Zoom(min_zoom=scale * ZOOM[0], max_zoom=scale * ZOOM[1], p=1.0, size=seen)
+    mirrored = Dihedral(p=1.0, size=seen) if name == "turned" else Flip(size=seen)
+    return [*setup_aug_tfms([mirrored, zoom]), ColourJitter()]

@@ -1,0 +1,71 @@
+"""The command line of a program that answers for each pixel: masks and coloured pictures into a folder, areas to the terminal.
+
+It is a file of its own because it writes files, which no other program does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+from collections import Counter
+from pathlib import Path
+
+from PIL import Image
+
+from toolkit.errors import ConversionError, ProgramError
+from toolkit.program.program import Program
+
+
+def colour_in(program: Program, items: list[str], out: str, as_json: bool, top: int, strict: bool) -> int:
+    """Segment each of `items`; return the exit status, 1 where one could not be read.
+
+    For NAME.jpg the folder `out` gets NAME.mask.png, whose values are those of the masks that were learnt from, and
+    NAME.overlay.png, the picture coloured in with a legend; "none" writes nothing. A second item of one name gets a number.
+    Raises `ProgramError` where `out` cannot be written to.
+    """
+    folder = None if out == "none" else Path(out)
+    used: Counter[str] = Counter()
+    failed = 0
+    for item in items:
+        try:
+            picture = program.input.read(Path(item))
+            answer = program.predict(picture)
+        except ConversionError as error:
+            if strict:
+                raise
+            failed += 1
+            if as_json:
+                print(json.dumps({"item": item, "error": error.reason}, ensure_ascii=False), flush=True)
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        written = {}
+        if folder:
+            stem = Path(item).stem
+            used[stem] += 1
+            name = stem if used[stem] == 1 else f"{stem}-{used[stem]}"
+            written = {"mask": folder / f"{name}.mask.png", "overlay": folder / f"{name}.overlay.png"}
+            _save(answer.image(), written["mask"])
+            _save(answer.overlay(picture), written["overlay"])
+        if as_json:
+            line = {"item": item, "width": picture.width, "height": picture.height, "areas": answer.areas}
+            print(json.dumps({**line, **{what: str(path) for what, path in written.items()}}, ensure_ascii=False), flush=True)
+        else:
+            print(f"{item}  {answer.text(top)}{''.join(f'  {path}' for path in written.values())}", flush=True)
+    return 1 if failed else 0
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Write a PNG in one step: it is there whole, or as it was before."""
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(temporary, "PNG", compress_level=3)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ProgramError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
