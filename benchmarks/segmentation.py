@@ -24,10 +24,10 @@ from benchmarks import plain_segmentation
 from benchmarks.harness import Figure, in_turn, options, report
 from recipes.segmentation import build_learner
 from toolkit.evaluation import evaluate
+from toolkit.evaluation.learner import network_runner
 from toolkit.evaluation.scores import Scores
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.scene_loaders import scene_runner
 from toolkit.program import Program
 from toolkit.program.scenes import segment
 
@@ -192,7 +192,7 @@ def memory(figures: list[Figure], folder: Path, short: bool) -> None:
 
 def parity(figures: list[Figure], name: str, learn: Learner, program: Program, short: bool) -> None:
     """The share of pixels that learner and program, which has passed its gate, agree on: test pictures and other sizes."""
-    labelled, run, shares = learn.dls.labelled, scene_runner(learn), {}
+    labelled, run, shares = learn.dls.labelled, network_runner(learn), {}
     rows = np.flatnonzero(labelled.table.split == "test")[: 5 if short else 50].tolist()
     pictures = [labelled.picture(row) for row in rows]
     sizes = {f"{len(rows)} test pictures": pictures}

@@ -11,6 +11,7 @@ from toolkit.data.masks import IGNORED, MaskCode, default_colours, read_code, re
 from toolkit.errors import ConversionError, DataError
 
 VALUES = np.arange(12, dtype=np.uint8).reshape(3, 4) % 4
+NOISE = np.random.default_rng(0).integers(0, 4, (64, 64), dtype=np.uint8)
 
 
 def saved(folder, image, name="mask.png", **options):
@@ -88,7 +89,7 @@ def test_exif_rotation_is_not_applied(tmp_path):
         (lambda path: None, "no such file"),
         (lambda path: path.write_bytes(b""), "empty"),
         (lambda path: path.write_bytes(b"not a picture"), "not a picture"),
-        (lambda path: path.write_bytes(saved(path.parent, VALUES, "x.png").read_bytes()[:60]), "truncated|decoded"),
+        (lambda path: path.write_bytes(saved(path.parent, NOISE, "x.png").read_bytes()[:900]), "truncated|decoded"),
         (lambda path: Image.new("RGBA", (4, 3), (1, 2, 3, 100)).save(path), "transparent"),
         (lambda path: Image.new("L", (4, 3)).save(path, "GIF", save_all=True, append_images=[Image.new("L", (4, 3), 9)]), "anim"),
         (lambda path: Image.fromarray(np.full((2, 2), 0.5, np.float32)).save(path, "TIFF"), "whole numbers"),
@@ -277,7 +278,7 @@ def test_one_class_is_too_few(tmp_path):
 
 def test_classes_called_void_do_not_count(tmp_path):
     code = code_of(tmp_path, "Void\na\nb\nUnlabelled", "codes.txt")
-    assert (code.classes, code.values, code.ignored) == (("a", "b"), (1, 2), (0, 3))
+    assert (code.classes, code.values, code.ignored) == (("a", "b"), (1, 2), (0, 3, 255))
     assert code.notes[-1] == "what does not count: Void (0), Unlabelled (3)"
     assert code.numbers(VALUES)[0].tolist() == [IGNORED, 0, 1, IGNORED]
     assert code_of(tmp_path, "Void\na\nb\nUnlabelled", "codes.txt", ignore="none").ignored == ()

@@ -17,9 +17,10 @@ from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import DataError, RunError
 from toolkit.evaluation import Interval, Scores, evaluate
 from toolkit.evaluation.comparison import compare
+from toolkit.evaluation.learner import network_runner
 from toolkit.evaluation.metrics import Bootstrap
 from toolkit.evaluation.pixel_baselines import BY_COLOUR, BY_POSITION, MAJORITY, PixelBaselines, nearest
-from toolkit.evaluation.scene_scores import evaluate_scenes, network_runner, paired_difference
+from toolkit.evaluation.scene_scores import evaluate_scenes, paired_difference
 from toolkit.evaluation.segmentation import (
     Tally,
     _alone_far,
@@ -30,7 +31,7 @@ from toolkit.evaluation.segmentation import (
     pixel_confusion,
     segmentation_metrics,
 )
-from toolkit.learning.scene_loaders import scene_loaders, scene_runner
+from toolkit.learning.scene_loaders import scene_loaders
 from toolkit.program.about import about
 from toolkit.program.masks import MaskOutput
 from toolkit.program.scenes import SceneInput
@@ -356,7 +357,7 @@ def test_a_learner_is_scored_on_its_test_pictures_beside_itself_untrained_and_si
     pictures = scores.predictions
     assert pictures["pixel accuracy"].mean() == pytest.approx(scores.table["network"]["pixel accuracy"].value)
     assert set(pictures["worst class"]) <= {"red", "blue"}
-    again = evaluate_scenes(learn, run=scene_runner(learn))
+    again = evaluate_scenes(learn, run=network_runner(learn))
     assert again.to_json() == scores.to_json()
 
 
@@ -368,11 +369,6 @@ def test_pictures_of_a_few_drives_are_too_few(learn):
     assert found.resampled == "items"
     assert found.verdict.endswith("(the test's pictures are of only 3 groups: too few to rely on)")
     assert "untrained network" not in found.table  # it kept no first weights
-
-
-def test_the_network_is_run_as_the_program_is(learn):
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 64, 3), dtype=np.uint8)
-    assert np.array_equal(network_runner(learn)(pixels), scene_runner(learn)(pixels))
 
 
 def test_scores_come_back_from_disk_as_they_were(scores, tmp_path):

@@ -194,11 +194,13 @@ def _misfits(facts: list[Facts]) -> list[Finding]:
             "find out whether they were cropped or belong to other pictures, and make them anew",
         ),
     }
-    return [
-        Finding(kind if not lost else "turned_unknown", tuple(files), f"{many(len(files))} {said[kind, lost][0]}", said[kind, lost][1],
-                kind in (SCALED, TURNED) and not lost, True)
-        for (kind, lost), files in kinds.items()
-    ]  # fmt: skip
+    findings = []
+    for (kind, lost), files in kinds.items():
+        what, todo = said[kind, lost]
+        repairable = kind in (SCALED, TURNED) and not lost
+        name = "turned_unknown" if lost else kind
+        findings.append(Finding(name, tuple(files), f"{many(len(files))} {what}", todo, repairable, True))
+    return findings
 
 
 def _unreadable(facts: list[Facts]) -> list[Finding]:
@@ -251,7 +253,7 @@ def _absent(judged: Judgement) -> list[Finding]:
         findings.append(Finding("empty_class", (), found, todo))
     if once and len(facts) > 1:
         files = tuple((str(fact.mask), f"the only one with {name!r}") for name, fact in once)
-        found = f"{'one class is' if len(once) == 1 else f'{len(once)} classes are'} in one mask only: {', '.join(repr(name) for name, _ in once)}"
+        found = f"in one mask only: {', '.join(repr(name) for name, _ in once)}"
         findings.append(
             Finding("rare_class", files, found, "label more pictures that show them, or join them with another class")
         )

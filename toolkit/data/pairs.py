@@ -206,12 +206,13 @@ def _matches(place: _Place, affixes: Affixes, items: Items) -> list[tuple[Path, 
         items.notes.append(f"{len(answers) - len(chosen)} files in {place.masks} left out: their names are not those of masks")
     by_picture, by_mask = _names(pictures, place.images, ("", "")), _names(chosen, place.masks, affixes)
     if not by_picture.keys() & by_mask.keys():
-        own = _shared([path.stem for path in pictures])  # as in Cityscapes: x_leftImg8bit, x_gtFine_labelIds
-        bare = _names(pictures, place.images, own)
-        if not bare.keys() & by_mask.keys():
+        for own in _shared([path.stem for path in pictures]):  # as in Cityscapes: x_leftImg8bit, x_gtFine_labelIds
+            by_picture = _names(pictures, place.images, own)
+            if by_picture.keys() & by_mask.keys():
+                items.notes.append(f"pictures' names without {'*'.join(own)!r} are those of their masks")
+                break
+        else:
             raise DataError(_no_match(place, pictures, answers, affixes))
-        items.notes.append(f"pictures' names without {'*'.join(own)!r} are those of their masks")
-        by_picture = bare
     pairs = []
     for key, paths in by_picture.items():
         found = by_mask.get(key, [])
@@ -249,13 +250,13 @@ def _names(paths: list[Path], root: Path, affixes: Affixes) -> Names:
     return names
 
 
-def _shared(stems: list[str]) -> Affixes:
-    """What all names begin and end with, but for digits, which count."""
+def _shared(stems: list[str]) -> list[Affixes]:
+    """What all names end in, begin with, or both, but for digits, which count."""
     if len(set(stems)) < 2:
-        return "", ""
+        return []
     before = _begin(stems).rstrip("0123456789")
     after = _begin([stem[::-1] for stem in stems])[::-1].lstrip("0123456789")
-    return before, after
+    return [affixes for affixes in (("", after), (before, ""), (before, after)) if any(affixes)]
 
 
 def _begin(names: list[str]) -> str:
@@ -291,9 +292,9 @@ def _besides(answers: list[str], pictures: list[str]) -> Affixes | None:
         affixes, count = votes.most_common(1)[0]
         if 2 * count >= len(sample) or count >= 10:
             return affixes
-    shared, own = _shared(answers), _shared(pictures)
-    bare = {_core(stem, own) for stem in pictures} - {None}
-    return shared if any(shared) and bare & {_core(stem, shared) for stem in answers} else None
+    bare = {_core(stem, own) for own in _shared(pictures) for stem in pictures} - {None}
+    agreeing = (shared for shared in _shared(answers) if bare & {_core(stem, shared) for stem in answers})
+    return next(agreeing, None)
 
 
 def _written(affixes: Affixes) -> str:

@@ -17,7 +17,7 @@ from toolkit.data.progress import track
 from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import DataError
 from toolkit.evaluation.baselines import sample_rows
-from toolkit.evaluation.learner import first_weights, test_groups
+from toolkit.evaluation.learner import first_weights, network_runner, test_groups
 from toolkit.evaluation.metrics import FEWEST_GROUPS, Bootstrap
 from toolkit.evaluation.pixel_baselines import PixelBaselines, nearest
 from toolkit.evaluation.scores import MEAN_IOU, NETWORK, UNTRAINED, Interval, Scores, verdict
@@ -95,24 +95,6 @@ def paired_difference(one: Tally, other: Tally, bootstrap: Bootstrap) -> Interva
     """Mean IoU of `one` less that of `other`: resamples draw the same pictures for both."""
     first, second = (metric_samples(tally, bootstrap)[0][MEAN_IOU] for tally in (one, other))
     return bounded_interval(first - second, bootstrap.units, lowest=-1.0)
-
-
-def network_runner(learn: Learner) -> Run:
-    """The learner's network, with the weights it has when it is called, from pixels, uint8 (n, height, width, 3), to
-    probabilities, float32 (n, classes, height, width)."""
-    import torch  # here, so that finished runs are compared without it
-
-    model = learn.model
-    mean, std = (torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in learn.about["stats"])
-
-    @torch.inference_mode()
-    def run(pixels: np.ndarray) -> np.ndarray:
-        model.eval()
-        scaled = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
-        device = next(model.parameters()).device
-        return torch.as_tensor(model(((scaled - mean) / std).to(device))).softmax(dim=1).float().cpu().numpy()
-
-    return run
 
 
 def _fitted(labelled: LabelledScenes, seed: int) -> PixelBaselines:

@@ -18,10 +18,10 @@ from torch import nn
 
 from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import ConversionError, ExportError
+from toolkit.evaluation.learner import network_runner
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.pictures import TOLERANCE, Deployed
 from toolkit.learning.loaders import normalization_of
-from toolkit.learning.scene_loaders import scene_runner
 from toolkit.program import Program
 from toolkit.program.inputs import to_png
 from toolkit.program.masks import MaskOutput
@@ -43,7 +43,7 @@ class SceneExport:
         self.labelled: LabelledScenes = learn.dls.labelled
         self.input, code = self.labelled.scene_input, self.labelled.code
         self.output = MaskOutput(code.classes, code.values, code.colours).card()
-        self.run = scene_runner(learn)
+        self.run = network_runner(learn)
         self.network = Deployed(_plain(learn.model), *normalization_of(learn.dls)).to("cpu", torch.float32).eval()
         rows = np.flatnonzero(self.labelled.table.split == "test")
         self.rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_REPLAYED)).round().astype(int)].tolist()

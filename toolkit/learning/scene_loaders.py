@@ -1,7 +1,6 @@
 """fastai DataLoaders over pictures and masks that were read once: train, valid and the held-out test, in that order.
 
-It is a file of its own because pictures keep their proportions here, so a batch is cut, or filled up, to one size as it is made;
-and because the learner's network is handed out as what the program runs: pixels in, probabilities out.
+It is a file of its own because pictures keep their proportions here, so a batch is cut, or filled up, to one size as it is made.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import numpy as np
 import torch
 from fastai.data.core import DataLoaders, Datasets, TfmdDL
 from fastai.data.transforms import IntToFloatTensor, Normalize
-from fastai.learner import Learner
 from fastai.vision.core import AddMaskCodes, TensorImage, TensorMask
 from fastcore.basics import chunked
 from fasttransform import Transform
@@ -25,9 +23,8 @@ from toolkit.data.items import PARTS
 from toolkit.data.masks import IGNORED
 from toolkit.data.scenes import LabelledScenes, Pair
 from toolkit.errors import DataError
-from toolkit.learning.loaders import Stats, normalization_of
+from toolkit.learning.loaders import Stats
 from toolkit.learning.scene_augment import scene_augmentations
-from toolkit.program.scenes import Run
 
 
 class ReadScene(Transform):
@@ -155,20 +152,6 @@ def scene_stats(labelled: LabelledScenes, sample: int = 200) -> Stats:
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 1e-4))
     return tuple(mean.tolist()), tuple(std.tolist())
-
-
-def scene_runner(learn: Learner) -> Run:
-    """The learner's network, as it stands now, as a function from pixels to probabilities; see `segment`."""
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in normalization_of(learn.dls))
-    model, device = learn.model, next(learn.model.parameters()).device
-
-    @torch.inference_mode()
-    def run(pixels: np.ndarray) -> np.ndarray:
-        model.eval()
-        scaled = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
-        return torch.as_tensor(model(((scaled - mean) / std).to(device))).softmax(dim=1).float().cpu().numpy()
-
-    return run
 
 
 def _rows(labelled: LabelledScenes) -> dict[Path, int]:

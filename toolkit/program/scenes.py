@@ -91,8 +91,8 @@ def segment(picture: Image.Image, run: Run, scene_input: SceneInput) -> np.ndarr
     seen = scene_input.scaled(picture)
     answer = np.empty(picture.size[::-1], dtype=np.uint8)
     # of a tile's answer only its core counts: what lies beyond was seen better by the neighbour
-    for top, bottom, first_row, last_row in _tiles(seen.height, scene_input):
-        for left, right, first_column, last_column in _tiles(seen.width, scene_input):
+    for top, bottom, first_row, last_row in tiles(seen.height, scene_input):
+        for left, right, first_column, last_column in tiles(seen.width, scene_input):
             pixels = np.asarray(seen.crop((left, top, right, bottom)) if (right - left, bottom - top) != seen.size else seen)
             probabilities = run(scene_input.padded(pixels)[None])[0]
             across, down = picture.width / seen.width, picture.height / seen.height
@@ -106,7 +106,7 @@ def segment(picture: Image.Image, run: Run, scene_input: SceneInput) -> np.ndarr
     return answer
 
 
-def _tiles(length: int, scene_input: SceneInput) -> Iterator[tuple[int, int, int, int]]:
+def tiles(length: int, scene_input: SceneInput) -> Iterator[tuple[int, int, int, int]]:
     """(start, stop, first, last) of each tile along a side of `length` pixels: what it sees, and its core that counts."""
     tile, overlap = scene_input.tile, scene_input.overlap
     if length <= tile:

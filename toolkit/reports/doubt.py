@@ -6,7 +6,7 @@ at only as far as doubt and mistakes go together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,9 @@ from toolkit.data.masks import IGNORED
 from toolkit.data.progress import track
 from toolkit.data.scenes import LabelledScenes
 from toolkit.evaluation.baselines import sample_rows
-from toolkit.program.scenes import Run, SceneInput
+from toolkit.program.scenes import Run, SceneInput, tiles
 from toolkit.reports.page import Section, Table, Text
+from toolkit.reports.sections import percent
 
 SAMPLE, EACH = 50, 20_000  # test pictures, and pixels of each, over which doubt is measured
 TENTHS = ("surest tenth", "2nd tenth", "3rd tenth", *(f"{number}th tenth" for number in range(4, 10)), "least sure tenth")
@@ -56,19 +57,14 @@ def doubt(pixels: np.ndarray, network: Run, scene_input: SceneInput) -> tuple[np
     """
     height, width = pixels.shape[:2]
     unsure, likeliest = np.empty((height, width), np.float32), np.empty((height, width), np.uint8)
-    for top, bottom, rows in _spans(height, scene_input):
-        for left, right, columns in _spans(width, scene_input):
+    for top, bottom, *rows in tiles(height, scene_input):
+        for left, right, *columns in tiles(width, scene_input):
             probabilities = network(scene_input.padded(pixels[top:bottom, left:right])[None])[0]
-            inner = probabilities[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+            inner = probabilities[:, rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
             entropy = -(inner * np.log(np.maximum(inner, 1e-12))).sum(axis=0)
-            unsure[rows, columns] = (entropy / np.log(max(2, len(inner)))).clip(0, 1)
-            likeliest[rows, columns] = inner.argmax(axis=0)
+            unsure[slice(*rows), slice(*columns)] = (entropy / np.log(max(2, len(inner)))).clip(0, 1)
+            likeliest[slice(*rows), slice(*columns)] = inner.argmax(axis=0)
     return unsure, likeliest
-
-
-def percent(share: float) -> str:
-    """A share as a reader wants it: 0 and 100 % stand for none and all."""
-    return "< 0.1 %" if 0 < share < 0.0005 else "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def _sampled(labelled: LabelledScenes, rows: Sequence[int], network: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -85,14 +81,3 @@ def _sampled(labelled: LabelledScenes, rows: Sequence[int], network: Run) -> tup
         unsure.append(values.ravel()[drawn_pixels])
         right.append((likeliest == truth).ravel()[drawn_pixels])
     return np.concatenate(unsure), np.concatenate(right)
-
-
-def _spans(length: int, scene_input: SceneInput) -> Iterator[tuple[int, int, slice]]:
-    """(start, stop, core) of each tile along a side: what is seen, and the part of it that counts."""
-    edge, core = scene_input.overlap // 2, scene_input.tile - scene_input.overlap
-    if length <= scene_input.tile:
-        yield 0, length, slice(0, length)
-        return
-    for start in range(0, length, core):
-        stop = min(length, start + core)
-        yield max(0, start - edge), min(length, stop + edge), slice(start, stop)

@@ -18,15 +18,15 @@ from PIL import Image
 from toolkit.data.items import PARTS
 from toolkit.data.masks import IGNORED
 from toolkit.data.scenes import LabelledScenes
+from toolkit.evaluation.learner import network_runner
 from toolkit.evaluation.scores import MEAN_IOU, NETWORK, Scores
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
-from toolkit.learning.scene_loaders import scene_runner
 from toolkit.program.scenes import Run as Network
 from toolkit.program.scenes import segment
 from toolkit.reports import sections
 from toolkit.reports.charts import MOST_NAMED, coloured, dots, lit
-from toolkit.reports.doubt import doubt, doubt_section, percent
+from toolkit.reports.doubt import doubt, doubt_section
 from toolkit.reports.page import Figure, Gallery, Page, Picture, Section, Table, Text, drawn, shown, write_page
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 CARDS = 6  # of the worst pictures, and of the best
 SIDE = 320  # pixels of a shown picture's longer side
 MOST_DOTS = 40  # classes in one drawing
-MOST_SET_ASIDE = 20
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def write_scene_report(learn: Learner, scores: Scores, log: list[dict], run: Run
     """Write report.html into the run folder. `log` is what `fit` returned. Returns the report's path."""
     described = read_json(run.folder / "run.json", "a run")
     labelled: LabelledScenes = learn.dls.labelled
-    network = scene_runner(learn)
+    network = network_runner(learn)
     page = Page(
         title=f"{run.folder.name}: {scores.task.replace('_', ' ')}",
         verdict=scores.verdict[0].upper() + scores.verdict[1:] + ".",
@@ -86,7 +85,7 @@ def _class_section(scores: Scores, labelled: LabelledScenes) -> Section:
     rows = []
     for name in order:
         number = scores.classes.index(name)
-        share, shows = percent(pixels[number] / max(1, pixels.sum())), str(pictures[number])
+        share, shows = sections.percent(pixels[number] / max(1, pixels.sum())), str(pictures[number])
         rows.append([name, sections.cell(network[name]), sections.cell(simple[name]), share, shows])
     few = order[-MOST_DOTS:]
     values = {
@@ -207,7 +206,7 @@ def _data_section(labelled: LabelledScenes) -> Section:
     rows = [["pictures", *(str(len(counts)) for counts in parts)]]
     for number, name in enumerate(labelled.classes):
         shares = [(counts[:, number].sum() / max(1, counts.sum()), (counts[:, number] > 0).sum()) for counts in parts]
-        rows.append([name, *((percent(share), f"in {pictures}") for share, pictures in shares)])
+        rows.append([name, *((sections.percent(share), f"in {pictures}") for share, pictures in shares)])
     told = (
         "Training learns from train, valid chooses the epoch, test is for the scores and nothing else. Pictures with identical "
         "content stay on one side."
@@ -215,14 +214,8 @@ def _data_section(labelled: LabelledScenes) -> Section:
     groups = labelled.table.group.replace("", None).nunique()
     told += f" So do pictures of one group ({groups} groups)." if groups else ""
     told += " Beside each class its share of the pixels that count, and in how many pictures it is."
-    blocks = [Text(told), Table(["class", *PARTS], rows), *(Text(note) for note in labelled.notes)]
-    aside = labelled.set_aside
-    if aside:
-        blocks.append(Text(f"Set aside because they could not be used: {len(aside)}."))
-        blocks.append(Table(["item", "reason"], [[str(item), reason] for item, reason in aside[:MOST_SET_ASIDE]]))
-    if len(aside) > MOST_SET_ASIDE:
-        blocks.append(Text(f"… and {len(aside) - MOST_SET_ASIDE} more, in run.json."))
-    return Section("How the data was split", blocks)
+    table = Table(["class", *PARTS], rows)
+    return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.set_aside, labelled.notes)])
 
 
 def _rows(labelled: LabelledScenes, part: str) -> list[int]:

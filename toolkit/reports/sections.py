@@ -84,8 +84,9 @@ def gap_sections(scores: Scores) -> list[Section]:
     ]
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share >= 0.0005 or not share else "< 0.1 %"
+def percent(share: float) -> str:
+    """A share as a reader wants it: 0 and 100 % stand for none and all."""
+    return "< 0.1 %" if 0 < share < 0.0005 else "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def item_name(item) -> str:
@@ -124,9 +125,9 @@ def confusion_section(scores: Scores, most: int = 8) -> Section:
     caption = "Rows are the true classes, columns what was said; the diagonal is right."
     if scores.per_class:
         title, counted, none = "Which pixels are taken for what", "of all pixels", "No pixel was mistaken for another class."
-        times = [[_percent(wrong[pair] / everything), _percent(wrong[pair] / there[pair[0]])] for pair in pairs]
+        times = [[percent(wrong[pair] / everything), percent(wrong[pair] / there[pair[0]])] for pair in pairs]
         shown = (100 * counts / np.maximum(there, 1)[:, None]).round().astype(int)
-        said = f"{_percent(right / max(1, everything))} of the pixels are right"
+        said = f"{percent(right / max(1, everything))} of the pixels are right"
     else:
         title, counted, none = "What is taken for what", "times", "No test item was mistaken for another class."
         times = [[str(wrong[pair]), str(there[pair[0]])] for pair in pairs]
@@ -149,7 +150,7 @@ def confusion_section(scores: Scores, most: int = 8) -> Section:
     return Section(title, [Figure([drawing], caption), told])
 
 
-def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str], show: int = 20) -> Section:
+def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str]) -> Section:
     """How the items were divided. `table` has a `label`, `group` and `split` for each."""
     counts = (
         table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=["train", "valid", "test"], fill_value=0)
@@ -163,13 +164,18 @@ def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str]
     if groups:
         told += f" So do items of one group ({groups} groups)."
     blocks = [Text(told), Table(["class", "train", "valid", "test"], [*rows, ["all", *map(str, counts.sum())]])]
-    blocks += [Text(note) for note in notes]
+    return Section("How the data was split", [*blocks, *left_out(set_aside, notes)])
+
+
+def left_out(set_aside: Sequence, notes: Sequence[str], show: int = 20) -> list[Text | Table]:
+    """The notes on the data, and what was set aside of it."""
+    blocks: list[Text | Table] = [Text(note) for note in notes]
     if set_aside:
         blocks.append(Text(f"Set aside because they could not be used: {len(set_aside)}."))
         blocks.append(Table(["item", "reason"], [[str(item), reason] for item, reason in set_aside[:show]]))
         if len(set_aside) > show:
             blocks.append(Text(f"… and {len(set_aside) - show} more, in run.json."))
-    return Section("How the data was split", blocks)
+    return blocks
 
 
 def settings_section(described: dict) -> Section:
