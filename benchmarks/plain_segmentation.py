@@ -22,6 +22,7 @@ from PIL import Image
 from torchvision.models import resnet18
 
 UNCOUNTED = "Unlabelled"
+BATCH = 8
 SIZE = (96, 128)  # height and width that pictures are squished to
 
 
@@ -36,7 +37,7 @@ def build(root: Path, size: tuple[int, int] = SIZE, seed: int = 42) -> Learner:
         batch_tfms=[Flip()],
     )
     files = get_image_files(root / "train" / "images") + get_image_files(root / "val" / "images")
-    learn = unet_learner(block.dataloaders(files, bs=8, num_workers=0), resnet18, pretrained=False)
+    learn = unet_learner(block.dataloaders(files, bs=BATCH, num_workers=0), resnet18, pretrained=False)
     learn.unfreeze()
     return learn
 

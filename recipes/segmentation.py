@@ -61,7 +61,7 @@ def build_learner(
     """
     check_scene_choices(arch, augment, class_weights)
     items = find_pairs(data, images, masks, mask_suffix, csv, group_by, image_column, mask_column)
-    code = read_code(classes, ignore, items.table["mask"].tolist())
+    code = read_code(classes, ignore, items.table["mask"].tolist(), root=items.root)
     check_masks(items, code)
     arch, weights = choose_segmenter(arch, str(weights))
     labelled = labelled_scenes(items, code, size, scale, stride_of(arch), valid_pct, test_pct, seed, group_near, strict)

@@ -29,7 +29,7 @@ def scenes(tmp_path_factory):
 @pytest.fixture(scope="module")
 def learnt(scenes, tmp_path_factory):
     """(learner, scores, program's file) of a short training."""
-    learn = build_learner(scenes, seed=1, batch_size=4)
+    learn = build_learner(scenes, size=64, seed=1, batch_size=4)
     fit(learn, epochs=8, lr=5e-3)
     scores = evaluate(learn)
     path = tmp_path_factory.mktemp("program") / "program.pyz"
@@ -42,12 +42,12 @@ def run(*arguments, **options):
 
 
 def test_the_learner_is_a_plain_fastai_learner_with_a_held_out_test(scenes):
-    learn = build_learner(scenes, group_by=r"(drive\d+)", batch_size=4)
+    learn = build_learner(scenes, size=64, group_by=r"(drive\d+)", batch_size=4)
     pictures, masks = learn.dls.one_batch()
-    assert pictures.shape == (4, 3, 64, 80)
-    assert masks.shape == (4, 64, 80)
+    assert pictures.shape == (4, 3, 48, 64)
+    assert masks.shape == (4, 48, 64)
     assert (pictures.dtype, masks.dtype) == (torch.float32, torch.int64)
-    assert learn.model(pictures).shape == (4, 3, 64, 80)
+    assert learn.model(pictures).shape == (4, 3, 48, 64)
     table = learn.dls.labelled.table
     assert [len(loader.dataset) for loader in learn.dls.loaders] == [
         len(table[table.split == part]) for part in ("train", "valid", "test")
@@ -140,7 +140,7 @@ def test_pictures_of_many_sizes_are_learnt_together(tmp_path):
 
 def test_pixels_that_are_ignored_take_no_part(tmp_path):
     make_scenes(tmp_path, 12)
-    learn = build_learner(tmp_path, ignore="sky", batch_size=4)
+    learn = build_learner(tmp_path, size=64, ignore="sky", batch_size=4)
     assert learn.dls.labelled.classes == ("ground", "box")
     assert (learn.dls.labelled.truth(0) == IGNORED).any()
     scores = torch.randn(1, 2, 4, 4, requires_grad=True)
@@ -158,7 +158,7 @@ def test_picture_and_mask_are_altered_alike(tmp_path):
         for name, image in (("images", Image.fromarray(levels[np.asarray(mask)])), ("masks", mask)):
             (tmp_path / name).mkdir(exist_ok=True)
             image.save(tmp_path / name / f"{number}.png")
-    learn = build_learner(tmp_path, batch_size=8)
+    learn = build_learner(tmp_path, size=64, batch_size=8)
     mean, std = learn.about["stats"]
     pictures, masks = learn.dls.one_batch()
     red, blue = (pictures[:, channel] * std[channel] + mean[channel] for channel in (0, 2))
@@ -181,7 +181,7 @@ def test_picture_and_mask_are_altered_alike(tmp_path):
 )
 def test_what_makes_no_sense_is_refused(scenes, options, error, said):
     with pytest.raises(error, match=said):
-        build_learner(scenes, **options)
+        build_learner(scenes, **{"size": 64, **options})
 
 
 def test_masks_that_are_wrong_throughout_are_refused_with_what_to_do(tmp_path):
@@ -200,7 +200,7 @@ def test_one_bad_pair_is_set_aside_and_named_or_refused_where_asked(tmp_path):
     mask = np.asarray(Image.open(path)).copy()
     mask[0, 0] = 9
     Image.fromarray(mask).save(path)
-    labelled = build_learner(tmp_path).dls.labelled
+    labelled = build_learner(tmp_path, size=64).dls.labelled
     assert len(labelled.table) == 39
     assert "9" in labelled.set_aside[0][1]
     with pytest.raises(DataError, match="strict"):
@@ -210,10 +210,10 @@ def test_one_bad_pair_is_set_aside_and_named_or_refused_where_asked(tmp_path):
 def test_a_body_is_taken_over_from_an_earlier_run(scenes, tmp_path):
     from toolkit.learning.runs import Run
 
-    learn = build_learner(scenes, batch_size=4)
+    learn = build_learner(scenes, size=64, batch_size=4)
     with Run.open("first", learn, {}, tmp_path / "run") as place:
         fit(learn, epochs=1, lr=1e-3, run=place)
-    again = build_learner(scenes, weights=str(tmp_path / "run"), batch_size=4)
+    again = build_learner(scenes, size=64, weights=str(tmp_path / "run"), batch_size=4)
     assert again.about["arch"] == "light"
     trained, taken = learn.model.state_dict(), again.model.state_dict()
     same = [key for key in trained if torch.equal(trained[key], taken[key])]

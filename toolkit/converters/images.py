@@ -44,7 +44,8 @@ def read_image(source: Source, at_least: int = 0) -> Image.Image:
                 image.draft(None, (at_least, at_least))  # does nothing for other formats
             if image.width * image.height > MAX_PIXELS:
                 raise ConversionError(name, f"{megapixels:.0f} megapixels, more than {MAX_PIXELS / 1e6:.0f}: save it smaller")
-            return _to_rgb(ImageOps.exif_transpose(image), name)
+            ImageOps.exif_transpose(image, in_place=True)  # without: a second copy of the pixels
+            return _to_rgb(image, name)
     except ConversionError:
         raise
     except Image.DecompressionBombError as error:
@@ -106,7 +107,7 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "RGB":
         image.load()
-        return image.copy() if image.format else image
+        return image
     if image.mode.startswith("I"):  # 16-bit grey; mode I is its 32-bit container
         levels = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
         return Image.fromarray((levels // 257).astype(np.uint8)).convert("RGB")

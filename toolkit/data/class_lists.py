@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +28,22 @@ class ClassList:
     path: Path
 
 
-def find_list(masks: Path) -> Path | None:
-    """The first of `LIST_FILES` in the folder `masks`, beside it, or one folder up."""
-    folders = [masks, *masks.parents][:3]
-    return next((folder / name for folder in folders for name in LIST_FILES if (folder / name).is_file()), None)
+def find_list(masks: Path, leaves: Iterable[Path] = (), root: Path | None = None) -> Path | None:
+    """The first of `LIST_FILES` in the folder `masks`, beside it, or one folder up, but not above `root`; else in or beside one
+    of `leaves`, the folders below it that masks are in. Raises `DataError` where lists there differ."""
+    above = [folder for folder in [masks, *masks.parents][:3] if root is None or folder.is_relative_to(root)]
+    found = _lists_in(above)
+    if found:
+        return found[0]
+    found = _lists_in([folder for leaf in sorted(set(leaves)) for folder in (leaf, leaf.parent)])
+    other = next((path for path in found if path.read_bytes() != found[0].read_bytes()), None)
+    if other:
+        raise DataError(f"{found[0]} and {other} list different classes: put one list beside {masks}, or name it with classes")
+    return found[0] if found else None
+
+
+def _lists_in(folders: Iterable[Path]) -> list[Path]:
+    return [folder / name for folder in folders for name in LIST_FILES if (folder / name).is_file()]
 
 
 def read_list(path: Path | str) -> ClassList:

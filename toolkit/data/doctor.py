@@ -62,8 +62,11 @@ def _masks(chosen: argparse.Namespace) -> int:
     Exit status: 0 nothing found, 1 something found, 2 wrong usage."""
     pairs = _pairs(chosen)
     listed, palette = chosen.classes or chosen.palette, None
-    if chosen.classes and chosen.palette:
+    if chosen.palette:
         palette = read_list(chosen.palette)
+        if not isinstance(palette.values[0], tuple):
+            raise DataError(f'{palette.path}: no colours; expected a .json of {{"name": "#rrggbb"}} or {{"name": [r, g, b]}}')
+        palette = palette if chosen.classes else None  # alone it is the list of classes
     try:
         code: MaskCode | None = read_code(listed, chosen.ignore, pairs.table["mask"].tolist())
     except TooManyValues:  # of which the diagnosis tells

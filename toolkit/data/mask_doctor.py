@@ -16,8 +16,9 @@ import numpy as np
 from toolkit.data.cache import content_hash
 from toolkit.data.class_lists import ClassList
 from toolkit.data.items import Items
+from toolkit.data.mask_areas import Readable
 from toolkit.data.mask_facts import SCALED, SIZE, TURNED, Facts, agreement, look_at
-from toolkit.data.mask_values import Finding, Judgement, Readable, judge_values, many
+from toolkit.data.mask_values import Finding, Judgement, judge_values, many
 from toolkit.data.masks import IGNORED, MaskCode, Value, common_folder, show_value
 from toolkit.data.pairs import NO_MASK, NO_PICTURE
 from toolkit.errors import DataError
@@ -35,9 +36,9 @@ class Diagnosis:
 
     `findings`: one for each kind of fault, those that stop training first. `mapping`: raw value -> class number of `code`, the
     proposed reading of the masks; `own`: the same for single masks that need one of their own, by path. `outside`: values of
-    which nobody can tell the class. `reach`: by how many levels JPEG changed values that still are what they were. `in_colour`:
-    whether palettes are to be read as colours. `pixels` of each value. Of `total` masks `looked` were looked at. `options`: of
-    the command line that finds the same masks.
+    which nobody can tell the class. `reach`: by how many levels JPEG changed values that still are what they were. `averaged`:
+    the masks whose class numbers were. `in_colour`: whether palettes are to be read as colours. `pixels` of each value. Of
+    `total` masks `looked` were looked at. `options`: of the command line that finds the same masks.
     """
 
     findings: list[Finding]
@@ -46,6 +47,7 @@ class Diagnosis:
     own: dict[str, dict[Value, int]] = field(default_factory=dict)
     outside: tuple[Value, ...] = ()
     reach: int = 0
+    averaged: frozenset[str] = frozenset()
     in_colour: bool = False
     pixels: dict[Value, int] = field(default_factory=dict)
     looked: int = 0
@@ -93,6 +95,7 @@ class Diagnosis:
             },
             "outside": [_plain(value) for value in self.outside],
             "reach": self.reach,
+            "averaged": sorted(self.averaged),
         }  # fmt: skip
 
 
@@ -138,6 +141,7 @@ def diagnose(
         values.own,
         values.outside,
         values.reach,
+        values.averaged,
         in_colour or (values.code is not None and values.code.in_colour),
         {value: tally.count for value, tally in values.seen.values.items()},
         len(facts),
@@ -285,7 +289,7 @@ def _astray(facts: list[Facts]) -> list[Finding]:
     own, best, which = agreement(fitting)
     if np.mean(own > 1) < 0.8:
         return []  # borders say too little here
-    strange = (own < -0.25) | ((own < 0.5) & (best - own > 3.5))
+    strange = (own < -0.25) | ((own < 0) & (best - own > 3.5))
     files = []
     for place in np.flatnonzero(strange):
         fits = f"fits {fitting[which[place]].picture.name} better" if best[place] > 2.5 else "follows other pictures better"

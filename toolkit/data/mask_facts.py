@@ -37,16 +37,18 @@ SCALED, TURNED, SIZE = "scaled", "turned", "size"  # how a mask does not fit its
 @dataclass
 class Tally:
     """How many pixels hold a value; how many of them are `solid`: all eight neighbours hold it too (almost, in JPEG files); how
-    many lie `between` areas of a smaller and of a larger grey level."""
+    many lie `between` areas of a smaller and of a larger grey level; how many `climb`, see `climbing`."""
 
     count: int = 0
     solid: int = 0
     between: int = 0
+    climb: int = 0
 
     def add(self, other: Tally) -> None:
-        self.count, self.solid, self.between = (
-            self.count + other.count, self.solid + other.solid, self.between + other.between
-        )  # fmt: skip
+        self.count += other.count
+        self.solid += other.solid
+        self.between += other.between
+        self.climb += other.climb
 
     @property
     def thin(self) -> bool:
@@ -58,9 +60,10 @@ class Tally:
 class Facts:
     """A look at one pair. Sizes are (width, height) in pixels: of the mask as stored, of the picture as stored and upright;
     None where a file could not be read, and `trouble` or `picture_trouble` says why. `turned` and `mask_turned` are EXIF
-    orientations, 1 for none. `others` counts pixels of values beyond the commonest `MOST_VALUES`. `borders` are the packed bits
-    of a grid, `own` is how sharp the edges are there in the mask's own picture, and `own_turned` in its picture before EXIF
-    rotation, both the mean of ranks from 0 to 255; None where there are no borders."""
+    orientations, 1 for none. `others` counts pixels of values beyond the commonest `MOST_VALUES`, `steps` neighbours that differ.
+    `borders` are the packed bits of a grid, `own` is how sharp the edges are there in the mask's own picture, and `own_turned`
+    what it were with the picture's EXIF rotation applied to the mask, both the mean of ranks from 0 to 255; None where there are
+    no borders."""
 
     picture: Path
     mask: Path
@@ -73,6 +76,7 @@ class Facts:
     picture_trouble: str = ""
     values: dict[Value, Tally] = field(default_factory=dict)
     others: int = 0
+    steps: int = 0
     palette: dict[int, Colour] | None = None
     digest: str = ""
     borders: np.ndarray | None = None
@@ -153,6 +157,22 @@ def agreement(facts: Sequence[Facts]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return own, best, which.astype(int)
 
 
+def climbing(raw: np.ndarray, flat: bool = False) -> tuple[np.ndarray, int]:
+    """Where a pixel, bool (height, width), lies between a smaller and a larger grey level beside it, in a row or a column; and
+    how many neighbours differ. Where class numbers meet this is rare; where they were averaged it is most of a border. With
+    `flat` two equal pixels may lie between them too."""
+    climbs, steps = np.zeros(raw.shape, dtype=bool), 0
+    for levels, marked in ((raw, climbs), (raw.T, climbs.T)):
+        step = np.sign(np.diff(levels.astype(np.int32), axis=1)).astype(np.int8)
+        steps += int(np.count_nonzero(step))
+        before, after = step[:, :-1].copy(), step[:, 1:].copy()
+        if flat:
+            before[:, 1:] = np.where(before[:, 1:], before[:, 1:], step[:, :-2])
+            after[:, :-1] = np.where(after[:, :-1], after[:, :-1], step[:, 2:])
+        marked[:, 1:-1] |= (before == after) & (before != 0)
+    return climbs, steps
+
+
 def _almost_solid(raw: np.ndarray) -> np.ndarray:
     """Where a pixel's neighbours differ from it, and among themselves, no more than JPEG makes equal ones differ; bool."""
     size = (3, 3) if raw.ndim == 2 else (3, 3, 1)
@@ -224,6 +244,11 @@ def _tally(raw: np.ndarray, facts: Facts) -> None:
     common = np.argsort(-counts, kind="stable")[:MOST_VALUES]
     facts.values = {values[code]: Tally(int(counts[code]), int(areas[code])) for code in common if counts[code]}
     facts.others = int(counts.sum() - counts[common].sum())
+    if raw.ndim == 2:
+        climbs, facts.steps = climbing(raw)
+        for value, count in enumerate(np.bincount(raw[climbs])):
+            if count:
+                facts.values[value].climb = int(count)
     if raw.ndim == 2 and any(tally.thin for tally in facts.values.values()):
         low = minimum_filter(np.where(solid, raw, 65535).astype(np.int32), REACH)
         high = maximum_filter(np.where(solid, raw, -1).astype(np.int32), REACH)

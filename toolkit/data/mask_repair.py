@@ -5,7 +5,7 @@ It is a file of its own because it writes, and the doctor only looks; the masks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,13 @@ from toolkit.converters import IMAGE_SUFFIXES
 from toolkit.data.bulk import Outcome, mirror
 from toolkit.data.items import Items
 from toolkit.data.mask_doctor import Diagnosis
-from toolkit.data.mask_facts import SIZE, look, turned
+from toolkit.data.mask_facts import SIZE, climbing, look, turned
 from toolkit.data.masks import IGNORED, MaskCode, Value, common_folder, read_mask, show_value
 from toolkit.errors import ConversionError, DataError
 from toolkit.files import write_json, write_text
 
 REPAIRED, COPIED = "repaired", "written as they were"
-AFFECTS = ("classes", "mapping", "own_mappings", "outside", "reach")  # parts of a diagnosis that results depend on
+AFFECTS = ("classes", "mapping", "own_mappings", "outside", "reach", "averaged")  # parts of a diagnosis that results depend on
 MOST_UNKNOWN = 0.5  # part of a mask's pixels beyond which nearest pixels are a guess
 
 
@@ -69,6 +69,8 @@ class Repair:
             here = _equals(raw, value, reach)
             numbers[here] = number
             known |= here
+        if str(item) in self.diagnosis.averaged:
+            known &= ~climbing(raw, flat=True)[0]
         unknown = ~known
         if unknown.mean() > MOST_UNKNOWN:
             raise ConversionError(item, f"{100 * unknown.mean():.0f} % of its pixels hold no class's value")
@@ -96,7 +98,8 @@ def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: i
         )
     pictures = {str(mask): Path(path) for mask, path in zip(masks, pairs.table.path, strict=True)}
     own = {str(Path(mask).absolute()): mapping for mask, mapping in diagnosis.own.items()}
-    diagnosis = Diagnosis(**{**vars(diagnosis), "own": own})
+    averaged = frozenset(str(Path(mask).absolute()) for mask in diagnosis.averaged)
+    diagnosis = replace(diagnosis, own=own, averaged=averaged)
     settings = {key: value for key, value in diagnosis.as_dict().items() if key in AFFECTS}
     settings["mapping"] = [{**entry, "pixels": None} for entry in settings["mapping"]]  # how often a value is changes no result
     settings |= {"verb": "repair masks", "colours": diagnosis.code.colours, "in_colour": diagnosis.in_colour}

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.data.class_lists import FORMS, ClassList
-from toolkit.data.mask_facts import JPEG, Facts, Tally
+from toolkit.data.mask_areas import SMEARED, Readable, area_values, lifted, reach_of, split_values
+from toolkit.data.mask_facts import Facts, Tally
 from toolkit.data.masks import IGNORED, MOST_FOUND, UNCOUNTED, MaskCode, Value, evenly_spread, found_code, show_value
 from toolkit.errors import DataError
 
-NEAR = 24  # levels, of grey or of each of a colour's three, by which JPEG changes an area
-RARE = 2e-4  # part of all pixels below which no value of very many is a class
-SMEARED = 20  # unknown values from which on they are blends rather than classes that a list left out
+KEPT_APART = 3  # levels that values must have to each side to be told after JPEG
+CLIMBS, FEW_STEPS = 0.1, 40  # part of a border that may climb through other classes (clean masks: 0.06), in longer ones than this
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,6 @@ def many(count: int, what: str = "mask") -> str:
     return f"one {what}" if count == 1 else f"{count} {what}s"
 
 
-class Readable:
-    """The looks at masks that could be read, and the `values` of them all. With `in_colour` grey levels are colours too."""
-
-    def __init__(self, facts: list[Facts], in_colour: bool) -> None:
-        self.facts = facts
-        if in_colour:
-            for fact in facts:
-                fact.values = {_lifted(value): tally for value, tally in fact.values.items()}
-        self.values: dict[Value, Tally] = defaultdict(Tally)
-        for fact in facts:
-            for value, tally in fact.values.items():
-                self.values[value].add(tally)
-        self.pixels = sum(tally.count for tally in self.values.values()) + sum(fact.others for fact in facts)
-        self.jpeg = 2 * sum(fact.mask.suffix.lower() in JPEG for fact in facts) > len(facts)
-
-    def having(self, values: Collection[Value], beyond: bool = False) -> list[Facts]:
-        """The masks that hold any of `values`, or with `beyond` more values than were kept."""
-        return [fact for fact in self.facts if (beyond and fact.others) or not fact.values.keys().isdisjoint(values)]
-
-
 @dataclass
 class Judgement:
     """`code` that the masks should follow, and their `mapping` to its numbers; see `Diagnosis`."""
@@ -71,6 +51,7 @@ class Judgement:
     own: dict[str, dict[Value, int]] = field(default_factory=dict)
     outside: tuple[Value, ...] = ()
     reach: int = 0
+    averaged: frozenset[str] = frozenset()
     seen: Readable | None = None
 
 
@@ -80,87 +61,48 @@ def judge_values(seen: Readable, code: MaskCode | None, ignore: str, palette: Cl
         return Judgement(code, seen=seen)
     blends: set[Value] = set()
     if code is None or code.found:
-        areas, blends = _areas(seen)
+        areas, blends = split_values(seen)
         try:
             code = code if code is not None and not blends else found_code(areas, folder, ignore)
         except DataError:
             return Judgement(None, [_no_classes(seen, areas)], seen=seen)
         if code.in_colour:
-            seen, blends = Readable(seen.facts, True), {_lifted(value) for value in blends}
-    judged = Judgement(code, seen=seen, mapping=_mapping(code, palette, code.in_colour or palette is not None))
+            seen, blends = Readable(seen.facts, True), {lifted(value) for value in blends}
+    judged = Judgement(code, seen=seen, mapping=_mapping(code, palette, ignore))
     unknown = {value: tally for value, tally in seen.values.items() if value not in judged.mapping}
     for judge in (_colours, _spread, _shifted, _not_counted):
         judge(judged, seen, unknown, palette)
+        if any(finding.kind == "no_classes" for finding in judged.findings):
+            return judged
         unknown = {value: tally for value, tally in unknown.items() if value not in judged.mapping}
+    judged.reach = reach_of(seen, judged.mapping)
     _blends_and_strangers(judged, seen, unknown, blends)
+    _averaged(judged, seen)
     _mixed(judged, seen)
     _palettes(judged, seen)
-    judged.reach = _reach(seen, judged.mapping)
     return judged
-
-
-def _areas(seen: Readable) -> tuple[list[Value], set[Value]]:
-    """The values that are classes, as far as their areas tell, and those that are blends of them."""
-    many = len(seen.values) > MOST_FOUND or seen.jpeg or any(fact.others for fact in seen.facts)
-    thin = {value for value, tally in seen.values.items() if tally.thin}
-    if not many:
-        grey = {value for value in thin if not isinstance(value, tuple)}
-        blends = {value for value in grey if seen.values[value].between >= 0.9 * seen.values[value].count} | (thin - grey)
-        blends = blends if len(blends) > 2 and len(seen.values) - len(blends) > 1 else set()
-        return sorted(seen.values.keys() - blends, key=_lifted), blends
-    solid = [value for value in seen.values if value not in thin]
-    if seen.jpeg:
-        areas = _centres(solid, seen)
-    else:
-        solid = [value for value in solid if seen.values[value].count >= RARE * seen.pixels]
-        areas = [value for value in solid if not _satellite(value, solid, seen.values)]
-    return sorted(areas, key=_lifted), seen.values.keys() - set(areas)
-
-
-def _centres(values: list[Value], seen: Readable) -> list[Value]:
-    """The commonest of values that lie together, where they are not few."""
-    centres: dict[Value, int] = {}
-    for value in sorted(values, key=lambda value: -seen.values[value].count):
-        near = next((centre for centre in centres if _apart(value, centre) <= NEAR), value)
-        centres[near] = centres.get(near, 0) + seen.values[value].count
-    return [value for value, count in centres.items() if count >= 10 * RARE * seen.pixels]
-
-
-def _satellite(value: Value, others: list[Value], tallies: dict[Value, Tally]) -> bool:
-    """Whether a value is next to a far commoner one, as JPEG leaves them."""
-    reach = NEAR if isinstance(value, tuple) else NEAR // 4
-    return any(tallies[other].count > 20 * tallies[value].count and _apart(value, other) <= reach for other in others)
-
-
-def _apart(value: Value, other: Value) -> int:
-    return max(abs(a - b) for a, b in zip(_lifted(value), _lifted(other), strict=True))
-
-
-def _reach(seen: Readable, mapping: dict[Value, int]) -> int:
-    """How far a value of a JPEG file may be from the one that it was: less than halfway to the next."""
-    if not seen.jpeg or len(mapping) < 2:
-        return 0
-    held = [value for value in mapping if value in seen.values]
-    return min([NEAR, *((_apart(a, b) - 1) // 2 for place, a in enumerate(held) for b in held[:place])])
 
 
 def _no_classes(seen: Readable, areas: list[Value]) -> Finding:
     found = f"the masks hold {len(seen.values)} values, of which {len(areas)} form areas: not 2 to {MOST_FOUND} classes"
-    todo = "see whether these are masks and not pictures; where they are, name their classes with --classes"
+    todo = "see whether these are pictures, given in the place of masks; where they are masks, name their classes with --classes"
     return Finding("no_classes", _listed(seen.facts), found, todo, False, True)
 
 
-def _mapping(code: MaskCode, palette: ClassList | None, in_colour: bool) -> dict[Value, int]:
+def _mapping(code: MaskCode, palette: ClassList | None, ignore: str) -> dict[Value, int]:
+    """The class number of each value that the code knows, and of each colour of the palette."""
+    in_colour = code.in_colour or palette is not None
     known = dict(zip(code.values, range(len(code.values)), strict=True)) | dict.fromkeys(code.ignored, IGNORED)
-    mapping = {_lifted(value) if in_colour else value: number for value, number in known.items()}
+    mapping = {lifted(value) if in_colour else value: number for value, number in known.items()}
     if palette is not None:
         numbers = {name.casefold(): number for number, name in enumerate(code.classes)}
+        uncounted = {*UNCOUNTED, *(name.strip().casefold() for name in ignore.split(","))}
         for name, value in zip(palette.names, palette.values, strict=True):
-            number = numbers.get(name.casefold(), IGNORED if name.casefold() in UNCOUNTED else None)
+            number = numbers.get(name.casefold(), IGNORED if name.casefold() in uncounted else None)
             if number is None:
                 listed = ", ".join(code.classes)
                 raise DataError(f"{palette.path}: {name!r} is none of the classes ({listed}): name both lists' classes alike")
-            mapping[_lifted(value)] = number
+            mapping[lifted(value)] = number
     return mapping
 
 
@@ -178,7 +120,11 @@ def _colours(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], pal
         judged.findings.append(Finding("colours", _listed(coloured), f"{count} where the classes are numbers", todo, True, True))
     else:
         common = [v for v, t in sorted(unknown.items(), key=lambda entry: -entry[1].count) if isinstance(v, tuple) and not t.thin]
-        shown = ", ".join(f'"NAME": "{show_value(value)}"' for value in common[:40])
+        if len(common) > MOST_FOUND:
+            judged.mapping = {}
+            judged.findings.append(_no_classes(seen, common))
+            return
+        shown = ", ".join(f'"NAME": "{show_value(value)}"' for value in common)
         todo = f"say which colour is which class in a .json, as in {{{shown}}}, and name it with --palette"
         judged.findings.append(
             Finding("colours", _listed(coloured), f"{count}, and nothing says which colour is which class", todo, False, True)
@@ -192,7 +138,8 @@ def _spread(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], pale
     code = judged.code
     if code.in_colour:
         return
-    count = len(code.classes)
+    listed = sorted(value for value in judged.mapping if not isinstance(value, tuple) and (value != 255 or value in code.values))
+    count = len(listed)
     if code.found:
         if evenly_spread(code.values):
             shown = " and ".join(map(str, code.values)) if count == 2 else f"{count} levels spread over 0 to 255"
@@ -200,15 +147,20 @@ def _spread(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], pale
             todo = "they are read as they are; --apply makes class numbers of them, and a list of classes would name them"
             judged.findings.append(Finding("spread", _listed(seen.having(code.values[1:])), found, todo, True))
         return
+    proper = {value: seen.values[value] for value in listed if value and value in seen.values}
+    if area_values(seen, proper):
+        return  # they are class numbers already
     levels = {round(level): place for place, level in enumerate(np.linspace(0, 255, count))}
-    areas = [value for value in _area_values(seen, unknown) if not isinstance(value, tuple)]
+    areas = [value for value in area_values(seen, unknown) if not isinstance(value, tuple)]
     places = {value: levels.get(value, levels.get(value + 1, levels.get(value - 1))) for value in areas}
     hit = {value: place for value, place in places.items() if place}
     if not hit or len(hit) < len(places) or 2 * (len(hit) + 1) < count:
         return
-    # class numbers that are there by chance, as blends or noise
-    lost = {v for v in code.values if v and v not in hit and (seen.jpeg or v not in seen.values or seen.values[v].thin)}
-    judged.mapping = {value: number for value, number in judged.mapping.items() if value not in lost} | hit
+    if not seen.jpeg:  # thin classes too, where they are on the same scale
+        hit |= {value: levels[value] for value in unknown if not isinstance(value, tuple) and levels.get(value)}
+    lost = [value for value in listed if value and value not in hit]  # there by chance, as blends or noise
+    numbers = {value: judged.mapping[listed[place]] for value, place in hit.items()}
+    judged.mapping = {value: number for value, number in judged.mapping.items() if value not in lost} | numbers
     values = "255 where 1 is meant" if count == 2 else f"{', '.join(map(str, sorted(hit)))} where 1 to {count - 1} is meant"
     files = seen.having(hit)
     judged.findings.append(
@@ -216,18 +168,6 @@ def _spread(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], pale
             "spread", _listed(files), f"{many(len(files))} with {values}", "make class numbers of them with --apply", True, True
         )
     )
-
-
-def _area_values(seen: Readable, values: dict[Value, Tally]) -> list[Value]:
-    """Those of `values`, which no class has, that are classes by their areas rather than blends or noise."""
-    if seen.jpeg:
-        centres = set(_centres([value for value, tally in seen.values.items() if not tally.thin], seen))
-        return [value for value in values if value in centres]
-    areas = [value for value, tally in values.items() if not tally.thin]
-    if len(values) <= SMEARED:
-        return areas
-    common = [value for value in areas if values[value].count >= RARE * seen.pixels]
-    return [value for value in common if not _satellite(value, list(seen.values), seen.values)]
 
 
 def _shifted(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], palette: ClassList | None) -> None:
@@ -267,22 +207,27 @@ def _blends_and_strangers(judged: Judgement, seen: Readable, unknown: dict[Value
             return False
         return thin_colours < 3 if isinstance(value, tuple) else 2 * tally.between < tally.count
 
-    solid = set(_area_values(seen, unknown))
+    solid = set(area_values(seen, unknown))
     areas = [value for value in unknown if value not in blends and (value in solid or stranger(value))]
     mixed = unknown.keys() - set(areas)
     if coloured:  # of which that finding tells
         areas = [value for value in areas if not isinstance(value, tuple)]
         mixed = {value for value in mixed if not isinstance(value, tuple)}
-    _ramps(judged, seen, mixed)
     files = seen.having(mixed, beyond=not coloured)
     if files:
         share = sum(seen.values[value].count for value in mixed) + sum(fact.others for fact in seen.facts)
         why = "they are saved as JPEG, which changes values" if seen.jpeg else "borders were smoothed, or scaled with smoothing"
         found = f"{many(len(files))} with values in between classes ({100 * share / seen.pixels:.2g} % of all pixels): {why}"
         todo = "give each such pixel the class of the nearest clean one with --apply; save masks as PNG and scale them unsmoothed"
-        judged.findings.append(Finding("blends", _listed(files, _values_of(mixed)), found, todo, True, True))
+        lost = seen.jpeg and judged.reach < KEPT_APART
+        if lost:
+            todo = "make them anew from their source as PNG: values so close together cannot be told again after JPEG"
+            judged.mapping = {}
+        elif judged.code.found:
+            todo += "; where a class is missing below, as thin ones may be, name the list with --classes"
+        judged.findings.append(Finding("blends", _listed(files, _values_of(mixed)), found, todo, not lost, True))
     if areas:
-        judged.outside = tuple(sorted(areas, key=_lifted))
+        judged.outside = tuple(sorted(areas, key=lifted))
         shown = ", ".join(f"{show_value(value)} ({unknown[value].count} pixels)" for value in judged.outside[:8])
         more = f" and {len(areas) - 8} more" if len(areas) > 8 else ""
         files = seen.having(areas)
@@ -291,14 +236,22 @@ def _blends_and_strangers(judged: Judgement, seen: Readable, unknown: dict[Value
         judged.findings.append(Finding("outside", _listed(files, _values_of(areas)), found, todo, False, True))
 
 
-def _ramps(judged: Judgement, seen: Readable, mixed: set[Value]) -> None:
-    """Blends of class numbers are class numbers too: known by classes that never form an area and always lie between two."""
-    grey = {value: seen.values[value] for value in judged.mapping if not isinstance(value, tuple) and value in seen.values}
-    ramp = {value for value, tally in grey.items() if tally.thin and tally.between >= 0.9 * tally.count}
-    if len(ramp) > 2 and len(grey) - len(ramp) > 1:
-        for value in ramp:
-            del judged.mapping[value]
-        mixed |= ramp
+def _averaged(judged: Judgement, seen: Readable) -> None:
+    """Averages of class numbers are class numbers too: known by borders that climb from one class to another through others."""
+    climbs = {value: tally.climb for value, tally in seen.values.items() if value in judged.mapping and tally.climb}
+    through = [value for value, count in climbs.items() if count > 0.05 * sum(climbs.values())]
+    # a class that is an outline lies between two others too, but it is one, and has no areas
+    counted = set(climbs) if len(through) > 2 else {value for value in climbs if not seen.values[value].thin}
+    files = []
+    for fact in seen.facts:
+        climbing = sum(tally.climb for value, tally in fact.values.items() if value in counted)
+        if fact.steps >= FEW_STEPS and climbing > CLIMBS * fact.steps:
+            files.append(fact)
+    if files:
+        judged.averaged = frozenset(str(fact.mask) for fact in files)
+        found = f"{many(len(files))} with borders that pass through other classes: class numbers were averaged, as smoothing does"
+        todo = "scale masks anew without smoothing; or let --apply give such pixels the class of the nearest clean one"
+        judged.findings.append(Finding("averaged", _listed(files), found, todo, True, True))
 
 
 def _mixed(judged: Judgement, seen: Readable) -> None:
@@ -344,18 +297,13 @@ def _palettes(judged: Judgement, seen: Readable) -> None:
     judged.findings.append(Finding("palettes", _listed(odd), found, todo, told, True))
 
 
-def _lifted(value: Value) -> tuple[int, int, int]:
-    """A grey level as the colour it is."""
-    return value if isinstance(value, tuple) else (value, value, value)
-
-
 def _listed(facts: list[Facts], detail: Callable[[Facts], str] = lambda fact: "") -> tuple[tuple[str, str], ...]:
     return tuple((str(fact.mask), detail(fact)) for fact in facts)
 
 
 def _values_of(wanted: Collection[Value]) -> Callable[[Facts], str]:
     def detail(fact: Facts) -> str:
-        held = sorted((value for value in fact.values if value in wanted), key=_lifted)
+        held = sorted((value for value in fact.values if value in wanted), key=lifted)
         return ", ".join(map(show_value, held[:5])) + (f" and {len(held) - 5 + (fact.others > 0)} more" if len(held) > 5 else "")
 
     return detail

@@ -157,14 +157,17 @@ def _plain(value: object) -> object:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def read_code(classes: str | Path = "", ignore: str = "auto", masks: Sequence[Path] = (), sample: int = 64) -> MaskCode:
+def read_code(
+    classes: str | Path = "", ignore: str = "auto", masks: Sequence[Path] = (), sample: int = 64, root: Path | None = None
+) -> MaskCode:
     """Find out which value of `masks`, a set of mask files, stands for which class.
 
     `classes` names a list (see `read_list`); where it is empty, one of `LIST_FILES` in the masks' folder, beside it or one folder
-    up is taken, and else the values found in all the masks. Colours of a list are looked up in the masks' palette, where the
-    masks have one. `ignore` says what does not count: names of classes and raw values (#rrggbb for colours) with commas between
-    them; "none"; or "auto": classes of the names in `UNCOUNTED`, and 255 where it is no class and not the last of an evenly
-    spread few, as in 0 and 255. What does not count is no class. `sample` masks, evenly spread, are looked at for that.
+    up is taken (not above `root`, the folder of all data), and else the values found in all the masks. Colours of a list are
+    looked up in the masks' palette, where the masks have one. `ignore` says what does not count: names of classes and raw values
+    (#rrggbb for colours) with commas between them; "none"; or "auto": classes of the names in `UNCOUNTED`, and 255 where it is no
+    class and not the last of an evenly spread few, as in 0 and 255. What does not count is no class. `sample` masks, evenly
+    spread, are looked at for that.
 
     Raises `DataError` for a mistake in a list, for `ignore` that names what is not there, where fewer than two classes are left,
     and where masks without a list hold more than `MOST_FOUND` values.
@@ -172,12 +175,18 @@ def read_code(classes: str | Path = "", ignore: str = "auto", masks: Sequence[Pa
     if not masks:
         raise DataError("there are no masks to read the classes of")
     found = _look(masks[:: -(-len(masks) // sample)])
-    path = Path(classes) if str(classes) else find_list(common_folder(masks))
+    folders = {Path(mask).absolute().parent for mask in masks}
+    path = Path(classes) if str(classes) else find_list(common_folder(masks), folders, root and Path(root).absolute())
     options = (*(("--classes", str(classes)) if str(classes) else ()), *(("--ignore", ignore) if ignore != "auto" else ()))
     if path is None:
         whole = found if len(masks) <= sample or len(found.values) > MOST_FOUND else _look(masks)
         if not whole.values:
             raise DataError(f"{common_folder(masks)}: not one of the masks can be read, such as {found.unreadable[0]}")
+        if whole.conflict:
+            raise DataError(
+                f"{whole.conflict}, and no list says which class a value is: the palettes of the masks differ. Name a list with "
+                f"classes, or let the doctor look: python -m toolkit.data.doctor masks IMAGES {common_folder(masks)}"
+            )
         return replace(found_code(whole.values, common_folder(masks), ignore, whole.palette), options=options)
     notes = () if str(classes) else (f"the classes are those of {path}",)
     return replace(_code(read_list(path), ignore, found.values, found.palette, notes), options=options)
@@ -232,32 +241,38 @@ def _code(
 
 @dataclass(frozen=True)
 class _Found:
-    """The values that some masks hold, in order, and the palette that they share, if they do."""
+    """The values that some masks hold, in order, and the palette that they share, if they do; `conflict` names a mask in which a
+    value has another colour than in those before."""
 
     values: tuple[Value, ...]
     palette: np.ndarray | None
     unreadable: tuple[str, ...]
+    conflict: str = ""
 
 
 def _look(masks: Sequence[Path]) -> _Found:
-    def one(path: Path) -> tuple[list[Value], np.ndarray | None] | str:
+    def one(path: Path) -> tuple[list[Value], np.ndarray | None, Path] | str:
         try:
             raw, palette = read_paletted(path)
         except ConversionError as error:
             return str(error)
-        return list(count_values(raw)), palette
+        return list(count_values(raw)), palette, path
 
     work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(one)(path) for path in masks)
     values: set[Value] = set()
-    palettes, unreadable = [], []
+    palettes, unreadable, drawn, conflict = [], [], {}, ""
     for seen in track(work, total=len(masks), what="looking at masks"):
         if isinstance(seen, str):
             unreadable.append(seen)
         elif len(values) <= MOST_FOUND:
             values.update(seen[0])
             palettes.append(seen[1])
+            for value in seen[0] if seen[1] is not None else ():
+                colour = tuple(seen[1][value].tolist())
+                if drawn.setdefault(value, colour) != colour:
+                    conflict = conflict or f"{seen[2]}: {value} is {show_value(colour)}, in others {show_value(drawn[value])}"
     shared = bool(palettes) and all(one is not None and np.array_equal(one, palettes[0]) for one in palettes)
-    return _Found(tuple(sorted(values, key=_order)), palettes[0] if shared else None, tuple(unreadable))
+    return _Found(tuple(sorted(values, key=_order)), palettes[0] if shared else None, tuple(unreadable), conflict)
 
 
 def _order(value: Value) -> tuple:

@@ -38,11 +38,10 @@ class LabelledScenes:
     """Pictures with masks, split.
 
     `table`: one row a picture: `path`, `mask` (files), `label` (the class of it that the fewest pictures show, which the split is
-    stratified by), `group`, `split`, `width`, `height` (upright), `content` (hash of the picture's file). `pairs`: picture and
-    class numbers of each row at the scale that is learnt from, or None where they were too many to keep. `counts`: pixels of
-    each class, int64 (rows, classes). `code` says what the masks' values stand for, `scene_input` how pictures are seen, and
-    `view` is
-    (height, width) of what a training step takes of each, in pixels, and `crop` of what it sees of that.
+    stratified by), `group`, `split`, `width`, `height` (upright), `content` and `mask_content` (hashes of the files). `pairs`:
+    picture and class numbers of each row at the scale that is learnt from, or None where they were too many to keep. `counts`:
+    pixels of each class, int64 (rows, classes). `code` says what the masks' values stand for, `scene_input` how pictures are
+    seen, and `view` is (height, width) of what a training step takes of each, in pixels, and `crop` of what it sees of that.
     """
 
     table: pd.DataFrame
@@ -137,7 +136,7 @@ def labelled_scenes(
         read = _kept(items, read, ~apart, "the same picture stands in the test or valid part")
         _check(items, strict)
         exact, near = twins_of(read.facts)
-    table = items.table.join(read.facts[["width", "height", "content"]])
+    table = items.table.join(read.facts[["width", "height", "content", "mask_content"]])
     table["label"] = _rarest(read.counts, code.classes)
     table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
     view, crop = _cuts(table, scene_input, side if scale == OWN else 0)
@@ -180,7 +179,7 @@ def _read_all(items: Items, code: MaskCode, scene_input: SceneInput) -> _Read:
             pairs.append(pair)
         if held > PIXEL_BUDGET:
             pairs = None  # read again in each epoch
-    columns = ("content", "pixels_hash", "near_hash", "width", "height", "error")
+    columns = ("content", "mask_content", "pixels_hash", "near_hash", "width", "height", "error")
     table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
     return _Read(table, pairs, counts)
 
@@ -199,7 +198,7 @@ def _read_one(path: Path, mask: Path, code: MaskCode, scene_input: SceneInput) -
     try:
         picture = scene_input.read(path)
         exact, near = fingerprints(picture)
-        facts = {"content": content_hash(path), "pixels_hash": exact, "near_hash": near}
+        facts = {"content": content_hash(path), "mask_content": content_hash(mask), "pixels_hash": exact, "near_hash": near}
         facts |= {"width": picture.width, "height": picture.height}
         numbers = code.numbers(read_mask(mask))
     except ConversionError as error:
@@ -236,7 +235,7 @@ def _cuts(table: pd.DataFrame, scene_input: SceneInput, side: int) -> tuple[tupl
     usual = np.median(seen, axis=0)[::-1]
     height, width = (np.minimum(usual, side / SEEN) if side else usual).round().astype(int).tolist()
     multiple = scene_input.multiple
-    return (height, width), tuple(max(1, round(SEEN * length / multiple)) * multiple for length in (height, width))
+    return (height, width), tuple(max(2, round(SEEN * length / multiple)) * multiple for length in (height, width))
 
 
 def _check(items: Items, strict: bool) -> None:

@@ -57,7 +57,7 @@ class SceneExport:
     def golden(self, count: int, path: Path | str) -> list[dict]:
         """A few test pictures, in one tile each: raw file, prepared pixels and the learner's mask for each."""
         chosen = []
-        for row in np.linspace(0, len(self.rows) - 1, min(count, len(self.rows))).round().astype(int):
+        for row in np.linspace(0, len(self.rows) - 1, min(max(0, count), len(self.rows))).round().astype(int):
             picture = self.labelled.picture(self.rows[row])
             picture.thumbnail((GOLDEN_SIDE, GOLDEN_SIDE))
             names = [f"golden/{len(chosen)}{ending}" for ending in (".png", ".prepared.png", ".mask.png")]

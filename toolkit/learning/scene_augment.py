@@ -9,12 +9,26 @@ from __future__ import annotations
 import torch
 from fastai.vision.augment import Dihedral, Flip, RandTransform, Zoom, setup_aug_tfms
 from fastai.vision.core import TensorImage
-from fasttransform import Transform
+from fasttransform import Pipeline, Transform
 
 from toolkit.errors import ToolkitError
 
 SCENE_AUGMENTATIONS = ("photo", "turned", "none")
 ZOOM = (0.75, 1.5)
+
+
+class InTraining(Transform):
+    """Transforms of a whole batch that only training goes through: fastai's affine ones would bring the pictures of validation,
+    and those to predict, to the size of training."""
+
+    order = 30
+
+    def __init__(self, transforms: list[Transform]) -> None:
+        super().__init__()
+        self.altered = Pipeline(transforms, split_idx=0)
+
+    def __call__(self, batch: tuple, split_idx: int | None = None, **kwargs: object) -> tuple:
+        return self.altered(batch) if split_idx == 0 else batch
 
 
 class ColourJitter(RandTransform):
@@ -43,9 +57,9 @@ class ColourJitter(RandTransform):
 def scene_augmentations(name: str, seen: tuple[int, int], view: tuple[int, int]) -> list[Transform]:
     """What batches of training pictures of `view`, and their masks, become: `seen` large, both (height, width) in pixels.
 
-    `photo`: a part, at 0.75 to 1.5 times its scale, half of them mirrored left to right, in another light. `turned`: also turned
-    by any quarter and mirrored top to bottom, for where no side is up (aerial pictures, microscopes). `none`: as they are; then
-    `view` has to be `seen`. Raises `ToolkitError` for an unknown name.
+    `photo`: a part, at 0.75 to 1.5 times its scale, half of them mirrored left to right, in another light. `turned`: also
+    mirrored top to bottom, and, where `view` and `seen` are square, turned by any quarter, for where no side is up (aerial
+    pictures, microscopes). `none`: as they are; then `view` has to be `seen`. Raises `ToolkitError` for an unknown name.
     """
     if name == "none":
         return []
@@ -53,5 +67,11 @@ def scene_augmentations(name: str, seen: tuple[int, int], view: tuple[int, int])
         raise ToolkitError(f"augment {name!r}; choose from {', '.join(SCENE_AUGMENTATIONS)}")
     scale = (view[0] * view[1] / (seen[0] * seen[1])) ** 0.5  # a zoom of this much shows a part at its own scale
     zoom = Zoom(min_zoom=scale * ZOOM[0], max_zoom=scale * ZOOM[1], p=1.0, size=seen)
-    mirrored = Dihedral(p=1.0, size=seen) if name == "turned" else Flip(size=seen)
-    return [*setup_aug_tfms([mirrored, zoom]), ColourJitter()]
+    square = view[0] == view[1] and seen[0] == seen[1]
+    turned = Dihedral(p=1.0, size=seen, draw=None if square else _half_turns)
+    return [InTraining(setup_aug_tfms([turned if name == "turned" else Flip(size=seen), zoom])), ColourJitter()]
+
+
+def _half_turns(pictures: torch.Tensor) -> torch.Tensor:
+    """Of fastai's eight ways to lay a picture those that keep its proportions."""
+    return torch.randint(0, 4, (len(pictures),))

@@ -13,7 +13,7 @@ from fastai.learner import Learner, Metric
 from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import set_seed
 
-from toolkit.data.masks import IGNORED
+from toolkit.data.masks import IGNORED, MaskCode
 from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import ToolkitError
 from toolkit.learning.bfloat16 import BFloat16OnCPU
@@ -105,8 +105,9 @@ def class_weights(counts: np.ndarray, weighing: str) -> np.ndarray | None:
     shares = counts / counts.sum()
     power = 1.0 if weighing == "balanced" else 0.5
     weights = np.where(shares > 0, np.maximum(shares, 1e-9) ** -power, 0)
-    weights = np.minimum(weights / (weights * shares).sum(), HEAVIEST)
-    return (weights / (weights * shares).sum()).astype(np.float32)
+    for _ in range(100):  # what is cut off one class is given to the others, until none is over
+        weights = np.minimum(weights / (weights * shares).sum(), HEAVIEST)
+    return weights.astype(np.float32)
 
 
 def check_scene_choices(arch: str, augment: str, weighing: str) -> None:
@@ -147,8 +148,20 @@ def scene_learner(
         cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
     )  # fmt: skip
     learn.about = {"task": "segmentation", "arch": arch, "weights": weights, "augment": augment, "class_weights": weighing}
-    learn.about |= {"size": labelled.scene_input.size, "crop": list(labelled.crop), "seed": seed, "stats": stats}
+    learn.about |= {
+        "code": _described(labelled.code),
+        "size": labelled.scene_input.size,
+        "crop": list(labelled.crop),
+        "seed": seed,
+        "stats": stats,
+    }
     learn.about["epochs"] = int(np.clip(round(SHOWN / len(dls.train.dataset)), FEWEST, MOST))
     if arch == LIGHT:
         learn.about["lr"] = LIGHT_RATE
     return learn
+
+
+def _described(code: MaskCode) -> str:
+    """Which value is which class, in one line: a run that is gone on with must read its masks as it did."""
+    listed = ", ".join(f"{name} {value}" for name, value in zip(code.classes, code.values, strict=True))
+    return listed + (f"; left out {', '.join(map(str, code.ignored))}" if code.ignored else "")

@@ -56,13 +56,14 @@ class ReadMask(Transform):
 
 
 class SceneLoader(TfmdDL):
-    """A fastai loader of scenes of any size. `crop` is (height, width) that each is cut to, at a random place, or filled up to;
-    None fills up the scenes of a batch to one size. Both sides of a batch are multiples of `multiple`.
+    """A fastai loader of scenes of any size. `crop` is (height, width) that each is cut to, at a random place or with `centred`
+    in the middle, or filled up to; None fills up the scenes of a batch to one size, in multiples of `multiple`.
 
     What is filled up repeats the last row and column; its mask is IGNORED.
     """
 
     crop: tuple[int, int] | None = None
+    centred: bool = False
     multiple: int = 1
 
     def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
@@ -79,9 +80,11 @@ class SceneLoader(TfmdDL):
             for futures in waiting:
                 yield self._batch([future.result() for future in futures])
 
-    def new(self, *args, **kwargs) -> SceneLoader:
-        loader = super().new(*args, **kwargs)
+    def new(self, dataset: Datasets | None = None, *args, **kwargs) -> SceneLoader:
+        loader = super().new(dataset, *args, **kwargs)
         loader.multiple = self.multiple
+        if dataset is None or dataset is self.dataset:
+            loader.crop, loader.centred = self.crop, self.centred
         return loader
 
     def _read(self, row: int) -> tuple[np.ndarray, ...]:
@@ -105,7 +108,9 @@ class SceneLoader(TfmdDL):
         return (batch, TensorMask(torch.from_numpy(masks))) if len(scenes[0]) > 1 else (batch,)
 
     def _offset(self, side: int, wanted: int) -> int:
-        return self.rng.randint(0, side - wanted) if self.crop and side > wanted else 0
+        if side <= wanted:
+            return 0
+        return (side - wanted) // 2 if self.centred else self.rng.randint(0, side - wanted)
 
 
 def scene_loaders(labelled: LabelledScenes, stats: Stats, batch_size: int = 8, augment: str = "photo") -> DataLoaders:
@@ -139,6 +144,8 @@ def scene_loaders(labelled: LabelledScenes, stats: Stats, batch_size: int = 8, a
         loader.multiple = labelled.scene_input.multiple
         if labelled.pairs is not None:
             loader.dataset.pairs = [labelled.pairs[row] for row in part]
+        if loader is not dls.train:
+            loader.crop, loader.centred = _whole(labelled, part), True
     dls.train.crop = labelled.crop if augment == "none" else labelled.view
     dls.labelled, dls.vocab = labelled, list(labelled.classes)
     return dls
@@ -152,6 +159,15 @@ def scene_stats(labelled: LabelledScenes, sample: int = 200) -> Stats:
     mean = total / count
     std = np.sqrt(np.maximum(squares / count - mean**2, 1e-4))
     return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _whole(labelled: LabelledScenes, rows: list[int]) -> tuple[int, int]:
+    """What holds the pictures of `rows` whole, as far as they are no larger than a tile: (height, width) in whole multiples."""
+    scene_input, table = labelled.scene_input, labelled.table.iloc[rows]
+    seen = np.array([scene_input.seen_size(*size) for size in zip(table.width, table.height, strict=True)])
+    multiple = scene_input.multiple
+    width, height = (-(-np.minimum(seen.max(axis=0), scene_input.tile) // multiple) * multiple).tolist()
+    return height, width
 
 
 def _rows(labelled: LabelledScenes) -> dict[Path, int]:

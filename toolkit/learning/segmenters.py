@@ -76,8 +76,9 @@ def segmenter_with_weights(name: str, classes: int, size: tuple[int, int], weigh
     path = Path(weights)
     if path.is_dir():
         return _from_run(path, name, classes, size)
+    state = load_state(path)
     try:
-        return _create(name, classes, size, state=load_state(path))
+        return _create(name, classes, size, state=state)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}; name their architecture with --arch") from error
 

@@ -10,13 +10,16 @@ import json
 import os
 import secrets
 import sys
-from collections import Counter
+from itertools import count
 from pathlib import Path
 
 from PIL import Image
 
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.program import Program
+from toolkit.program.scenes import segment
+
+LONGEST = 80  # letters of an item's name that the names of its results keep
 
 
 def colour_in(program: Program, items: list[str], out: str, as_json: bool, top: int, strict: bool) -> int:
@@ -27,12 +30,12 @@ def colour_in(program: Program, items: list[str], out: str, as_json: bool, top: 
     Raises `ProgramError` where `out` cannot be written to.
     """
     folder = None if out == "none" else Path(out)
-    used: Counter[str] = Counter()
+    used: set[str] = set()
     failed = 0
     for item in items:
         try:
             picture = program.input.read(Path(item))
-            answer = program.predict(picture)
+            answer = program.output.read(segment(picture, program.run, program.input))
         except ConversionError as error:
             if strict:
                 raise
@@ -43,9 +46,7 @@ def colour_in(program: Program, items: list[str], out: str, as_json: bool, top: 
             continue
         written = {}
         if folder:
-            stem = Path(item).stem
-            used[stem] += 1
-            name = stem if used[stem] == 1 else f"{stem}-{used[stem]}"
+            name = _free(Path(item).stem[:LONGEST], used)
             written = {"mask": folder / f"{name}.mask.png", "overlay": folder / f"{name}.overlay.png"}
             _save(answer.image(), written["mask"])
             _save(answer.overlay(picture), written["overlay"])
@@ -55,6 +56,13 @@ def colour_in(program: Program, items: list[str], out: str, as_json: bool, top: 
         else:
             print(f"{item}  {answer.text(top)}{''.join(f'  {path}' for path in written.values())}", flush=True)
     return 1 if failed else 0
+
+
+def _free(stem: str, used: set[str]) -> str:
+    """A name that no other item of this call has."""
+    name = next(name for number in count(1) if (name := stem if number == 1 else f"{stem}-{number}") not in used)
+    used.add(name)
+    return name
 
 
 def _save(image: Image.Image, path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 Colour = tuple[int, int, int]
 Value = int | Colour
 OPACITY = 0.5  # of the colours over the picture
+AT_ONCE = 2**20  # pixels counted at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,10 @@ class MaskOutput:
 
     def read(self, mask: np.ndarray) -> Segmentation:
         """The answer that a mask of class numbers, uint8 (height, width), is."""
-        counts = np.bincount(mask.ravel(), minlength=len(self.classes))
+        pixels, counts = mask.ravel(), np.zeros(256, dtype=np.int64)
+        for start in range(0, pixels.size, AT_ONCE):  # bincount makes eight bytes of each
+            counts += np.bincount(pixels[start : start + AT_ONCE], minlength=256)
+        counts = counts[: len(self.classes)]
         order = np.argsort(-counts, kind="stable")
         return Segmentation(mask, {self.classes[number]: float(counts[number] / mask.size) for number in order}, self)
 

@@ -25,7 +25,8 @@ STRIP = 2**20  # pixels of the answer made at a time
 class SceneInput:
     """A picture of any size -> uint8 (height, width, 3), as a network sees it that answers for each pixel.
 
-    `size` is what the shorter side of a picture is brought to, in pixels, its proportions kept; 0 leaves it in its own pixels.
+    `size` is what the shorter side of a picture is brought to, in pixels, its proportions kept (a smaller picture as far as
+    one tile holds it); 0 leaves it in its own pixels.
     Both sides of what the network sees are multiples of `multiple`: the last row and column are repeated as often as it
     takes. A picture longer than `tile` is seen in tiles of that side, neighbours of which share `overlap` pixels.
     """
@@ -56,6 +57,8 @@ class SceneInput:
         if not self.size:
             return width, height
         scale = self.size / min(width, height)
+        if scale > 1:  # a strip is not blown up beyond what one tile holds
+            scale = max(1.0, min(scale, self.tile / max(width, height)))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def scaled(self, picture: Image.Image) -> Image.Image:
@@ -98,6 +101,8 @@ def segment(picture: Image.Image, run: Run, scene_input: SceneInput) -> np.ndarr
             across, down = picture.width / seen.width, picture.height / seen.height
             rows = round(first_row * down), round(last_row * down)
             columns = round(first_column * across), round(last_column * across)
+            if columns[0] == columns[1]:
+                continue  # a strip so narrow that this tile answers for none of its pixels
             for start in range(rows[0], rows[1], max(1, STRIP // max(1, columns[1] - columns[0]))):
                 stop = min(rows[1], start + max(1, STRIP // max(1, columns[1] - columns[0])))
                 box = (columns[0] / across - left, start / down - top, columns[1] / across - left, stop / down - top)
