@@ -43,11 +43,11 @@ def build_learner(
     group_by: str = "",  # keep together (frames of a drive): a column of the CSV, or a regular expression on the path
     arch: str = "auto",  # light, a torchvision name (a U-Net on it), or as in fpn-resnet34; auto: light
     weights: str = "auto",  # random, pretrained, a weight file or an earlier run's folder; auto: pretrained, light: random
-    size: int = 0,  # pixels the shorter side of pictures is brought to; 0: the pictures' own, from 128 to 192
+    size: int = 0,  # pixels the shorter side of pictures is brought to; 0: the pictures' own, from 160 to 192
     scale: str = "fit",  # fit: bring pictures to `size`; own: leave them, and learn from squares of `size` cut out of them
     augment: str = "photo",  # photo, turned (no side is up: aerial pictures, microscopes) or none
     class_weights: str = "auto",  # how much more pixels of rare classes count: none, root or balanced; auto: root
-    batch_size: int = 8,  # pictures a training step
+    batch_size: int = 4,  # pictures a training step
     valid_pct: float = 0.1,  # share held out to choose the best epoch, where no valid/ folder is given
     test_pct: float = 0.2,  # share held out for the test, where no test/ folder is given
     group_near: bool = False,  # keep near twins on one side of the split

@@ -26,7 +26,7 @@ from toolkit.data.splitting import split_items, units_of
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.scenes import SceneInput
 
-SMALLEST, LARGEST = 128, 192  # pixels of the shorter side: what a size that nobody chose lies between
+SMALLEST, LARGEST = 160, 192  # pixels of the shorter side: what a size that nobody chose lies between
 SEEN = 0.8  # part of the length of what a training step takes that it sees
 FIT, OWN = "fit", "own"
 SCALES = (FIT, OWN)
@@ -111,7 +111,7 @@ def labelled_scenes(
 ) -> LabelledScenes:
     """Read and split the pairs of `items` (see `find_pairs`), whose masks `code` explains; see `split_items` for the split.
 
-    With `scale` "fit" the shorter side of every picture is brought to `size` pixels (0: the pictures' own, 128 to 192), and a
+    With `scale` "fit" the shorter side of every picture is brought to `size` pixels (0: the pictures' own, 160 to 192), and a
     training step sees pictures of the usual proportions whole; with "own" pictures stay in their own pixels, and a step sees
     squares of `size` cut out of them. `multiple` is what the sides of what the network sees are multiples of. A pair that
     cannot be used is set aside; with `strict` it is an error.
@@ -235,7 +235,8 @@ def _cuts(table: pd.DataFrame, scene_input: SceneInput, side: int) -> tuple[tupl
     usual = np.median(seen, axis=0)[::-1]
     height, width = (np.minimum(usual, side / SEEN) if side else usual).round().astype(int).tolist()
     multiple = scene_input.multiple
-    return (height, width), tuple(max(2, round(SEEN * length / multiple)) * multiple for length in (height, width))
+    high = max(2, round(SEEN * height / multiple)) * multiple
+    return (height, width), (high, max(2, round(high * width / height / multiple)) * multiple)  # hardly stretched
 
 
 def _check(items: Items, strict: bool) -> None:

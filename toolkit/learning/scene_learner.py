@@ -28,7 +28,7 @@ from toolkit.learning.weights import without_seen
 
 WEIGHINGS = ("auto", "none", "root", "balanced")
 HEAVIEST = 5.0  # times what a pixel weighs in the mean
-SHOWN, FEWEST, MOST = 10_000, 20, 80  # pictures that a training from random weights shows, in 20 to 80 epochs
+SHOWN, FEWEST, MOST = 8_000, 20, 80  # pictures that a training from random weights shows, in 20 to 80 epochs
 LIGHT_RATE = 3e-3  # the highest learning rate of the light network: it was searched for once
 
 
