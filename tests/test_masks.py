@@ -255,6 +255,32 @@ def test_without_a_list_the_values_are_the_classes(tmp_path):
     assert read_code("", "auto", [raw]).classes == ("class #00008e", "class #804080", "class #dc143c")
 
 
+def test_a_list_beside_the_data_is_not_its_own(tmp_path):
+    folder = make_scenes(tmp_path / "data", 3)
+    masks = sorted((folder / "masks").iterdir())
+    (folder / "codes.txt").rename(tmp_path / "codes.txt")
+    assert read_code("", "auto", masks, root=folder).classes == ("class 0", "class 1", "class 2")
+
+
+def test_lists_beside_the_masks_of_each_part_are_taken_and_have_to_agree(tmp_path):
+    for part in ("train", "test"):
+        make_scenes(tmp_path / "data" / part, 3)
+    masks = sorted((tmp_path / "data").glob("*/masks/*"))
+    assert read_code("", "auto", masks, root=tmp_path / "data").classes == ("ground", "disc", "box")
+    (tmp_path / "data" / "test" / "codes.txt").write_text("a\nb\nc\n")
+    with pytest.raises(DataError, match="list different classes"):
+        read_code("", "auto", masks, root=tmp_path / "data")
+
+
+def test_palettes_that_differ_need_a_list(tmp_path):
+    colours = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    masks = [saved(tmp_path, paletted(VALUES, colours), f"{number}.png") for number in range(70)]
+    assert read_code("", "auto", masks, sample=8).values == (0, 1, 2, 3)
+    saved(tmp_path, paletted(VALUES, colours[::-1]), "33.png")
+    with pytest.raises(DataError, match=r"33\.png: 0 is #0000ff, in others #000000"):
+        read_code("", "auto", masks, sample=8)
+
+
 def test_a_value_in_the_last_of_many_masks_is_found_too(tmp_path):
     masks = [saved(tmp_path, VALUES % (3 if number == 65 else 2), f"{number}.png") for number in range(66)]
     assert read_code("", "auto", masks, sample=8).values == (0, 1, 2)

@@ -71,6 +71,16 @@ def test_at_another_scale_borders_stay_where_they_are_and_smooth(width):
     assert set(np.unique(answer)) == {0, 2}
 
 
+@pytest.mark.parametrize("size", [(50, 1), (1, 50), (2, 3000), (3000, 2)])
+def test_strips_are_not_blown_up_beyond_a_tile(size):
+    scene_input = SceneInput(600, multiple=16)
+    picture = noise(*size)
+    assert max(scene_input.seen_size(*size)) <= max(*size, scene_input.tile)
+    answer = segment(picture, strongest, scene_input)
+    assert answer.shape == size[::-1]
+    assert (answer == np.asarray(picture).argmax(axis=2)).mean() > 0.6
+
+
 def test_strips_of_a_large_answer_fit_together(monkeypatch):
     picture = noise(20, 15).resize((700, 525), Image.Resampling.BICUBIC)
     whole = segment(picture, strongest, SceneInput(60, multiple=16))

@@ -13,10 +13,12 @@ from scene_samples import CLASSES, draw_scene, make_scenes
 
 from recipes.segmentation import build_learner
 from toolkit.data.masks import IGNORED
-from toolkit.errors import DataError, ExportError, ToolkitError, WeightsError
+from toolkit.errors import DataError, ExportError, RunError, ToolkitError, WeightsError
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
+from toolkit.learning.runs import Run
+from toolkit.learning.scene_learner import class_weights
 from toolkit.program import load
 from toolkit.program.selftest import selftest
 
@@ -207,9 +209,65 @@ def test_one_bad_pair_is_set_aside_and_named_or_refused_where_asked(tmp_path):
         build_learner(tmp_path, strict=True)
 
 
-def test_a_body_is_taken_over_from_an_earlier_run(scenes, tmp_path):
-    from toolkit.learning.runs import Run
+def test_validation_sees_whole_pictures_at_the_scale_of_the_program(tmp_path):
+    for number in range(12):
+        picture, mask = draw_scene(number, (100 + 4 * number, 64))
+        for name, image in (("images", picture), ("masks", mask)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            image.save(tmp_path / name / f"{number}.png")
+    learn = build_learner(tmp_path, size=64, batch_size=4)
+    widest = learn.dls.labelled.table[learn.dls.labelled.table.split == "test"].width.max()
+    assert learn.dls[2].one_batch()[0].shape[2:] == (64, -(-widest // 16) * 16)
+    assert learn.dls.train.one_batch()[0].shape[2] == 48
+    probabilities, truth = learn.get_preds(ds_idx=2)
+    counts = [(probabilities.argmax(1) == truth).sum().item(), (truth != IGNORED).sum().item()]
+    scores = evaluate(learn)
+    assert counts[0] / counts[1] == pytest.approx(scores.table["network"]["pixel accuracy"].value, abs=0.02)
 
+
+def test_own_pixels_of_large_pictures_are_validated_on_their_middle(tmp_path):
+    make_scenes(tmp_path, 6, size=(900, 700), groups=6)
+    learn = build_learner(tmp_path, size=64, scale="own", batch_size=2)
+    assert learn.dls.valid.one_batch()[0].shape[2:] == (640, 640)
+    assert learn.dls.train.one_batch()[0].shape[2:] == (64, 64)
+
+
+@pytest.mark.parametrize(("scale", "kept"), [("fit", {1.25}), ("own", {1.0})])
+def test_turning_pictures_keeps_their_proportions(scenes, scale, kept):
+    learn = build_learner(scenes, size=64, scale=scale, augment="turned", batch_size=4)
+    labelled = learn.dls.labelled
+    assert {round(labelled.view[1] / labelled.view[0], 2)} == kept
+    assert learn.dls.one_batch()[0].shape[2:] == labelled.crop
+
+
+@pytest.mark.parametrize("counts", [[9900, 100], [99900, 100, 0], [1, 1, 1], [10**9, 1, 10**4]])
+def test_no_class_weighs_more_than_five_pixels_and_a_pixel_one_on_average(counts):
+    for weighing in ("root", "balanced"):
+        weights = class_weights(np.array(counts), weighing)
+        assert weights.max() <= 5
+        assert (weights * counts).sum() / sum(counts) == pytest.approx(1, abs=1e-3)
+    assert class_weights(np.array(counts), "none") is None
+
+
+def test_a_run_is_not_gone_on_with_where_the_masks_mean_something_else(tmp_path):
+    make_scenes(tmp_path / "data", 12)
+    learn = build_learner(tmp_path / "data", size=64)
+    Run.open("run", learn, {}, tmp_path / "run").close()
+    (tmp_path / "data" / "codes.txt").write_text("sky\nbox\nground\n")
+    again = build_learner(tmp_path / "data", size=64)
+    with pytest.raises(RunError, match="other settings"):
+        Run.open("run", again, {}, tmp_path / "run", resume=True)
+
+
+def test_results_of_items_of_one_name_never_overwrite_each_other(learnt, scenes, tmp_path):
+    for name in ("a.png", "a.jpg", "a-2.png", "b" * 200 + ".png"):
+        draw_scene(1)[0].save(tmp_path / name)
+    done = run(learnt[2], "a.png", "a.jpg", "a-2.png", "b" * 200 + ".png", "--out", "o", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "o").iterdir())) == 8
+
+
+def test_a_body_is_taken_over_from_an_earlier_run(scenes, tmp_path):
     learn = build_learner(scenes, size=64, batch_size=4)
     with Run.open("first", learn, {}, tmp_path / "run") as place:
         fit(learn, epochs=1, lr=1e-3, run=place)

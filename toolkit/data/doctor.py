@@ -16,7 +16,7 @@ from toolkit.data.class_lists import read_list
 from toolkit.data.mask_doctor import COMMAND, Diagnosis, Finding, diagnose
 from toolkit.data.mask_repair import COPIED, REPAIRED, repair_masks
 from toolkit.data.mask_values import many
-from toolkit.data.masks import IGNORED, MaskCode, TooManyValues, read_code, show_value
+from toolkit.data.masks import IGNORED, MaskCode, PalettesDiffer, TooManyValues, read_code, show_value
 from toolkit.data.pairs import Pairs, find_pairs
 from toolkit.errors import DataError, report_plainly
 from toolkit.files import write_json
@@ -69,7 +69,7 @@ def _masks(chosen: argparse.Namespace) -> int:
         palette = palette if chosen.classes else None  # alone it is the list of classes
     try:
         code: MaskCode | None = read_code(listed, chosen.ignore, pairs.table["mask"].tolist())
-    except TooManyValues:  # of which the diagnosis tells
+    except (TooManyValues, PalettesDiffer):  # of which the diagnosis tells
         code = None
     diagnosis = diagnose(pairs, code, ignore=chosen.ignore, palette=palette)
     if chosen.json:

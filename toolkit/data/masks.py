@@ -183,7 +183,7 @@ def read_code(
         if not whole.values:
             raise DataError(f"{common_folder(masks)}: not one of the masks can be read, such as {found.unreadable[0]}")
         if whole.conflict:
-            raise DataError(
+            raise PalettesDiffer(
                 f"{whole.conflict}, and no list says which class a value is: the palettes of the masks differ. Name a list with "
                 f"classes, or let the doctor look: python -m toolkit.data.doctor masks IMAGES {common_folder(masks)}"
             )
@@ -209,6 +209,10 @@ def found_code(values: Sequence[Value], masks: Path, ignore: str = "auto", palet
     listed = ClassList(tuple(f"class {show_value(value)}" for value in classes), tuple(classes), masks)
     notes = (f"no list of classes: they are the {len(classes)} values found in the masks",)
     return replace(_code(listed, ignore, tuple(values), palette, notes), found=True)
+
+
+class PalettesDiffer(DataError):
+    """A value has one colour in some masks and another in others, and no list of classes says which it stands for."""
 
 
 class TooManyValues(DataError):
