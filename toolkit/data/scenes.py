@@ -229,11 +229,12 @@ def _rarest(counts: np.ndarray, classes: tuple[str, ...]) -> list[str]:
 
 
 def _cuts(table: pd.DataFrame, scene_input: SceneInput, side: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """What a training step takes of pictures, the usual size or a square a quarter longer than `side`, and what it sees of that:
-    four fifths of it, or `side`, in whole multiples."""
+    """What a training step takes of pictures, the usual size or, where they hold it, a square a quarter longer than `side`, and
+    what it sees of that: four fifths, in whole multiples."""
     seen = [scene_input.seen_size(*size) for size in zip(table.width, table.height, strict=True)]
     usual = np.median(seen, axis=0)[::-1]
-    height, width = (np.minimum(usual, side / SEEN) if side else usual).round().astype(int).tolist()
+    square = np.full(2, min(usual.min(), side / SEEN))
+    height, width = (square if side else usual).round().astype(int).tolist()
     multiple = scene_input.multiple
     high = max(2, round(SEEN * height / multiple)) * multiple
     return (height, width), (high, max(2, round(high * width / height / multiple)) * multiple)  # hardly stretched

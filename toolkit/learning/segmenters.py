@@ -22,7 +22,7 @@ from toolkit.learning.networks import LIGHT, ArchitectureBuilder, Network, check
 from toolkit.learning.weights import PRETRAINED, RANDOM, best_of, load_state, load_tensors, published_or_told
 from toolkit.needs import missing
 
-UNET_STRIDE = 32
+UNET_STRIDE, SMP_STRIDE = 4, 32  # fastai's U-Net brings maps that do not meet to one size itself
 SMP = "segmentation-models-pytorch"
 
 
@@ -43,7 +43,7 @@ def choose_segmenter(arch: str, weights: str) -> tuple[str, str]:
 
 def stride_of(arch: str) -> int:
     """What both sides of the pictures that `arch` sees have to be multiples of."""
-    return STRIDE if arch == LIGHT else UNET_STRIDE
+    return STRIDE if arch == LIGHT else SMP_STRIDE if _smp_parts(arch) else UNET_STRIDE
 
 
 def check_segmenter(name: str) -> None:
