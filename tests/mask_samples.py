@@ -1,7 +1,12 @@
-"""Drawn scenes with exact masks, for the tests of masks."""
+"""Drawn scenes with exact masks, and short ways to have the doctor look at them, for the tests of masks."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+from toolkit.data.doctor import main
+from toolkit.data.mask_doctor import diagnose
+from toolkit.data.masks import read_code, read_mask
+from toolkit.data.pairs import find_pairs
 
 WIDTH, HEIGHT = 96, 64
 CLASSES = ("ground", "disc", "box")
@@ -37,3 +42,37 @@ def make_scenes(folder, count=20, change=lambda mask, number: mask, suffix=".png
         changed = changed if isinstance(changed, Image.Image) else Image.fromarray(changed)
         changed.save(folder / "masks" / f"{number:02d}{suffix}")
     return folder
+
+
+def examine(folder, quick=False, classes="", ignore="auto", **options):
+    pairs = find_pairs(folder, **options)
+    return diagnose(pairs, read_code(classes, ignore, pairs.table["mask"].tolist()), quick)
+
+
+def kinds(diagnosis):
+    return {finding.kind: len(finding.files) for finding in diagnosis.findings}
+
+
+def only(diagnosis):
+    (finding,) = diagnosis.findings
+    return finding
+
+
+def mended(folder, *options):
+    """Apply the doctor, look whether it finds nothing in what it made, and give the class numbers of each mask by name."""
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    target = folder.parent / "mended"
+    main(["masks", str(folder / "images"), str(folder / "masks"), *options, "--apply", str(target)])
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert main(["masks", str(folder / "images"), str(target)]) == 0
+    return {path.stem: read_mask(path) for path in target.glob("*.png")}
+
+
+def blended(mask, number, step=1):
+    """Class numbers times `step`, shrunk and enlarged with smoothing."""
+    image = Image.fromarray((mask * step).astype(np.uint8))
+    return image.resize((WIDTH // 2, HEIGHT // 2), Image.Resampling.BILINEAR).resize(image.size, Image.Resampling.BILINEAR)
+
+
+def foreground(mask, number, value=255):
+    return ((mask > 0) * value).astype(np.uint8)
