@@ -6,6 +6,8 @@ that must not differ by a grey level between the training machine and the place 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +36,24 @@ def read_image(source: Source, at_least: int = 0) -> Image.Image:
     picture, and for arrays of another shape or type.
     """
     name = source_name(source)
+    with decoding(name), _open(source, name) as image:
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: phones' photo plus preview
+        if frames > 1:
+            raise ConversionError(name, f"an animation or a document of {frames} pictures: save the one you want")
+        megapixels = image.width * image.height / 1e6
+        if at_least:
+            image.draft(None, (at_least, at_least))  # does nothing for other formats
+        if image.width * image.height > MAX_PIXELS:
+            raise ConversionError(name, f"{megapixels:.0f} megapixels, more than {MAX_PIXELS / 1e6:.0f}: save it smaller")
+        ImageOps.exif_transpose(image, in_place=True)  # without: a second copy of the pixels
+        return _to_rgb(image, name)
+
+
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Whatever a damaged file called `name` makes a decoder raise in the block becomes a `ConversionError`."""
     try:
-        with _open(source, name) as image:
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: phones' photo plus preview
-            if frames > 1:
-                raise ConversionError(name, f"an animation or a document of {frames} pictures: save the one you want")
-            megapixels = image.width * image.height / 1e6
-            if at_least:
-                image.draft(None, (at_least, at_least))  # does nothing for other formats
-            if image.width * image.height > MAX_PIXELS:
-                raise ConversionError(name, f"{megapixels:.0f} megapixels, more than {MAX_PIXELS / 1e6:.0f}: save it smaller")
-            ImageOps.exif_transpose(image, in_place=True)  # without: a second copy of the pixels
-            return _to_rgb(image, name)
+        yield
     except ConversionError:
         raise
     except Image.DecompressionBombError as error:

@@ -6,8 +6,6 @@ picture is read (colours made of palettes, 16 bits brought to 8, EXIF rotation) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from toolkit.converters import MAX_PIXELS
+from toolkit.converters.images import decoding
 from toolkit.converters.sources import check_source, source_name
 from toolkit.errors import ConversionError, DataError
 
@@ -40,7 +39,7 @@ def read_mask(source: Path | str | bytes, in_colour: bool = False) -> np.ndarray
 def read_paletted(source: Path | str | bytes) -> tuple[np.ndarray, np.ndarray | None]:
     """As `read_mask`, and the palette, uint8 (256, 3), of a file that has one and whose palette is not the grey scale."""
     name = source_name(source)
-    with _decoding(name), Image.open(check_source(source)) as image:
+    with decoding(name), Image.open(check_source(source)) as image:
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
             raise ConversionError(name, f"an animation or a document of {image.n_frames} pictures: save the one you want")
         if image.width * image.height > MAX_PIXELS:
@@ -100,23 +99,6 @@ def packed(raw: np.ndarray) -> np.ndarray:
 def unpacked(keys: np.ndarray) -> list[Colour]:
     """The colours that `packed` made these numbers of."""
     return [(int(key) >> 16, int(key) >> 8 & 255, int(key) & 255) for key in keys]
-
-
-@contextmanager
-def _decoding(name: str) -> Iterator[None]:
-    """Whatever a damaged file makes a decoder raise becomes a `ConversionError`."""
-    try:
-        yield
-    except ConversionError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ConversionError(name, f"more than {2 * MAX_PIXELS / 1e6:.0f} megapixels: save it smaller") from error
-    except Image.UnidentifiedImageError as error:
-        raise ConversionError(name, "not a picture in a format Pillow knows") from error
-    except OSError as error:
-        raise ConversionError(name, error.strerror or f"cannot be decoded ({error})") from error
-    except Exception as error:
-        raise ConversionError(name, f"cannot be decoded ({type(error).__name__}: {error})") from error
 
 
 def _palette(image: Image.Image) -> np.ndarray | None:
