@@ -19,7 +19,7 @@ from torch import nn
 from toolkit.errors import ToolkitError, WeightsError
 from toolkit.learning.light import STRIDE, light_network
 from toolkit.learning.networks import LIGHT, ArchitectureBuilder, Network, check_loaded, load_fitting, torchvision_names
-from toolkit.learning.weights import PRETRAINED, RANDOM, best_of, load_state, load_tensors, published_or_told
+from toolkit.learning.weights import PRETRAINED, RANDOM, best_of, load_state, load_tensors, published_or_told, settle
 from toolkit.needs import missing
 
 UNET_STRIDE, SMP_STRIDE = 4, 32  # fastai's U-Net brings maps that do not meet to one size itself
@@ -29,16 +29,7 @@ SMP = "segmentation-models-pytorch"
 def choose_segmenter(arch: str, weights: str) -> tuple[str, str]:
     """What "auto" stands for: (architecture, weights). The light network from random weights; another that is named from
     published ones; an earlier run brings its own architecture."""
-    run = weights not in ("auto", RANDOM, PRETRAINED) and Path(weights).is_dir()
-    if arch == "auto" and run:
-        arch = str(load_tensors(best_of(Path(weights))).get("arch"))
-    if arch == "auto":
-        arch = LIGHT if weights in ("auto", RANDOM) else "resnet18"
-    if weights == "auto":
-        weights = RANDOM if arch == LIGHT else PRETRAINED
-    elif weights not in (RANDOM, PRETRAINED):
-        weights = str(Path(weights).absolute())  # a run writes it down, to be found from anywhere
-    return arch, weights
+    return settle(arch, weights, LIGHT)
 
 
 def stride_of(arch: str) -> int:

@@ -54,12 +54,18 @@ def choose_architecture(arch: str, weights: str, size: tuple[int, int]) -> tuple
     Up to 64 pixels the small network from random weights; above, resnet18 with published weights. Any other architecture
     that is named starts from published weights; an earlier run's body brings its own architecture.
     """
+    return settle(arch, weights, SMALL, fits=max(size) <= SMALL_UP_TO)
+
+
+def settle(arch: str, weights: str, own: str, fits: bool = True) -> tuple[str, str]:
+    """(architecture, weights) with "auto" replaced: the network of our `own`, where it `fits`, from random weights; any other
+    from published ones; an earlier run, whose folder `weights` is, brings its own architecture."""
     if arch == "auto" and weights not in ("auto", RANDOM, PRETRAINED) and Path(weights).is_dir():
         arch = str(load_tensors(best_of(Path(weights))).get("arch"))
     if arch == "auto":
-        arch = SMALL if max(size) <= SMALL_UP_TO and weights in ("auto", RANDOM) else "resnet18"
+        arch = own if fits and weights in ("auto", RANDOM) else "resnet18"
     if weights == "auto":
-        weights = RANDOM if arch == SMALL else PRETRAINED
+        weights = RANDOM if arch == own else PRETRAINED
     elif weights not in (RANDOM, PRETRAINED):
         weights = str(Path(weights).absolute())  # a run writes it down, to be found from anywhere
     return arch, weights
