@@ -23,7 +23,7 @@ from toolkit.learning.loaders import normalization_of
 from toolkit.learning.runs import Run
 from toolkit.reports import sections
 from toolkit.reports.charts import filter_tiles, overlay, sheet, signed
-from toolkit.reports.page import Figure, Gallery, Page, Picture, Section, Text, drawn, shown, write_page
+from toolkit.reports.page import Figure, Gallery, Picture, Section, Text, drawn, shown, write_page
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -50,11 +50,11 @@ def write_image_report(learn: Learner, scores: Scores, log: list[dict], run: Run
     memory = Memory.of(learn, insight)
     memory.save(run.folder)
     labelled = learn.dls.labelled
-    page = Page(
-        title=f"{run.folder.name}: {scores.task.replace('_', ' ')}",
-        verdict=scores.verdict[0].upper() + scores.verdict[1:] + ".",
-        about=f"{labelled.describe().splitlines()[0]}; {sections.gain_over_untrained(scores)}.",
-        sections=[
+    page = sections.page_of(
+        run.folder.name,
+        scores,
+        labelled.describe().splitlines()[0],
+        [
             sections.score_section(scores),
             *sections.whole_sections(scores),
             *sections.gap_sections(scores),

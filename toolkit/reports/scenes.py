@@ -27,7 +27,7 @@ from toolkit.program.scenes import segment
 from toolkit.reports import sections
 from toolkit.reports.charts import MOST_NAMED, coloured, dots, lit
 from toolkit.reports.doubt import doubt, doubt_section
-from toolkit.reports.page import Figure, Gallery, Page, Picture, Section, Table, Text, drawn, shown, write_page
+from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, drawn, shown, write_page
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -57,11 +57,11 @@ def write_scene_report(learn: Learner, scores: Scores, log: list[dict], run: Run
     described = read_json(run.folder / "run.json", "a run")
     labelled: LabelledScenes = learn.dls.labelled
     network = network_runner(learn)
-    page = Page(
-        title=f"{run.folder.name}: {scores.task.replace('_', ' ')}",
-        verdict=scores.verdict[0].upper() + scores.verdict[1:] + ".",
-        about=f"{labelled.describe().splitlines()[0]}; {sections.gain_over_untrained(scores)}.",
-        sections=[
+    page = sections.page_of(
+        run.folder.name,
+        scores,
+        labelled.describe().splitlines()[0],
+        [
             sections.score_section(scores),
             _class_section(scores, labelled),
             sections.curve_section(log, [metric.name for metric in learn.metrics], described.get("best_epoch")),

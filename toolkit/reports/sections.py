@@ -14,7 +14,7 @@ import pandas as pd
 
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
 from toolkit.reports.charts import MOST_NAMED, MOST_NUMBERED, bars, confusion, curves, drawable
-from toolkit.reports.page import Figure, Section, Table, Text, drawn
+from toolkit.reports.page import Figure, Page, Section, Table, Text, drawn
 
 NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format", "cache"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items"}
@@ -24,6 +24,16 @@ ABOUT_PIXELS = "pixel by pixel: its colour, that of its surroundings, and its pl
 def cell(interval: Interval) -> tuple[str, str]:
     """A figure and its interval, as a cell of a table."""
     return f"{interval.value:.3f}", f"[{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def page_of(name: str, scores: Scores, data: str, parts: Sequence[Section]) -> Page:
+    """A run's report: the verdict first, one line on the data and what training brought, then its `parts`."""
+    return Page(
+        title=f"{name}: {scores.task.replace('_', ' ')}",
+        verdict=scores.verdict[0].upper() + scores.verdict[1:] + ".",
+        about=f"{data}; {gain_over_untrained(scores)}.",
+        sections=parts,
+    )
 
 
 def score_section(scores: Scores) -> Section:
