@@ -11,6 +11,8 @@ from toolkit.data.pairs import find_pairs
 WIDTH, HEIGHT = 96, 64
 CLASSES = ("ground", "disc", "box")
 COLOURS = ((128, 64, 128), (0, 0, 142), (220, 20, 60))
+PALETTE = np.array(COLOURS, dtype=np.uint8)
+NAMED = {name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in zip(CLASSES, COLOURS, strict=True)}
 
 
 def draw_scene(seed, size=(WIDTH, HEIGHT)):

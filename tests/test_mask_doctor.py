@@ -9,6 +9,8 @@ from mask_samples import (
     CLASSES,
     COLOURS,
     HEIGHT,
+    NAMED,
+    PALETTE,
     WIDTH,
     blended,
     draw_scene,
@@ -26,10 +28,6 @@ from toolkit.data.mask_doctor import diagnose
 from toolkit.data.masks import IGNORED, TooManyValues, read_code, read_mask
 from toolkit.data.pairs import find_pairs
 from toolkit.errors import DataError
-
-PALETTE = np.array(COLOURS, dtype=np.uint8)
-NAMED = {name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in zip(CLASSES, COLOURS, strict=True)}
-
 
 # nothing wrong
 

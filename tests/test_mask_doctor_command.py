@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from mask_samples import (
-    CLASSES,
-    COLOURS,
     examine,
     foreground,
     kinds,
@@ -22,10 +20,6 @@ from toolkit.data.mask_doctor import check_masks
 from toolkit.data.masks import read_code
 from toolkit.data.pairs import find_pairs
 from toolkit.errors import DataError, RunError
-
-PALETTE = np.array(COLOURS, dtype=np.uint8)
-NAMED = {name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in zip(CLASSES, COLOURS, strict=True)}
-
 
 # what stops training
 
