@@ -112,8 +112,8 @@ def labelled_scenes(
     """Read and split the pairs of `items` (see `find_pairs`), whose masks `code` explains; see `split_items` for the split.
 
     With `scale` "fit" the shorter side of every picture is brought to `size` pixels (0: the pictures' own, 160 to 192), and a
-    training step sees pictures of the usual proportions whole; with "own" pictures stay in their own pixels, and a step sees
-    squares of `size` cut out of them. `multiple` is what the sides of what the network sees are multiples of. A pair that
+    training step sees four fifths of a picture's length; with "own" pictures stay in their own pixels, and a step sees squares
+    of `size` cut out of them. `multiple` is what the sides of what the network sees are multiples of. A pair that
     cannot be used is set aside; with `strict` it is an error.
 
     Raises `DataError` where too little is left to learn from.

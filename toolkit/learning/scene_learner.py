@@ -124,7 +124,7 @@ def scene_learner(
     weights: str,
     augment: str = "photo",
     weighing: str = "auto",
-    batch_size: int = 8,
+    batch_size: int = 4,
     seed: int = 42,
     strict: bool = False,
 ) -> Learner:

@@ -113,7 +113,7 @@ class SceneLoader(TfmdDL):
         return (side - wanted) // 2 if self.centred else self.rng.randint(0, side - wanted)
 
 
-def scene_loaders(labelled: LabelledScenes, stats: Stats, batch_size: int = 8, augment: str = "photo") -> DataLoaders:
+def scene_loaders(labelled: LabelledScenes, stats: Stats, batch_size: int = 4, augment: str = "photo") -> DataLoaders:
     """Train, valid and test loaders of normalised pictures, float32 (batch, 3, height, width), and class numbers, int64
     (batch, height, width), `IGNORED` where none counts.
 

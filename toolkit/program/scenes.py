@@ -103,8 +103,9 @@ def segment(picture: Image.Image, run: Run, scene_input: SceneInput) -> np.ndarr
             columns = round(first_column * across), round(last_column * across)
             if columns[0] == columns[1]:
                 continue  # a strip so narrow that this tile answers for none of its pixels
-            for start in range(rows[0], rows[1], max(1, STRIP // max(1, columns[1] - columns[0]))):
-                stop = min(rows[1], start + max(1, STRIP // max(1, columns[1] - columns[0])))
+            at_once = max(1, STRIP // (columns[1] - columns[0]))
+            for start in range(*rows, at_once):
+                stop = min(rows[1], start + at_once)
                 box = (columns[0] / across - left, start / down - top, columns[1] / across - left, stop / down - top)
                 part = answer[start:stop, columns[0] : columns[1]]
                 _likeliest(probabilities[:, : bottom - top, : right - left], box, part)
