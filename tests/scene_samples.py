@@ -1,9 +1,11 @@
-"""Small scenes with masks for the tests: a sky above, a ground below, boxes on the ground."""
+"""Small scenes with masks for the tests: a sky above, a ground below, boxes on the ground; and masks without a picture."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from toolkit.data.masks import IGNORED
 
 CLASSES = ("sky", "ground", "box")
 COLOURS = ((130, 180, 230), (110, 100, 90), (200, 40, 40))
@@ -36,3 +38,17 @@ def make_scenes(folder: Path, count=24, size=(80, 64), groups=6) -> Path:
         mask.save(folder / "masks" / name)
     (folder / "codes.txt").write_text("\n".join(CLASSES) + "\n")
     return folder
+
+
+def mask(*rows):
+    return np.array([[int(letter) if letter != "-" else IGNORED for letter in row] for row in rows], dtype=np.uint8)
+
+
+def random_pairs(pictures=30, classes=4, skill=0.6, seed=0, ignored=0.1):
+    """Blocky truths, and answers that are right at a share of the pixels that is each picture's own."""
+    rng = np.random.default_rng(seed)
+    for _ in range(pictures):
+        truth = np.kron(rng.integers(0, classes, (4, 5)), np.ones((6, 6), int)).astype(np.uint8)
+        keep = rng.random(truth.shape) < np.clip(skill + rng.normal(0, 0.15), 0, 1)
+        said = np.where(keep, truth, rng.integers(0, classes, truth.shape)).astype(np.uint8)
+        yield np.where(rng.random(truth.shape) < ignored, IGNORED, truth).astype(np.uint8), said
