@@ -196,6 +196,3 @@ def test_very_many_classes_fit_in_memory():
     metrics, classes = segmentation_metrics(tally, Bootstrap.draw(50))
     assert len(classes) == 150
     assert 0.4 < metrics["mean IoU"].value < 0.6
-
-
-RED, BLUE = np.array([200, 30, 30]), np.array([30, 30, 200])
