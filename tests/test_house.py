@@ -16,8 +16,8 @@ OUTSIDE = {
     "errors": set(), "needs": set(), "files": {"filelock"},
     "converters": {"numpy", "scipy", "PIL", "soundfile"},
     "program": {"numpy", "PIL", "onnxruntime"},
-    "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich"},
-    "evaluation": {"numpy", "scipy", "pandas", "sklearn", "joblib", "librosa", "torch"},
+    "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich", "pyarrow", "openpyxl"},
+    "evaluation": {"numpy", "scipy", "pandas", "sklearn", "joblib", "librosa", "lightgbm", "torch"},
     "reports": {"numpy", "pandas", "PIL", "jinja2", "matplotlib"},
 }  # fmt: skip
 SOURCES = sorted((ROOT / "toolkit").rglob("*.py"))

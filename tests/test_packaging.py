@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from toolkit.export import NEEDS
+NEEDS = ("numpy", "pillow", "onnxruntime")
 
 
 def run(*command, **options):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from toolkit.program import scenes
 from toolkit.program.masks import MaskOutput
-from toolkit.program.outputs import OUTPUTS
+from toolkit.program.program import OUTPUTS
 from toolkit.program.scenes import SceneInput, segment
 
 OUTPUT = MaskOutput(("red", "green", "blue"), (0, 7, 255), ((200, 0, 0), (0, 200, 0), (0, 0, 200)))

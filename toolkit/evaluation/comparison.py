@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
 from toolkit.evaluation.metrics import Answers, Bootstrap, interval, intervals, metric_samples, paired_interval
-from toolkit.evaluation.scores import MEAN_IOU, PICTURE_METRICS, Interval, Scores
+from toolkit.evaluation.scores import ACCURACY, MEAN_IOU, PICTURE_METRICS, R2, ROC_AUC, Interval, Scores
 from toolkit.evaluation.segmentation import bounded_interval
+from toolkit.evaluation.table_metrics import finite_interval, ranked, ranking_interval, regression_samples
 
+ITEMS, PIXELS, NUMBERS = "classes of items", "classes of pixels", "numbers"  # what runs may answer
 OF_PICTURES = "each figure is the mean of the pictures' own, mean IoU that over the classes in a picture"
 
 
@@ -44,16 +47,18 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
 
     An item is the same where its file's content is (or its path, where a run recorded no content). The bootstrap draws
     the same items, or groups of items, for all runs: the intervals are those of paired differences. Where each pixel is
-    classified, a run keeps three figures of each picture, and it is their means that are compared.
+    classified, a run keeps three figures of each picture, and it is their means that are compared. Rows of a table are ranked
+    where all runs tell the same two classes, and where numbers are predicted it is their errors that are compared.
 
     Raises `DataError` for fewer than two runs, for runs of different kinds, and where they share no test item.
     """
     if len(runs) < 2:
         raise DataError("name two or more runs to compare")
-    of_pixels = {MEAN_IOU in scores.predictions for scores in runs.values()}
-    if len(of_pixels) > 1:
+    names = list(runs)
+    questions = list(dict.fromkeys(_question(scores) for scores in runs.values()))
+    if len(questions) > 1:
         tasks = "; ".join(f"{name}: {scores.task.replace('_', ' ')}" for name, scores in runs.items())
-        raise DataError(f"these runs answer different questions, items and pixels: compare runs of one task ({tasks})")
+        raise DataError(f"these runs answer different questions, {' and '.join(questions)}: compare runs of one task ({tasks})")
     by_content = all(_known(scores.predictions) for scores in runs.values())
     tables = [_keyed(scores.predictions, by_content) for scores in runs.values()]
     shared = every = tables[0].index
@@ -67,9 +72,10 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     shared = shared.sort_values()
     tables = [table.loc[shared] for table in tables]
     bootstrap = Bootstrap.draw(len(shared), _groups(tables[0]), seed)
-    headline, measure = (MEAN_IOU, _of_pictures) if of_pixels.pop() else ("accuracy", _of_items)
+    headline, measure = {PIXELS: (MEAN_IOU, _of_pictures), NUMBERS: (R2, _of_numbers)}.get(questions[0], (ACCURACY, _of_items))
+    if all(scores.headline == ROC_AUC and set(scores.classes) == set(runs[names[0]].classes) for scores in runs.values()):
+        headline, measure = ROC_AUC, partial(_of_ranks, positive=runs[names[0]].positive)
     found, gains = measure(tables, bootstrap)
-    names = list(runs)
     differences = dict(zip(names[1:], gains, strict=True))
     return Comparison(
         n_common=len(shared),
@@ -96,6 +102,34 @@ def _of_items(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[di
     return [intervals(found, bootstrap) for found in samples], gains
 
 
+def _of_ranks(tables: list[pd.DataFrame], bootstrap: Bootstrap, positive: str) -> tuple[list[dict], list[dict]]:
+    """As `_of_items`, with ROC AUC before: of two classes each row's probability of `positive` is known.
+
+    It is taken from that of the predicted class, never from that of the true one: rows that were answered alike stay equal.
+    """
+    found, gains = _of_items(tables, bootstrap)
+    hits = (tables[0].label == positive).to_numpy()
+    samples = []
+    for table in tables:
+        said, sure = table.predicted == positive, table.probability.to_numpy()
+        samples.append(ranked(np.where(said, sure, 1 - sure), hits, bootstrap.weights)[0])
+    areas = [ranking_interval(each, bootstrap.units) for each in samples]
+    gained = [ranking_interval(each - samples[0], bootstrap.units, lowest=-1.0) for each in samples[1:]]
+    return (
+        [{ROC_AUC: area, **rest} for area, rest in zip(areas, found, strict=True)],
+        [{ROC_AUC: gain, **rest} for gain, rest in zip(gained, gains, strict=True)],
+    )
+
+
+def _of_numbers(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[dict], list[dict]]:
+    """As `_of_items`, of the errors of predicted numbers."""
+    targets = tables[0].label.to_numpy(dtype=float)
+    samples = [regression_samples(table.predicted.to_numpy(dtype=float), targets, bootstrap) for table in tables]
+    found = [{name: finite_interval(values) for name, values in each.items()} for each in samples]
+    gains = [{name: finite_interval(each[name] - samples[0][name]) for name in each} for each in samples[1:]]
+    return found, gains
+
+
 def _of_pictures(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[dict], list[dict]]:
     """As `_of_items`, of the figures of each picture."""
     samples = [{name: bootstrap.mean(table[name].to_numpy()) for name in PICTURE_METRICS} for table in tables]
@@ -105,6 +139,10 @@ def _of_pictures(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list
         for each in samples[1:]
     ]
     return found, gains
+
+
+def _question(scores: Scores) -> str:
+    return PIXELS if MEAN_IOU in scores.predictions else NUMBERS if scores.regression else ITEMS
 
 
 def _other_classes(runs: dict[str, Scores]) -> Iterator[str]:
@@ -143,7 +181,7 @@ def _answers(table: pd.DataFrame, classes: list[str]) -> Answers:
 
 
 def _verdict(name: str, first: str, difference: Interval, headline: str) -> str:
-    points = "points" if headline == "accuracy" else f"points of {headline}"
+    points = "points" if headline == ACCURACY else f"points of {headline}"
     if difference.low > 0:
         return f"{name} is better than {first} by {100 * difference.value:.1f} {points} {difference.points}"
     if difference.high < 0:

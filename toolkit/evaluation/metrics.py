@@ -15,6 +15,7 @@ from toolkit.evaluation.scores import Interval
 
 RESAMPLES = 2000
 MOST_WEIGHTS = 100_000_000  # 400 MB: huge test sets are resampled less often, and need it less
+DRAWN_AT_ONCE = 2_000_000  # numbers: 16 MB
 WILSON = 1.96**2  # the square of the normal distribution's 97.5th percentile
 BINS = 15  # of the calibration error
 FEWEST_GROUPS = 5  # fewer cannot stand for their kind: then items are drawn
@@ -46,9 +47,14 @@ class Bootstrap:
             _, units = np.unique(groups, return_inverse=True)
         count = int(units.max()) + 1
         resamples = int(np.clip(MOST_WEIGHTS // n_items, 200, RESAMPLES))
-        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+        rng = np.random.default_rng(seed)
         weights = np.ones((1 + resamples, n_items), dtype=np.float32)
-        np.take(drawn.astype(np.float32), units, axis=1, out=weights[1:])
+        chunk = max(1, DRAWN_AT_ONCE // count)
+        for start in range(1, 1 + resamples, chunk):
+            some = weights[start : start + chunk]
+            drawn = rng.integers(0, count, (len(some), count)) + count * np.arange(len(some))[:, None]
+            times = np.bincount(drawn.ravel(), minlength=len(some) * count).reshape(len(some), count)
+            np.take(times.astype(np.float32), units, axis=1, out=some)
         return cls(weights, "groups" if grouped else "items", count)
 
     def mean(self, values: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ It is a file of its own because it is read by rooms that know nothing of how the
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from math import floor, log10
 from pathlib import Path
 
 import pandas as pd
@@ -14,9 +15,13 @@ from toolkit.errors import RunError
 from toolkit.files import read_json, write_json, write_text
 
 NETWORK, UNTRAINED = "network", "untrained network"
+TREES, BLENDED = "trees", "network and trees"  # of a program that answers with both
 TABLES = ("table", "whole", "per_class")  # fields of `Scores` that map a method to its intervals
 TEXTS = ("path", "label", "predicted", "content", "group", "worst class")  # columns of predictions that are no numbers
 MEAN_IOU, PIXEL_ACCURACY, BOUNDARY_F1 = PICTURE_METRICS = ("mean IoU", "pixel accuracy", "boundary F1")  # of pixels
+ACCURACY = "accuracy"
+ROC_AUC, AVERAGE_PRECISION = "ROC AUC", "average precision"  # of ranked rows
+R2, RMSE, MAE = "R²", "RMSE", "MAE"  # of numbers
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,17 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        value, low, high = self.figures
+        return f"{value} [{low}, {high}]"
+
+    @property
+    def figures(self) -> tuple[str, str, str]:
+        """The figure and both ends as text: three decimals, and as many as tell them apart where the unit is such that
+        they are far above or below 1."""
+        largest = max(abs(self.value), abs(self.low), abs(self.high))
+        decimals = 1 - floor(log10(largest)) if self.low > 0 and largest < 1e-3 else 3
+        decimals = decimals if largest < 100 else max(0, 4 - floor(log10(largest)))
+        return tuple(f"{number:.{decimals}f}" for number in (self.value, self.low, self.high))
 
     @property
     def points(self) -> str:
@@ -67,6 +82,13 @@ class Scores:
 
     Where items are windows of files, `whole` is a table as `table` for the `n_whole` files, each answered by the pool of its
     windows. `gap` is there where the data has groups and a method on the raw input was tried.
+
+    `answers` names the method that the program answers with: the verdict, the difference and the predictions are its own. Of rows
+    of a table the headline is "ROC AUC" for two classes, "accuracy" for more, and "R²" for numbers: then there are no classes, no
+    confusion, and label and predicted are numbers. `positive` is, of two classes, the one that average precision and calibration
+    are about: the rarer in training. `by_group` maps a column and a value of it to {"n": test rows, "metrics": {name: Interval}}.
+    `calibration` has for each bin of answers {"said": mean probability (of `positive`, or of the predicted class of more than
+    two), "share": how often it was so, "low", "high": its interval, "count"}.
     """
 
     task: str
@@ -84,6 +106,15 @@ class Scores:
     gap: SplitGap | None = None
     headline: str = "accuracy"
     per_class: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    answers: str = NETWORK
+    positive: str = ""
+    by_group: dict[str, dict[str, dict]] = field(default_factory=dict)
+    calibration: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def regression(self) -> bool:
+        """Whether what is predicted is a number."""
+        return not self.classes
 
     def card(self) -> dict:
         """What a program carries of this: everything but the confusion matrix, the single predictions, and what other methods
@@ -99,8 +130,15 @@ class Scores:
             which: {method: {name: asdict(value) for name, value in metrics.items()} for method, metrics in fields[which].items()}
             for which in TABLES
         }
-        gap = self.gap and asdict(self.gap)
-        return {**fields, "classes": list(self.classes), **tables, "difference": asdict(self.difference), "gap": gap}
+        by_group = {
+            column: {
+                value: {**each, "metrics": {name: asdict(found) for name, found in each["metrics"].items()}}
+                for value, each in values.items()
+            }
+            for column, values in self.by_group.items()
+        }
+        others = {"difference": asdict(self.difference), "gap": self.gap and asdict(self.gap), "by_group": by_group}
+        return {**fields, "classes": list(self.classes), **tables, **others}
 
     def save(self, folder: Path | str) -> None:
         """Write scores.json (`to_json`) and predictions.csv (a row for each test item) into `folder`, each atomically."""
@@ -122,9 +160,13 @@ class Scores:
                 }
             if gap := plain.get("gap"):
                 plain["gap"] = SplitGap(gap["method"], Interval(**gap["random"]), Interval(**gap["grouped"]))
+            for values in plain.get("by_group", {}).values():
+                for each in values.values():
+                    each["metrics"] = {name: Interval(**value) for name, value in each["metrics"].items()}
             # only the columns of numbers are read as such: a class may be called 1, None or NA
+            texts = TEXTS if plain["classes"] else [name for name in TEXTS if name not in ("label", "predicted")]
             table = pd.read_csv(
-                folder / "predictions.csv", dtype=dict.fromkeys(TEXTS, str), keep_default_na=False,
+                folder / "predictions.csv", dtype=dict.fromkeys(texts, str), keep_default_na=False,
                 na_values=dict.fromkeys(PICTURE_METRICS, ""),
             )  # fmt: skip
             return cls(**plain, predictions=table)
@@ -135,6 +177,7 @@ class Scores:
         metrics = list(next(iter(self.table.values())))
         width = max(map(len, self.table)) + 2
         items = f"windows of {self.n_whole} held-out files" if self.whole else "held-out items"
+        items = "held-out rows" if "row" in self.predictions else items
         lines = [f"{self.n_test} {items}, 95 % intervals over {self.resampled}"]
         lines.append("".ljust(width) + "".join(name.ljust(23) for name in metrics))
         lines += [
@@ -145,6 +188,9 @@ class Scores:
         for method, each in self.per_class.items():
             if method == NETWORK:
                 lines.append(f"IoU of each class, {method}: {', '.join(f'{name} {iou}' for name, iou in each.items())}")
+        for column, values in self.by_group.items():
+            told = (f"{value} {each['metrics'][self.headline]} ({each['n']} rows)" for value, each in values.items())
+            lines.append(f"{self.headline} by {column}: {', '.join(told)}")
         lines += [f"the split matters: {self.gap}"] if self.gap else []
         return "\n".join(line.rstrip() for line in [*lines, f"verdict: {self.verdict}"])
 

@@ -1,7 +1,7 @@
 """Learner -> `program.pyz`: one file that runs without fastai and gives the learner's answers, or no file at all.
 
 It is a room of its own because this is the one place that knows both sides: torch's network and the runtime's format.
-What differs from one kind of task to the next stands in a file for each: `pictures.py`, `scenes.py`.
+What differs from one kind of task to the next stands in a file for each: `pictures.py`, `scenes.py`, `tables.py`.
 """
 
 from __future__ import annotations
@@ -11,39 +11,45 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.data.labelled_tables import LabelledTable
 from toolkit.data.scenes import LabelledScenes
 from toolkit.evaluation.scores import Scores
 from toolkit.export.archive import write_program
 from toolkit.export.pictures import PictureExport
 from toolkit.export.scenes import SceneExport
+from toolkit.export.tables import TableExport
 from toolkit.files import replacing
 from toolkit.learning.runs import versions
 from toolkit.program import Program, load
-from toolkit.program.archive import FORMAT, MODEL, card_digest
+from toolkit.program.archive import FORMAT, card_digest
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
-__all__ = ["NEEDS", "export"]
+    from toolkit.program.table_program import TableProgram
 
-NEEDS = ("numpy", "pillow", "onnxruntime")
+__all__ = ["export"]
+
+EXPORTS = {LabelledScenes: SceneExport, LabelledTable: TableExport}
 
 
-def export(learn: Learner, path: Path | str, scores: Scores | None = None, name: str = "", golden: int = 3) -> Program:
+def export(
+    learn: Learner, path: Path | str, scores: Scores | None = None, name: str = "", golden: int = 3
+) -> Program | TableProgram:
     """Write `learn` as a program to `path` and return it, loaded.
 
     Normalisation and softmax are inside its graph. Before the file is moved into place, held-out items are replayed from their
-    raw files through both: a probability off by more than 1e-4, or another answer (see `PictureExport.check`,
-    `SceneExport.check`), raises `ExportError` and leaves what was at `path`. `scores` becomes the score card. `golden` items
-    of the test set, as raw files with the answers, travel inside for the self-test; 0 for none, where
-    the pictures are private.
+    raw files or cells through both: a probability off by more than 1e-4, or another answer (see `PictureExport.check`,
+    `SceneExport.check`, `TableExport.check`), raises `ExportError` and leaves what was at `path`. `scores` becomes the score
+    card. `golden` items of the test set, as raw files or rows with the answers, travel inside for the self-test; 0 for none,
+    where they are private.
     """
-    kind = SceneExport if isinstance(getattr(learn.dls, "labelled", None), LabelledScenes) else PictureExport
-    exported = kind(learn)
-    members = {MODEL: exported.model()}
+    labelled = getattr(learn.dls, "labelled", None)
+    exported = next((kind for of, kind in EXPORTS.items() if isinstance(labelled, of)), PictureExport)(learn)
+    members = exported.members()
     goldens = exported.golden(golden, path)
     for item in goldens:
-        members.update(item.pop("members"))
+        members.update(item.pop("members", {}))
     card = {
         "format": FORMAT,
         "task": getattr(learn, "about", {}).get("task", "image_classification"),
@@ -51,14 +57,15 @@ def export(learn: Learner, path: Path | str, scores: Scores | None = None, name:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "input": exported.input.card(),
         "output": exported.output,
-        "needs": [*NEEDS, *exported.input.needs],
+        **exported.described,
+        "needs": ["numpy", *exported.input.needs, "onnxruntime"],
         "scores": scores.card() if scores else None,
         "versions": versions(),
         "golden": goldens,
         "sha256": {member: hashlib.sha256(data).hexdigest() for member, data in members.items()},
     }
     card["digest"] = card_digest(card)
-    converter = exported.input.converter
+    converter = getattr(exported.input, "converter", None)
     with replacing(path) as temporary:
         write_program(temporary, card, members)
         exported.check(load(temporary, converter))

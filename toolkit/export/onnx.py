@@ -20,15 +20,15 @@ from toolkit.errors import ExportError
 from toolkit.program.archive import MODEL
 
 
-def onnx_bytes(network: nn.Module, example: torch.Tensor, dynamic: dict[int, object]) -> bytes:
-    """`network` as ONNX, its one input named "input" and its output "output". `dynamic` maps the axes of the input that may have
-    any length to torch's `Dim`s. Raises `ExportError`."""
+def onnx_bytes(network: nn.Module, examples: dict[str, torch.Tensor], dynamic: dict[int, object]) -> bytes:
+    """`network` as ONNX, its inputs named as in `examples` and its output "output". `dynamic` maps the axes of the inputs that
+    may have any length to torch's `Dim`s. Raises `ExportError`."""
     try:
         with tempfile.TemporaryDirectory() as folder, _quiet():
             file = Path(folder) / MODEL
             torch.onnx.export(
-                network, (example,), file, dynamo=True, external_data=False, dynamic_shapes=(dynamic,),
-                input_names=["input"], output_names=["output"], verbose=False,
+                network, tuple(examples.values()), file, dynamo=True, external_data=False,
+                dynamic_shapes=(dynamic,) * len(examples), input_names=list(examples), output_names=["output"], verbose=False,
             )  # fmt: skip
             return file.read_bytes()
     except Exception as error:  # the exporter raises whatever its many passes raise

@@ -22,6 +22,7 @@ from toolkit.evaluation.evaluate import predictions
 from toolkit.export.onnx import onnx_bytes
 from toolkit.learning.loaders import image_input_of, normalization_of
 from toolkit.program import Program
+from toolkit.program.archive import MODEL
 from toolkit.program.inputs import ImageInput, to_png
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ class PictureExport:
         self.paths = list(dict.fromkeys(self.files))
         self.deployed = deployed(learn)
 
-    def model(self) -> bytes:
-        """The network as ONNX bytes, float32, any batch size."""
+    def members(self) -> dict[str, bytes]:
+        """The network as ONNX, float32, any batch size."""
         example = torch.zeros((2, *self.input.size, 3), dtype=torch.uint8)
-        return onnx_bytes(self.deployed, example, {0: torch.export.Dim("batch")})
+        return {MODEL: onnx_bytes(self.deployed, {"input": example}, {0: torch.export.Dim("batch")})}
 
     def golden(self, count: int, path: Path | str) -> list[dict]:
         """A few test items spread over the set: raw file, prepared pixels and the network's answer for each."""

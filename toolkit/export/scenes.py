@@ -24,6 +24,7 @@ from toolkit.export.onnx import onnx_bytes
 from toolkit.export.pictures import TOLERANCE, Deployed
 from toolkit.learning.loaders import normalization_of
 from toolkit.program import Program
+from toolkit.program.archive import MODEL
 from toolkit.program.inputs import to_png
 from toolkit.program.masks import MaskOutput
 from toolkit.program.scenes import segment
@@ -49,12 +50,13 @@ class SceneExport:
         rows = np.flatnonzero(self.labelled.table.split == "test")
         self.rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_REPLAYED)).round().astype(int)].tolist()
 
-    def model(self) -> bytes:
-        """The network as ONNX bytes, float32, any number of pictures of any size."""
+    def members(self) -> dict[str, bytes]:
+        """The network as ONNX, float32, any number of pictures of any size."""
         # torch fixes sides of 1, and which way the network goes at a test of sizes: fastai's U-Net is shown maps that do not meet
         height, width = (65, 129) if isinstance(self.network.model, DynamicUnet) else (64, 96)
         dims = [torch.export.Dim(name, min=1) for name in ("batch", "height", "width")]
-        return onnx_bytes(self.network, torch.zeros((2, height, width, 3), dtype=torch.uint8), dict(enumerate(dims)))
+        example = torch.zeros((2, height, width, 3), dtype=torch.uint8)
+        return {MODEL: onnx_bytes(self.network, {"input": example}, dict(enumerate(dims)))}
 
     def golden(self, count: int, path: Path | str) -> list[dict]:
         """A few test pictures, in one tile each: raw file, prepared pixels and the learner's mask for each."""

@@ -88,7 +88,7 @@ class Run:
         if (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run already: --resume goes on with it, or name another folder with --run")
         # with whole paths: it is read from anywhere
-        whole = labelled.table.assign(path=[Path(path).absolute() for path in labelled.table.path])
+        whole = labelled.table.assign(path=[Path(path).absolute() if path else "" for path in labelled.table.path])
         write_text(self.folder / "items.csv", _written(whole))
         aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
         write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})

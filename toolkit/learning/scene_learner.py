@@ -18,6 +18,7 @@ from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import ToolkitError
 from toolkit.learning.bfloat16 import BFloat16OnCPU
 from toolkit.learning.callbacks import FirstWeights
+from toolkit.learning.class_weights import WEIGHINGS, class_weights
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.networks import LIGHT
 from toolkit.learning.scene_augment import SCENE_AUGMENTATIONS
@@ -26,8 +27,6 @@ from toolkit.learning.segmenters import check_segmenter, segmenter_with_weights
 from toolkit.learning.small_maps import SmallMapGradients
 from toolkit.learning.weights import without_seen
 
-WEIGHINGS = ("auto", "none", "root", "balanced")
-HEAVIEST = 5.0  # times what a pixel weighs in the mean
 SHOWN, FEWEST, MOST = 8_000, 20, 80  # pictures that a training from random weights shows, in 20 to 80 epochs
 LIGHT_RATE = 3e-3  # the highest learning rate of the light network: it was searched for once
 
@@ -90,24 +89,6 @@ class PixelAccuracy(PixelMetric):
     @property
     def value(self) -> float:
         return float(self.counts.diag().sum() / self.counts.sum().clamp(min=1))
-
-
-def class_weights(counts: np.ndarray, weighing: str) -> np.ndarray | None:
-    """What a pixel of each class weighs in the loss, float32 (classes,), from the numbers of pixels (classes,); None: the same.
-
-    `balanced` is one over a class's share, `root` the square root of that; a mean of 1 over pixels, and none over 5.
-    Raises `ToolkitError` for an unknown name.
-    """
-    if weighing not in WEIGHINGS:
-        raise ToolkitError(f"class weights {weighing!r}; choose from {', '.join(WEIGHINGS)}")
-    if weighing == "none":
-        return None
-    shares = counts / counts.sum()
-    power = 1.0 if weighing == "balanced" else 0.5
-    weights = np.where(shares > 0, np.maximum(shares, 1e-9) ** -power, 0)
-    for _ in range(100):  # what is cut off one class is given to the others, until none is over
-        weights = np.minimum(weights / (weights * shares).sum(), HEAVIEST)
-    return weights.astype(np.float32)
 
 
 def check_scene_choices(arch: str, augment: str, weighing: str) -> None:

@@ -1,4 +1,4 @@
-"""The runtime: open a `program.pyz`, put an item in, get a prediction out. It needs numpy, pillow and onnxruntime.
+"""The runtime: open a `program.pyz`, put an item in, get a prediction out. It needs numpy and onnxruntime, for pictures pillow.
 
     from toolkit.program import load
     program = load("program.pyz")
@@ -7,6 +7,15 @@
 This room travels inside every program; nothing in it imports torch, fastai or pandas.
 """
 
-from toolkit.program.program import Program, load
+from toolkit.program.loading import load
 
 __all__ = ["Program", "load"]
+
+
+def __getattr__(name: str) -> type:
+    """`Program`, imported where it is asked for: a program of tables runs without what it needs."""
+    if name == "Program":
+        from toolkit.program.program import Program
+
+        return Program
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

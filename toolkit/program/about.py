@@ -5,6 +5,10 @@ It is a file of its own because it is prose: the command line and a web page sho
 
 from __future__ import annotations
 
+import json
+
+MOST_COLUMNS = 40  # that are listed
+
 
 def about(card: dict) -> str:
     """The card of a program (program.json) as text for a reader."""
@@ -17,10 +21,18 @@ def about(card: dict) -> str:
     lines += [f"made with: {versions}"] if versions else []
     golden = len(card.get("golden", []))
     lines += [f"golden inputs inside: {golden} (--selftest replays them)"]
+    if card["input"]["kind"] == "table":
+        lines += ["", "a row that needs no note, as a JSON schema (others are answered too, and say what was done):"]
+        lines.append(json.dumps(card["schema"], ensure_ascii=False, indent=1))
     return "\n".join(lines)
 
 
 def _input(card: dict) -> list[str]:
+    if card["kind"] == "table":
+        lines = [f"input: row of a table with {len(card['columns'])} columns:"]
+        lines += [f"       {_column(column)}" for column in card["columns"][:MOST_COLUMNS]]
+        more = len(card["columns"]) - MOST_COLUMNS
+        return lines + ([f"       … {more} more: the schema below has all"] if more > 0 else [])
     if card["kind"] == "scene":
         scale = f"brought to a shorter side of {card['size']} pixels" if card["size"] else "in its own pixels"
         return [f"input: picture of any size, seen {scale}, in tiles of {card['tile']} pixels where it is larger"]
@@ -38,11 +50,26 @@ def _input(card: dict) -> list[str]:
     ]
 
 
+def _column(card: dict) -> str:
+    """A column of a table in words."""
+    if card["kind"] == "number":
+        what = f"number, {card['low']:.6g} to {card['high']:.6g} in training"
+    elif card["kind"] == "date":
+        what = "date" if card["form"] == "iso" else f"date written as {card['form']}"
+    else:
+        values = card["values"]
+        what = f"one of {', '.join(values[:8])}" + (f", … ({len(values)} in all)" if len(values) > 8 else "")
+    return f"{card['name']}: {what}{'; may be missing' if card['had_missing'] else ''}"
+
+
 def _output(card: dict) -> list[str]:
+    trees = f" ({100 * card['trees']:.0f} % gradient-boosted trees, the rest the network)" if card.get("trees") else ""
+    if card["kind"] == "value":
+        return [f"output: a number, {card['name']}{trees}"]
     classes = card.get("classes", [])
     shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")
     each = "for each pixel " if card["kind"] == "mask" else ""
-    return [f"output: {each}one of {len(classes)} classes: {shown}"]
+    return [f"output: {each}one of {len(classes)} classes: {shown}{trees}"]
 
 
 def _scores(scores: dict | None) -> list[str]:

@@ -28,10 +28,14 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = _parser(Path(archive).name)
     chosen = parser.parse_args(arguments)
-    if not (chosen.items or chosen.about or chosen.selftest):
+    if not (chosen.items or chosen.row or chosen.about or chosen.selftest):
         parser.error("name at least one item to predict, or --about or --selftest")
+    if chosen.row and chosen.items:
+        parser.error("--row is a row of its own: give it without files")
+    if chosen.why and not chosen.row:
+        parser.error("--why explains the prediction for a --row")
     try:
-        from toolkit.program.program import load
+        from toolkit.program import load
 
         if chosen.about:
             from toolkit.program.about import about
@@ -43,12 +47,20 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
         program = load(archive)
         if chosen.selftest:
             return _selftest(program)
+        if program.card["input"]["kind"] == "table":
+            from toolkit.program.tabulating import answer_files, answer_row
+
+            if chosen.row:
+                return answer_row(program, chosen.row, chosen.json, chosen.top, chosen.why)
+            return answer_files(program, chosen.items, chosen.out, chosen.json, chosen.strict)
+        if chosen.row:
+            parser.error("--row is for programs that predict from the rows of a table; this one takes files")
         if program.card["output"]["kind"] == "mask":
             from toolkit.program.colouring import colour_in
 
             return colour_in(program, chosen.items, chosen.out or "segmented", chosen.json, chosen.top, chosen.strict)
         if chosen.out:
-            parser.error("--out is for programs that answer for each pixel; this one answers in words")
+            parser.error("--out is for programs that answer for each pixel or from tables; this one answers in words")
         return _predict(program, chosen)
     except ToolkitError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -60,13 +72,20 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python {name}", description="Predict with a trained model.")
-    parser.add_argument("items", nargs="*", metavar="FILE", help="what to predict: any number of files")
+    parser.add_argument(
+        "items", nargs="*", metavar="FILE", help="what to predict: any number of files (of tables: CSV; - for standard input)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object for each item")
     parser.add_argument("--top", type=_at_least_one, default=3, metavar="N", help="show the N most probable classes (default: 3)")
     parser.add_argument(
-        "--out", metavar="FOLDER", help="of a program that answers for each pixel: where masks and coloured pictures go "
-        "(default: segmented; none: nowhere)",
+        "--out", metavar="PLACE", help="of a program that answers for each pixel: the folder for masks and coloured pictures "
+        "(default: segmented; none: nowhere); of one that predicts from tables: the CSV to write (default: NAME.predicted.csv; "
+        "-: standard output), or of several the folder",
     )  # fmt: skip
+    parser.add_argument(
+        "--row", metavar="JSON", help="of a program that predicts from tables: one row, an object of column: cell"
+    )
+    parser.add_argument("--why", action="store_true", help="which columns moved the prediction for --row, and how far")
     parser.add_argument("--strict", action="store_true", help="stop at the first item that cannot be read")
     parser.add_argument("--about", action="store_true", help="show what this program is, its scores, and what it needs")
     parser.add_argument("--selftest", action="store_true", help="check that it answers here as it did when it was made")
@@ -114,7 +133,10 @@ def _stretches(timeline: tuple) -> Iterator[str]:
 
 
 def _selftest(program) -> int:
-    from toolkit.program.selftest import selftest
+    if program.card["input"]["kind"] == "table":
+        from toolkit.program.table_selftest import selftest
+    else:
+        from toolkit.program.selftest import selftest
 
     problems = selftest(program)
     count = len(program.card.get("golden", []))

@@ -5,17 +5,13 @@ It is a file of its own because it writes files, which no other program does.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 import sys
 from itertools import count
 from pathlib import Path
 
-from PIL import Image
-
-from toolkit.errors import ConversionError, ProgramError
+from toolkit.errors import ConversionError
+from toolkit.files import replacing
 from toolkit.program.program import Program
 from toolkit.program.scenes import segment
 
@@ -27,7 +23,7 @@ def colour_in(program: Program, items: list[str], out: str, as_json: bool, top: 
 
     For NAME.jpg the folder `out` gets NAME.mask.png, whose values are those of the masks that were learnt from, and
     NAME.overlay.png, the picture coloured in with a legend; "none" writes nothing. A second item of one name gets a number.
-    Raises `ProgramError` where `out` cannot be written to.
+    Raises `RunError` where `out` cannot be written to.
     """
     folder = None if out == "none" else Path(out)
     used: set[str] = set()
@@ -48,8 +44,9 @@ def colour_in(program: Program, items: list[str], out: str, as_json: bool, top: 
         if folder:
             name = _free(Path(item).stem[:LONGEST], used)
             written = {"mask": folder / f"{name}.mask.png", "overlay": folder / f"{name}.overlay.png"}
-            _save(answer.image(), written["mask"])
-            _save(answer.overlay(picture), written["overlay"])
+            for what, image in (("mask", answer.image()), ("overlay", answer.overlay(picture))):
+                with replacing(written[what], durable=False) as temporary:
+                    image.save(temporary, "PNG", compress_level=3)
         if as_json:
             line = {"item": item, "width": picture.width, "height": picture.height, "areas": answer.areas}
             print(json.dumps({**line, **{what: str(path) for what, path in written.items()}}, ensure_ascii=False), flush=True)
@@ -63,17 +60,3 @@ def _free(stem: str, used: set[str]) -> str:
     name = next(name for number in count(1) if (name := stem if number == 1 else f"{stem}-{number}") not in used)
     used.add(name)
     return name
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    """Write a PNG in one step: it is there whole, or as it was before."""
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temporary, "PNG", compress_level=3)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ProgramError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What a program answers: one class for each kind of output, each turning the model's numbers into a prediction.
 
-A new kind of output is one class here and one line in `OUTPUTS`.
+It is a file of its own because a program of pictures and one of tables answer in the same words.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from toolkit.program.masks import MaskOutput
 
 LEAST = 1e-7  # no single window rules a class out
 
@@ -27,12 +25,14 @@ class Moment:
 @dataclass(frozen=True)
 class Prediction:
     """One answer. `probabilities` maps each class to its probability, most probable first; they sum to 1. `timeline` has a
-    moment for each window of a long item, of which the answer is the `pool`; it is empty where an item is seen at once."""
+    moment for each window of a long item, of which the answer is the `pool`; it is empty where an item is seen at once. `notes`
+    say what was odd about a row of a table, and what was done about it."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
     timeline: tuple[Moment, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text()
@@ -74,10 +74,49 @@ class ClassOutput:
         label = self.classes[ranks[0]]
         return Prediction(label, ranked[label], ranked)
 
+    def one(self, row: np.ndarray, notes: tuple[str, ...] = ()) -> Prediction:
+        """The prediction of one row of probabilities (classes,)."""
+        numbers = row.tolist()
+        ranks = sorted(range(len(numbers)), key=numbers.__getitem__, reverse=True)
+        ranked = {self.classes[place]: numbers[place] for place in ranks}
+        return Prediction(self.classes[ranks[0]], numbers[ranks[0]], ranked, (), notes)
+
     @classmethod
     def from_card(cls, card: dict) -> ClassOutput:
         """The output that program.json describes."""
         return cls(tuple(str(name) for name in card["classes"]))
 
 
-OUTPUTS = {"classes": ClassOutput, "mask": MaskOutput}
+@dataclass(frozen=True)
+class Estimate:
+    """One answer that is a number, in the unit of what was learnt. `notes` as in `Prediction`."""
+
+    value: float
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, top: int = 1) -> str:
+        """The value in one line."""
+        return f"{self.value:.6g}"
+
+
+@dataclass(frozen=True)
+class ValueOutput:
+    """Values (items, 1) -> one `Estimate` an item. `name` is what is estimated."""
+
+    name: str
+
+    def read(self, values: np.ndarray) -> list[Estimate]:
+        """One estimate for each row of `values`."""
+        return [self.one(row) for row in values]
+
+    def one(self, row: np.ndarray, notes: tuple[str, ...] = ()) -> Estimate:
+        """The estimate of one row of values (1,)."""
+        return Estimate(float(row[0]), notes)
+
+    @classmethod
+    def from_card(cls, card: dict) -> ValueOutput:
+        """The output that program.json describes."""
+        return cls(str(card["name"]))

@@ -1,23 +1,25 @@
-"""A loaded program: raw item in, prediction out.
+"""A loaded program that sees pictures, or what becomes pictures: raw item in, prediction out.
 
-It is a file of its own because this is the promise all the rest is built for: `load`, `predict`, `predict_many`.
+It is a file of its own because this is the promise all the rest is built for: `predict`, `predict_many`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from toolkit.converters.base import Converter
 from toolkit.errors import ConversionError, ProgramError
-from toolkit.program.archive import MODEL, Archive
+from toolkit.program.archive import Archive
 from toolkit.program.inputs import INPUTS
-from toolkit.program.masks import Segmentation
-from toolkit.program.outputs import OUTPUTS, Prediction
+from toolkit.program.loading import session_of
+from toolkit.program.masks import MaskOutput, Segmentation
+from toolkit.program.outputs import ClassOutput, Prediction
 from toolkit.program.scenes import SceneInput, segment
+
+OUTPUTS = {"classes": ClassOutput, "mask": MaskOutput}
 
 
 class Program:
@@ -34,7 +36,7 @@ class Program:
             self.output = OUTPUTS[self.card["output"]["kind"]].from_card(self.card["output"])
         except (KeyError, TypeError, ValueError) as error:
             raise ProgramError(f"{archive.path}: its program.json lacks or garbles {error}: export it again") from error
-        self._session = _session(archive)
+        self._session = session_of(archive)
         (taken, given) = (self._session.get_inputs()[0].shape, self._session.get_outputs()[0].shape)
         fits = [known is None or side == known for side, known in zip(taken[1:], self.input.shape, strict=False)]
         if len(taken) != 4 or not all(fits) or given[1] != len(set(self.output.classes)):
@@ -109,26 +111,3 @@ class Program:
             if strict:
                 raise
             return error
-
-
-def load(path: Path | str, converter: Converter | None = None) -> Program:
-    """Open a program file. It is read as data: no code inside it is run, and nothing in it is a pickle.
-
-    `converter` is needed only where the program was made with one that is registered under no name.
-    Raises `ProgramError` for a file that is truncated, altered, or not a program.
-    """
-    return Program(Archive(path), converter)
-
-
-def _session(archive: Archive):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads stall a busy machine
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(archive.read(MODEL), options, providers=["CPUExecutionProvider"])
-    except ProgramError:
-        raise
-    except Exception as error:  # onnxruntime's own errors share no base class
-        raise ProgramError(f"{archive.path}: onnxruntime {onnxruntime.__version__} cannot load its model ({error})") from error

@@ -23,18 +23,23 @@ LEVELS = 96  # of brightness
 MOST_NUMBERED = 16  # classes up to which each cell of a confusion matrix shows its count
 MOST_NAMED = 24  # classes up to which their names stand beside the matrix
 LONGEST_LABEL = 16
+LEAST_DRAWN = -0.5  # of bars that are 1 at best
 
 
 def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: str) -> Figure:
-    """Horizontal bars of name -> (value, low, high), all from 0 to 1, with the intervals as whiskers."""
+    """Horizontal bars of name -> (value, low, high), at most 1, with the intervals as whiskers. What lies below `LEAST_DRAWN` runs
+    off the drawing."""
     names = list(values)[::-1]
     drawing = Figure(figsize=(4.8, 0.9 + 0.36 * len(names)), layout="constrained")
     axes = drawing.subplots()
-    centre, low, high = (np.array([values[name][i] for name in names]) for i in range(3))
+    centre, low, high = (np.array([values[name][i] for name in names]).clip(LEAST_DRAWN - 1) for i in range(3))
     reach = [np.maximum(centre - low, 0), np.maximum(high - centre, 0)]
     colours = [BLUE if name == highlighted else GREY for name in names]
     axes.barh(names, centre, xerr=reach, color=colours, error_kw={"capsize": 3, "lw": 1})
-    axes.set(xlim=(0, 1.02), xlabel=what)
+    least = max(LEAST_DRAWN, float(min(low.min(), 0)))
+    axes.set(xlim=(1.05 * least, 1.02), xlabel=what)
+    if least < 0:
+        axes.axvline(0, color="#1d2733", lw=0.8)
     return _plain(drawing, axes)
 
 

@@ -12,18 +12,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.evaluation.scores import NETWORK, UNTRAINED, Interval, Scores
-from toolkit.reports.charts import MOST_NAMED, MOST_NUMBERED, bars, confusion, curves, drawable
+from toolkit.evaluation.scores import MAE, NETWORK, RMSE, ROC_AUC, UNTRAINED, Interval, Scores
+from toolkit.reports.charts import LEAST_DRAWN, MOST_NAMED, MOST_NUMBERED, bars, confusion, curves, drawable
 from toolkit.reports.page import Figure, Page, Section, Table, Text, drawn
 
 NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format", "cache"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items"}
 ABOUT_PIXELS = "pixel by pixel: its colour, that of its surroundings, and its place in the picture"
+METRIC_NAMES = {"_rmse": RMSE, "mae": MAE, "roc_auc_score": ROC_AUC}  # of fastai's that have others here
+ALTERED = "the pictures are being altered (augmentation)"
 
 
 def cell(interval: Interval) -> tuple[str, str]:
     """A figure and its interval, as a cell of a table."""
-    return f"{interval.value:.3f}", f"[{interval.low:.3f}, {interval.high:.3f}]"
+    value, low, high = interval.figures
+    return value, f"[{low}, {high}]"
 
 
 def page_of(name: str, scores: Scores, data: str, parts: Sequence[Section]) -> Page:
@@ -36,23 +39,27 @@ def page_of(name: str, scores: Scores, data: str, parts: Sequence[Section]) -> P
     )
 
 
-def score_section(scores: Scores) -> Section:
-    """The network beside itself untrained and simple methods."""
+def score_section(scores: Scores, given: str = "", noun: str = "items", further: Sequence[Text] = ()) -> Section:
+    """The network beside itself untrained and simple methods. `given` says how these see the data, `noun` what was held out."""
     metrics = list(scores.table[NETWORK])
     found = {name: row[scores.headline] for name, row in scores.table.items()}
-    drawing = bars({name: (value.value, value.low, value.high) for name, value in found.items()}, scores.headline, NETWORK)
+    values = {name: (value.value, value.low, value.high) for name, value in found.items()}
+    drawing = bars(values, scores.headline, scores.answers)
     what = scores.headline[0].upper() + scores.headline[1:]
-    said = f"{what} on held-out items: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
-    simple = ABOUT_PIXELS if scores.per_class else "as small pixels, those named for their features the raw input"
+    said = f"{what} on held-out {noun}: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
+    simple = given or (ABOUT_PIXELS if scores.per_class else "as small pixels, those named for their features the raw input")
+    below = [name for name, value in found.items() if value.value < LEAST_DRAWN]
+    caption = f"Off the drawing, far below zero: {', '.join(below)}." if below else ""
     return Section(
         "Scores",
         [
             Text(
-                f"Measured on {scores.n_test} held-out items that training never saw. In brackets, the range that holds the true "
-                f"figure with 95 % confidence (bootstrap over {RESAMPLED[scores.resampled]}). Simple methods see the same data "
+                f"Measured on {scores.n_test} held-out {noun} that training never saw. In brackets, the range that holds the true "
+                f"figure with 95 % confidence (bootstrap over {RESAMPLED[scores.resampled].replace('items', noun)}). Simple methods see the same data "
                 f"{simple}; the untrained network shows what its architecture knows by itself."
             ),
-            Figure([drawn(drawing, said)]),
+            *further,
+            Figure([drawn(drawing, said)], caption),
             Table(["method", *metrics], [[name, *map(cell, row.values())] for name, row in scores.table.items()]),
         ],
     )
@@ -105,8 +112,11 @@ def item_name(item) -> str:
     return Path(item.path).name + span
 
 
-def curve_section(log: Sequence[dict], metrics: Sequence[str], best_epoch: int | None) -> Section:
-    """Training and validation loss, and each metric, from the untrained network on. `log` is what `fit` returns."""
+def curve_section(
+    log: Sequence[dict], metrics: Sequence[str], best_epoch: int | None, altered: str = ALTERED, noun: str = "items"
+) -> Section:
+    """Training and validation loss, and each metric, from the untrained network on. `log` is what `fit` returns; `altered` says
+    what is done to the data in training."""
     epochs = [int(row["epoch"]) for row in log]
     losses = {
         name: (epochs, [row[key] for row in log]) for name, key in (("training", "train_loss"), ("validation", "valid_loss"))
@@ -114,20 +124,21 @@ def curve_section(log: Sequence[dict], metrics: Sequence[str], best_epoch: int |
     first, last = log[0]["valid_loss"], log[-1]["valid_loss"]
     drawings = [drawn(curves(losses, "loss", best_epoch), f"Validation loss from {first:.3f} untrained to {last:.3f}")]
     for name in metrics:
-        line = {f"validation {name}": (epochs, [row[name] for row in log])}
-        said = f"Validation {name} from {log[0][name]:.3f} untrained to {log[-1][name]:.3f}"
-        drawings.append(drawn(curves(line, name, best_epoch), said))
+        known = METRIC_NAMES.get(name, name)
+        line = {f"validation {known}": (epochs, [row[name] for row in log])}
+        said = f"Validation {known} from {log[0][name]:.3f} untrained to {log[-1][name]:.3f}"
+        drawings.append(drawn(curves(line, known, best_epoch), said))
     told = (
-        "One point an epoch, a pass over the training part; epoch 0 is the untrained network. Validation items choose the epoch "
+        f"One point an epoch, a pass over the training part; epoch 0 is the untrained network. Validation {noun} choose the epoch "
         "whose weights are kept (lowest validation loss) and take no part in the scores above. Training loss is measured while "
-        "the pictures are being altered (augmentation) and the weights are still moving, so it can lie above the validation loss."
+        f"{altered} and the weights are still moving, so it can lie above the validation loss."
     )
     return Section("How it learnt", [Text(told), Figure(drawings)])
 
 
 def confusion_section(scores: Scores, most: int = 8) -> Section:
     """Which classes are taken for which: items, or where each pixel is classified shares of pixels, whose counts are huge."""
-    counts = np.array(scores.confusion[NETWORK]["counts"])
+    counts = np.array(scores.confusion[scores.answers]["counts"])
     wrong = counts - np.diag(np.diag(counts))
     there, everything, right = counts.sum(axis=1), int(counts.sum()), int(np.trace(counts))
     pairs = [divmod(int(i), len(counts)) for i in np.argsort(-wrong, axis=None, kind="stable")[:most]]
@@ -210,6 +221,6 @@ def confused_pair(scores: Scores) -> tuple[int, int, bool]:
 
 def gain_over_untrained(scores: Scores) -> str:
     """What training brought, in one sentence."""
-    after = scores.table[NETWORK][scores.headline].value
+    after = scores.table[scores.answers][scores.headline].value
     before = scores.table.get(UNTRAINED, {}).get(scores.headline)
     return f"{scores.headline} {after:.3f}" + (f", from {before.value:.3f} before training" if before else "")

@@ -1,0 +1,238 @@
+"""Tables beside plain fastai and LightGBM: `python -m benchmarks.tabular`.
+
+Needs `tabular_adult/train.csv` and `test.csv` below --data: Adult's rows as published, with a header that calls the last column
+classification (https://archive.ics.uci.edu/dataset/2/adult). Without it only the sample tables are measured. Takes about ten
+minutes.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from fastai.learner import Learner
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from benchmarks import plain_tabular
+from benchmarks.harness import Figure, options, report
+from recipes.tabular import build_learner
+from toolkit.evaluation import evaluate
+from toolkit.evaluation.scores import Scores
+from toolkit.evaluation.table_scores import table_answers
+from toolkit.export import export
+from toolkit.learning.fitting import fit
+from toolkit.learning.table_learner import blend_trees
+from toolkit.program.table_program import TableProgram
+
+SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
+TABLES = {"breast_cancer": "diagnosis", "admissions": "admitted", "income": "income"}  # file -> what is predicted
+TARGET = plain_tabular.TARGET
+AT_ONCE = 100  # predictions of ours timed together: one is too short to time
+SLACK = 30  # MB, or a tenth: what may come on top for ten times the rows
+
+
+def main() -> int:
+    """Measure everything, print the table, return the exit status."""
+    chosen = options(__doc__)
+    figures: list[Figure] = []
+    samples(figures, chosen.short)
+    adult = chosen.data / "tabular_adult"
+    if adult.is_dir():
+        with tempfile.TemporaryDirectory() as name:
+            on_adult(figures, adult, Path(name), chosen.short)
+    else:
+        print(f"left out: no {adult} (see --help)")
+    return report(figures, chosen)
+
+
+def samples(figures: list[Figure], short: bool) -> None:
+    """The sample tables, the recipe as it comes: the network beside the best simple method."""
+    for name, target in TABLES.items():
+        learn = build_learner(SAMPLES / f"{name}.csv", target)
+        began = time.perf_counter()
+        fit(learn, epochs=2 if short else 0)
+        seconds = time.perf_counter() - began
+        scores = evaluate(learn)
+        others = {method: row[scores.headline].value for method, row in scores.table.items() if "network" not in method}
+        note = f"{seconds:.0f} s; " + ", ".join(f"{method} {value:.3f}" for method, value in others.items())
+        ours = scores.table["network"][scores.headline].value
+        figures.append(Figure(f"{name}: test {scores.headline}", [ours], [others[scores.best_simple]], note=note))
+
+
+def on_adult(figures: list[Figure], adult: Path, folder: Path, short: bool) -> None:
+    """Adult's official split: scores beside the peers', parity of the programs, speed for one row and for a million."""
+    train, test = (plain_tabular.read(adult / f"{part}.csv") for part in ("train", "test"))
+    truth = (test[TARGET] == test[TARGET].max()).to_numpy()
+    plain, plain_seconds = plain_tabular.train_fastai(train, 1 if short else 5)
+    trees, trees_seconds = plain_tabular.train_lightgbm(train, test)
+    aucs = {
+        "plain fastai": roc_auc_score(truth, plain_tabular.fastai_probabilities(plain, test)),
+        "LightGBM": roc_auc_score(truth, trees),
+    }
+    learners, programs = {}, {}
+    for arch in ("plain", "tabm"):
+        began = time.perf_counter()
+        learn = build_learner(adult / "train.csv", TARGET, test=str(adult / "test.csv"), arch=arch)
+        log = fit(learn, epochs=1 if short else 0)
+        seconds = time.perf_counter() - began
+        learners[arch] = learn
+        auc, accuracy = _measured(learn, truth)
+        took = f"{log[-1]['epoch']} epochs, accuracy {accuracy:.4f}"
+        best = arch == "tabm"
+        figures += [
+            Figure(f"Adult, {arch}: test ROC AUC, the network alone", [auc], [aucs["plain fastai"]],
+                   target="at least 0.924" if best else "", reached=None if short or not best else auc >= 0.924,
+                   note=f"peer: plain fastai; {took}"),
+            Figure(f"Adult, {arch}: test ROC AUC, the network alone", [auc], [aucs["LightGBM"]],
+                   note=f"peer: LightGBM, default, {trees_seconds:.1f} s"),
+            Figure(f"Adult, {arch}: seconds of training, reading included", [seconds], [plain_seconds], "s", True,
+                   target="at most 120" if best else "", reached=None if short or not best else seconds <= 120,
+                   note="peer: plain fastai"),
+        ]  # fmt: skip
+        programs[arch] = export(learn, folder / f"{arch}.pyz")
+        agreement(figures, arch, learn, programs[arch])
+    blended(figures, learners["tabm"], truth, aucs["LightGBM"], folder, short)
+    one_row(figures, programs, plain, test, short)
+    many_rows(figures, programs, adult / "test.csv", folder, short)
+    guardrails(figures, programs["tabm"])
+
+
+def _measured(learn: Learner, truth: np.ndarray) -> tuple[float, float]:
+    """ROC AUC and accuracy of the network on the test rows, of which `truth` says which are of the second class."""
+    answers = table_answers(learn)["network"]
+    assert np.array_equal(learn.dls.labelled.targets[learn.dls.labelled.rows_of("test")] == 1, truth)
+    return roc_auc_score(truth, answers[:, 1]), accuracy_score(truth, answers.argmax(axis=1) == 1)
+
+
+def blended(figures: list[Figure], learn: Learner, truth: np.ndarray, lightgbm: float, folder: Path, short: bool) -> None:
+    """The network with trees averaged in, as `--blend` does, beside LightGBM's own score; and the scores by group."""
+    began = time.perf_counter()
+    said = blend_trees(learn)
+    seconds = time.perf_counter() - began
+    program = export(learn, folder / "blend.pyz")
+    labelled = learn.dls.labelled
+    rows = labelled.rows_of("test")
+    answers = program.run(labelled.codes[rows], labelled.numbers[rows])
+    auc = roc_auc_score(truth, answers[:, 1])
+    figures.append(
+        Figure("Adult, blend: test ROC AUC, the program", [auc], [lightgbm], target="above LightGBM's own",
+               reached=None if short else auc > lightgbm, note=f"{said}; {seconds:.1f} s more")
+    )  # fmt: skip
+    agreement(figures, "blend", learn, program)
+    scores: Scores = evaluate(learn)
+    print(scores)
+    learn.trees = None
+
+
+def agreement(figures: list[Figure], name: str, learn: Learner, program: TableProgram) -> None:
+    """The furthest that the program's probabilities, from the cells as they are in the file, lie from the learner's."""
+    labelled = learn.dls.labelled
+    rows = labelled.rows_of("test")
+    prepared = program.input.prepare({column: labelled.frame[column].iloc[rows] for column in program.input.names}, text=True)
+    answers = table_answers(learn)
+    parts = {"network": program.run_network, **({"trees": program.run_trees} if "trees" in answers else {})}
+    apart = {part: float(np.abs(run(prepared.codes, prepared.numbers) - answers[part]).max()) for part, run in parts.items()}
+    note = f"{len(rows)} rows; " + ", ".join(f"{part} {value:.1e}" for part, value in apart.items())
+    worst = max(apart.values())
+    title = f"Adult, {name}: program and learner apart, at most"
+    figures.append(Figure(title, [worst], target="within 1e-4", reached=worst <= 1e-4, note=note))
+
+
+def one_row(figures: list[Figure], programs: dict, plain: Learner, test: pd.DataFrame, short: bool) -> None:
+    """One prediction from a row, beside `learn.predict` of plain fastai: the same rows in turn."""
+    rows = [row for _, row in test.drop(columns=TARGET).head(10 if short else 60).iterrows()]
+    cells = [row.to_dict() for row in rows]
+    for arch, times in (("plain", 200), ("tabm", 20)):
+        program, ours, peer = programs[arch], [], []
+        with plain.no_bar():
+            for row, one in zip(rows, cells, strict=True):
+                began = time.perf_counter()
+                for _ in range(AT_ONCE):
+                    program.predict(one)
+                ours.append((time.perf_counter() - began) / AT_ONCE)
+                began = time.perf_counter()
+                plain.predict(row)
+                peer.append(time.perf_counter() - began)
+        figure = Figure(f"Adult, {arch}: one row", ours[1:], peer[1:], "s", True, target=f"{times} times as fast")
+        figure.reached = None if short else figure.ratio >= times
+        figure.note = "peer: learn.predict of plain fastai; guardrails included"
+        figures.append(figure)
+
+
+def many_rows(figures: list[Figure], programs: dict, source: Path, folder: Path, short: bool) -> None:
+    """A million rows from CSV to CSV by the program's command line: rows a second, and memory beside that for a tenth of them."""
+    with open(source, encoding="utf-8") as stream:
+        header, *lines = stream.read().splitlines()
+    counts = (2_000, 20_000) if short else (100_000, 1_000_000)
+    for arch, target in (("plain", 50_000), ("tabm", 0)):
+        program = programs[arch]
+        rates, peaks = [], []
+        for count in counts:
+            table = folder / f"{count}.csv"
+            if not table.exists():
+                endless = itertools.islice(itertools.cycle(lines), count)
+                table.write_text("\n".join([header, *endless]) + "\n", encoding="utf-8")
+            out = folder / "predicted.csv"
+            seconds, peak = _run([sys.executable, str(program.archive.path), str(table), "--out", str(out)])
+            rates.append(count / seconds)
+            peaks.append(peak)
+        with open(out, encoding="utf-8", newline="") as stream:
+            assert sum(1 for _ in csv.reader(stream)) == counts[-1] + 1
+        figures += [
+            Figure(f"Adult, {arch}: {counts[-1]:,} rows from CSV to CSV, rows a second", rates[-1:],
+                   target=f"at least {target:,}" if target else "",
+                   reached=None if short or not target else rates[-1] >= target, note="a fresh process, its start included"),
+            Figure(f"Adult, {arch}: peak memory for {counts[-1]:,} rows", peaks[1:], peaks[:1], "MB", True,
+                   target=f"flat: within a tenth or {SLACK} MB", note=f"peer: {counts[0]:,} rows",
+                   reached=peaks[1] <= max(1.1 * peaks[0], peaks[0] + SLACK)),
+        ]  # fmt: skip
+
+
+def _run(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory in MB of a process that has to end well."""
+    began = time.perf_counter()
+    with open(os.devnull, "w") as nowhere:
+        actions = [(os.POSIX_SPAWN_DUP2, nowhere.fileno(), stream) for stream in (1, 2)]
+        _, status, usage = os.wait4(os.posix_spawn(command[0], command, os.environ, file_actions=actions), 0)
+    assert os.waitstatus_to_exitcode(status) == 0, command
+    return time.perf_counter() - began, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def guardrails(figures: list[Figure], program: TableProgram) -> None:
+    """Rows on which each guardrail acts: how many are answered and say what was done."""
+    usual = {column.name: getattr(column, "fill", None) or column.values[column.usual - 2] for column in program.input.columns}
+    number = next(column.name for column in program.input.columns if column.kind == "number")
+    category = next(column.name for column in program.input.columns if column.kind == "category")
+    rows = {
+        "missing number": {**usual, number: None},
+        "missing category": {**usual, category: None, "sex": None},
+        "unseen category": {**usual, category: "never seen"},
+        "missing column": {name: cell for name, cell in usual.items() if name != number},
+        "additional column": {**usual, "shoe size": 43},
+        "other order": dict(reversed(usual.items())),
+        "text for a number": {**usual, number: str(usual[number])},
+        "no number": {**usual, number: "many"},
+        "stray blanks": {**usual, category: f" {usual[category]} "},
+        "infinite": {**usual, number: float("inf")},
+        "far out of range": {**usual, number: 1e12},
+    }
+    assert program.predict(usual).notes == ()
+    answered = {}
+    for what, row in rows.items():
+        prediction = program.predict(row)
+        answered[what] = bool(prediction.notes) and np.isfinite(prediction.probability)
+    figures.append(
+        Figure("Adult, tabm: odd rows answered, with a note", [sum(answered.values())], target=f"all {len(rows)}",
+               reached=all(answered.values()), note=", ".join(rows))
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Small made tables, labelled and split, and a learner of them without training: what tests of scores and importance share."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from toolkit.data.column_kinds import fit_column
+from toolkit.program.tables import TableInput
+
+
+def people(count=400, seed=0):
+    """Rows of which income is made by age and job alone: `noise` says nothing."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(20, 70, count)
+    job = rng.choice(["clerk", "farmer", "teacher"], count)
+    score = (age - 45) / 10 + 1.5 * (job == "teacher") + rng.normal(size=count) / 2
+    frame = {
+        "age": age,
+        "noise": rng.normal(size=count).round(4),
+        "job": job,
+        "sex": rng.choice(["F", "M"], count),
+        "town": rng.choice(["A", "B", "C"], count, p=[0.9, 0.08, 0.02]),
+        "joined": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, count), unit="D"),
+        "income": np.where(score > 1, "high", "low"),
+        "level": np.select([score > 1.5, score > -1], ["high", "middle"], "low"),
+        "euros": (20_000 + 8000 * score).round(2),
+    }
+    table = pd.DataFrame(frame)
+    table.loc[rng.random(count) < 0.1, "age"] = np.nan
+    return table
+
+
+TARGETS = ("income", "level", "euros")
+
+
+def labelled_people(target="income", by=(), groups=None, count=400, seed=0):
+    frame = people(count, seed)
+    split = np.resize(np.repeat(["train", "test", "valid"], [5, 4, 1]), count)
+    train = split == "train"
+    columns = [fit_column(name, frame[train][name], False)[0] for name in frame.columns if name not in TARGETS]
+    table_input = TableInput(tuple(columns), TARGETS)
+    prepared = table_input.prepare(frame)
+    classes = () if target == "euros" else tuple(sorted(frame[target].unique()))
+    targets = frame[target].to_numpy(np.float32) if not classes else frame[target].map(classes.index).to_numpy(np.int64)
+    content = pd.util.hash_pandas_object(frame, index=False).map("{:016x}".format)
+    table = pd.DataFrame(
+        {"row": np.arange(1, count + 1), "label": frame[target].astype(str), "group": groups, "split": split, "content": content}
+    )
+    return SimpleNamespace(
+        frame=frame, table=table, table_input=table_input, codes=prepared.codes, numbers=prepared.numbers, targets=targets,
+        classes=classes, regression=not classes, by=tuple(by), target=SimpleNamespace(name=target, low=None, high=None),
+        rows_of=lambda part: np.flatnonzero(split == part),
+    )  # fmt: skip
+
+
+class Knowing(torch.nn.Module):
+    """Scores by age and job, as the table was made, or with `weights` that say otherwise."""
+
+    def __init__(self, labelled, weights=(1.0, 1.0)):
+        super().__init__()
+        self.labelled = labelled
+        self.weights = torch.nn.Parameter(torch.tensor(weights))
+
+    def forward(self, codes, numbers):
+        table_input = self.labelled.table_input
+        teacher = table_input.categories[0].values.index("teacher") + 2
+        ages = numbers[:, table_input.places("age")[1][0]] * table_input.columns[0].std + table_input.columns[0].mean
+        score = self.weights[0] * (ages - 45) / 10 + 1.5 * self.weights[1] * (codes[:, 0] == teacher)
+        if self.labelled.regression:
+            return 20_000 + 8000 * score[:, None]
+        if len(self.labelled.classes) == 3:  # high, low, middle
+            return torch.stack([score - 1.5, -1 - score, 0 * score + 0.5], dim=1)
+        return torch.stack([2 * (score - 1), 0 * score], dim=1)  # high, low
+
+
+def knowing_learner(labelled, trees=None):
+    """A learner that has learnt it, and began with no idea."""
+    model = Knowing(labelled)
+    first = SimpleNamespace(weights={"weights": torch.tensor([0.0, 0.2])})
+    return SimpleNamespace(
+        dls=SimpleNamespace(labelled=labelled, loaders=[None, None, None]), model=model, first_weights=first, trees=trees,
+        about={"task": "tabular_classification" if labelled.classes else "tabular_regression"},
+    )  # fmt: skip

@@ -1,0 +1,97 @@
+"""What one cell of a table says: is it missing, which number, which moment, which text.
+
+It is a file of its own because training and program must read every cell alike, however it was written or typed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+
+MISSING = frozenset(
+    ("", "?", "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "nil", "missing", "<na>", "#n/a", "#na", "nat", "-", "--", ".")
+)
+TRUE, FALSE = frozenset(("true", "yes", "y", "t", "1", "on")), frozenset(("false", "no", "n", "f", "0", "off"))
+CURRENCIES = "$€£¥₹ \u00a0\u202f%"
+GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")  # 1,234,567.8
+GROUPED_BY_POINTS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
+GAPS = re.compile(r"(?<=\d)[ '’_\u00a0\u202f](?=\d{3})")  # 1 234 567
+ISO = "iso"
+FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y")
+TIMES = ("", " %H:%M", " %H:%M:%S")
+
+
+def is_missing(cell: object, words: frozenset[str] = MISSING) -> bool:
+    """Whether a cell of any type holds nothing; `words` are in lower case."""
+    if cell is None or (isinstance(cell, float) and cell != cell):
+        return True
+    if isinstance(cell, str):
+        return cell.strip().lower() in words
+    return type(cell).__name__ in ("NAType", "NaTType") or (hasattr(cell, "dtype") and str(cell) in ("NaT", "nan"))
+
+
+def plain(cell: object) -> object:
+    """A numpy or pandas scalar as Python's own."""
+    if type(cell).__module__ != "numpy":
+        return cell
+    value = cell.item() if hasattr(cell, "item") else cell
+    # in nanoseconds numpy gives an int for a moment
+    return datetime.fromisoformat(str(cell)[:26]) if isinstance(value, int) and cell.dtype.kind == "M" else value
+
+
+def number_of(text: str, decimal: str = ".") -> float | None:
+    """The number that a text says, None where it says none: "12", "1,234.5", "1 234", "$5", "45 %"; with decimal "," "1.234,5"
+    and "3,5"."""
+    if decimal == ".":
+        try:
+            return float(text)
+        except ValueError:
+            pass
+    bare = GAPS.sub("", text.strip().strip(CURRENCIES))
+    if decimal == ",":
+        if "," in bare or GROUPED_BY_POINTS.fullmatch(bare):
+            bare = bare.replace(".", "").replace(",", ".")
+    elif GROUPED.fullmatch(bare):
+        bare = bare.replace(",", "")
+    try:
+        return float(bare)
+    except ValueError:
+        return None
+
+
+def moment_of(cell: object, form: str = ISO) -> datetime | None:
+    """The moment that a cell says, without its time zone; None where it says none. `form` is "iso" or one of `FORMATS`, with or
+    without a time behind it."""
+    if isinstance(cell, datetime):
+        return cell.replace(tzinfo=None)
+    if isinstance(cell, date):
+        return datetime(cell.year, cell.month, cell.day)
+    if not isinstance(cell, str):
+        return None
+    text = cell.strip()
+    if form == ISO:
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=None)
+        except ValueError:
+            return None
+    for time in TIMES:
+        try:
+            return datetime.strptime(text, form + time)
+        except ValueError:
+            continue
+    return None
+
+
+def text_of(cell: object) -> str:
+    """A cell as the name of a category: 1 and 1.0 are "1"."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return cell if isinstance(cell, str) else str(cell)
+
+
+def shown(value: object) -> str:
+    """A value as a note quotes it: short."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else f"{text[:36]}…{text[-1]}"
