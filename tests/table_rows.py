@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from toolkit.data.column_kinds import fit_column
-from toolkit.program.tables import TableInput
+from toolkit.data.labelled_tables import labelled_table
+from toolkit.data.table_targets import as_reading
 
 
 def people(count=400, seed=0):
@@ -35,24 +35,11 @@ def people(count=400, seed=0):
 TARGETS = ("income", "level", "euros")
 
 
-def labelled_people(target="income", by=(), groups=None, count=400, seed=0):
-    frame = people(count, seed)
-    split = np.resize(np.repeat(["train", "test", "valid"], [5, 4, 1]), count)
-    train = split == "train"
-    columns = [fit_column(name, frame[train][name], False)[0] for name in frame.columns if name not in TARGETS]
-    table_input = TableInput(tuple(columns), TARGETS)
-    prepared = table_input.prepare(frame)
-    classes = () if target == "euros" else tuple(sorted(frame[target].unique()))
-    targets = frame[target].to_numpy(np.float32) if not classes else frame[target].map(classes.index).to_numpy(np.int64)
-    content = pd.util.hash_pandas_object(frame, index=False).map("{:016x}".format)
-    table = pd.DataFrame(
-        {"row": np.arange(1, count + 1), "label": frame[target].astype(str), "group": groups, "split": split, "content": content}
-    )
-    return SimpleNamespace(
-        frame=frame, table=table, table_input=table_input, codes=prepared.codes, numbers=prepared.numbers, targets=targets,
-        classes=classes, regression=not classes, by=tuple(by), target=SimpleNamespace(name=target, low=None, high=None),
-        rows_of=lambda part: np.flatnonzero(split == part),
-    )  # fmt: skip
+def labelled_people(target="income", by=(), count=400, seed=0):
+    """`people` as a `LabelledTable`: half train, 40 % test."""
+    frame = people(count, seed).assign(split=np.resize(np.repeat(["train", "test", "valid"], [5, 4, 1]), count))
+    others = [name for name in TARGETS if name != target]
+    return labelled_table(frame, as_reading(target, leave_out=others, by=by))
 
 
 class Knowing(torch.nn.Module):

@@ -10,14 +10,16 @@ from scipy.sparse import issparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 from sklearn.neighbors import NearestCentroid
-from table_rows import knowing_learner, labelled_people
+from table_rows import TARGETS, knowing_learner, labelled_people, people
 
+from recipes.tabular import build_learner
 from toolkit.errors import DataError
+from toolkit.evaluation import evaluate
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.scores import Interval, Scores
 from toolkit.evaluation.table_baselines import one_hot, table_baselines, with_gaps
 from toolkit.evaluation.table_groups import values_of
-from toolkit.evaluation.table_scores import evaluate_tables, table_answers
+from toolkit.evaluation.table_scores import table_answers
 
 SIMPLE = {
     "income": ["majority class", "nearest centroid", "logistic regression", "gradient-boosted trees"],
@@ -29,13 +31,13 @@ CONSTANT = SimpleNamespace(weight=0.25, predict=lambda codes, numbers: np.tile(n
 @pytest.fixture(scope="module")
 def binary():
     labelled = labelled_people(by=("sex", "town", "age", "joined"))
-    return labelled, evaluate_tables(knowing_learner(labelled))
+    return labelled, evaluate(knowing_learner(labelled))
 
 
 @pytest.fixture(scope="module")
 def values():
     labelled = labelled_people("euros", by=("sex",))
-    return labelled, evaluate_tables(knowing_learner(labelled))
+    return labelled, evaluate(knowing_learner(labelled))
 
 
 def test_two_classes_are_scored_by_how_they_are_ranked(binary):
@@ -65,14 +67,29 @@ def test_numbers_are_scored_by_their_errors(values):
     answer = table_answers(knowing_learner(labelled))["network"]
     assert scores.table["network"]["R²"].value == pytest.approx(r2_score(labelled.targets[test], answer[:, 0]), rel=1e-4)
     assert scores.table["mean"]["R²"].value == pytest.approx(0, abs=0.05)
-    assert scores.table["linear regression"]["R²"].value > 0.8
+    assert scores.table["linear regression"]["R²"].value > 0.7
     assert scores.predictions.label.tolist() == pytest.approx(labelled.targets[test])
     assert (scores.headline, scores.confusion, scores.calibration) == ("R²", {}, [])
 
 
+@pytest.mark.parametrize(("target", "headline"), [("income", "ROC AUC"), ("level", "accuracy"), ("euros", "R²")])
+def test_a_learner_of_the_recipe_is_scored_by_what_it_predicts(target, headline, tmp_path):
+    people(200).to_csv(tmp_path / "people.csv", index=False)
+    others = ",".join(name for name in TARGETS if name != target)
+    learn = build_learner(tmp_path / "people.csv", target, leave_out=others, by="sex", arch="plain")
+    with learn.no_bar(), learn.no_logging():
+        expected = learn.get_preds(dl=learn.dls[2])[0].numpy()
+    assert table_answers(learn)["network"] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    scores = evaluate(learn)
+    assert scores.headline == headline
+    assert scores.table["network"] == scores.table["untrained network"]  # it has not learnt yet
+    assert scores.n_test == len(expected)
+    assert set(scores.by_group["sex"]) == {"F", "M"}
+
+
 def test_more_classes_are_scored_by_accuracy():
     labelled = labelled_people("level")
-    scores = evaluate_tables(knowing_learner(labelled))
+    scores = evaluate(knowing_learner(labelled))
     assert (scores.headline, scores.positive) == ("accuracy", "")
     right = (scores.predictions.predicted == scores.predictions.label).mean()
     assert scores.table["network"]["accuracy"].value == pytest.approx(right)
@@ -85,7 +102,7 @@ def test_where_trees_are_blended_in_the_verdict_is_about_both():
     answers = table_answers(learn)
     assert list(answers) == ["network and trees", "network", "trees"]
     assert answers["network and trees"] == pytest.approx(0.75 * answers["network"] + 0.25 * answers["trees"])
-    scores = evaluate_tables(learn)
+    scores = evaluate(learn)
     assert list(scores.table)[:4] == ["network and trees", "network", "trees", "untrained network"]
     assert scores.answers == "network and trees"
     assert scores.verdict.startswith("network and trees: ")
@@ -95,14 +112,12 @@ def test_where_trees_are_blended_in_the_verdict_is_about_both():
 
 
 def test_that_trees_are_better_is_said():
-    labelled = labelled_people(count=2000)
-    learn = knowing_learner(labelled)
-    learn.model.load_state_dict(learn.first_weights.weights)
-    scores = evaluate_tables(learn)
-    assert scores.difference.high < 0
-    if scores.best_simple == "gradient-boosted trees":
-        assert "--blend" in scores.verdict
-    assert scores.verdict.startswith(f"worse than {scores.best_simple}")
+    labelled = labelled_people(count=1000)
+    labelled.targets = (abs(labelled.frame.age - 45) < 10).to_numpy(np.int64)  # what is neither high nor low in anything
+    scores = evaluate(knowing_learner(labelled))
+    assert scores.verdict.startswith("worse than gradient-boosted trees")
+    assert "--blend" in scores.verdict
+    assert "trees alone" in evaluate(knowing_learner(labelled, CONSTANT)).verdict
 
 
 def test_groups_are_scored_by_themselves(binary):
@@ -130,7 +145,8 @@ def test_groups_are_scored_by_themselves(binary):
         (["1,5", "2,5", "?", "3,5"] * 20, {"1,5": 20, "2,5": 20, "3,5": 20, "(missing)": 20}),
         ([str(number) for number in range(80)], {"0 to 19": 20, "20 to 39": 20, "40 to 59": 20, "60 to 79": 20}),
         ([f"name {number}" for number in range(80)], {"(fewer than 20 rows each)": 80}),
-        (["a"] * 50 + ["b"] * 30, {"a": 50, "b": 30}),
+        (["a"] * 50 + ["b"] * 27 + ["c"] * 3, {"a": 50, "b": 27, "c": 3}),
+        (["a"] * 50 + ["b"] * 27 + ["c", "d", "d"], {"a": 50, "b": 27, "(fewer than 20 rows each)": 3}),
         ([True, False] * 40, {"True": 40, "False": 40}),
     ],
 )
@@ -141,12 +157,13 @@ def test_values_of_a_column_that_is_not_learnt_from_make_groups(cells, expected)
 
 
 def test_groups_of_rows_are_what_the_bootstrap_draws():
-    labelled = labelled_people(groups=[f"house {number // 10}" for number in range(400)], by=("sex",))
-    scores = evaluate_tables(knowing_learner(labelled))
+    labelled = labelled_people(by=("sex",))
+    labelled.table["group"] = [f"house {number // 10}" for number in range(400)]
+    scores = evaluate(knowing_learner(labelled))
     assert scores.resampled == "groups"
     assert scores.predictions.group.nunique() == 40
-    few = labelled_people(groups=[f"house {number % 2}" for number in range(400)])
-    assert "only 2 groups" in evaluate_tables(knowing_learner(few)).verdict
+    labelled.table["group"] = [f"house {number % 2}" for number in range(400)]
+    assert "only 2 groups" in evaluate(knowing_learner(labelled)).verdict
 
 
 @pytest.mark.parametrize("which", ["binary", "values"])
@@ -191,12 +208,13 @@ def test_simple_methods_answer_for_classes_and_numbers():
         assert answer.shape == (len(test), 3)
         assert answer.sum(axis=1) == pytest.approx(1)
     bounded = labelled_people("euros")
-    bounded.target.low, bounded.target.high = 15_000, 25_000
+    bounded.target = replace(bounded.target, low=15_000, high=25_000)
     for answer in table_baselines(bounded, bounded.rows_of("test")).values():
         assert answer.shape == (len(test), 1)
         assert 15_000 <= answer.min() <= answer.max() <= 25_000
 
 
+@pytest.mark.filterwarnings("ignore:.*zero standard deviation")
 def test_simple_methods_equal_scikit_learns_on_filled_rows():
     labelled = labelled_people()
     test, known = labelled.rows_of("test"), np.concatenate([labelled.rows_of("train"), labelled.rows_of("valid")])
@@ -234,7 +252,7 @@ def test_ten_thousand_categories_stay_sparse():
 
 def test_the_same_seed_finds_the_same_scores(binary):
     labelled, scores = binary
-    assert evaluate_tables(knowing_learner(labelled)).to_json() == scores.to_json()
+    assert evaluate(knowing_learner(labelled)).to_json() == scores.to_json()
 
 
 def test_a_figure_far_from_one_is_shown_with_as_many_digits_as_tell_it():
@@ -249,4 +267,4 @@ def test_a_table_without_test_rows_is_refused():
     labelled = labelled_people()
     labelled.rows_of = lambda part: np.arange(0)
     with pytest.raises(DataError, match="no test rows"):
-        evaluate_tables(knowing_learner(labelled))
+        evaluate(knowing_learner(labelled))

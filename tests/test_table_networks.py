@@ -86,7 +86,7 @@ def test_tabm_trains_each_member_and_answers_with_the_mean_of_their_probabilitie
         if isinstance(layer, torch.nn.Dropout):
             layer.p = 0.0
     members = net.train()(codes, numbers)
-    assert members.shape == (300, 8, 3)
+    assert members.shape == (300, 16, 3)
     assert not torch.allclose(members[:, 0], members[:, 1])
     assert torch.allclose(net.eval()(codes, numbers).exp(), members.softmax(2).mean(1), atol=1e-6)
 

@@ -149,7 +149,8 @@ def _together(tables: list[Table]) -> tuple[pd.DataFrame, pd.DataFrame]:
     described = []
     for number, each in enumerate(tables):
         part = "test" if number else None
-        described.append(pd.DataFrame({"path": each.source, "row": each.rows, "split": part}, dtype=object))
+        file = each.source if Path(each.source).suffix else ""  # not of a DataFrame
+        described.append(pd.DataFrame({"path": file, "row": each.rows, "split": part}, dtype=object))
     return frame, pd.concat(described, ignore_index=True)
 
 

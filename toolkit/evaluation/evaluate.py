@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from toolkit.data.labelled_tables import LabelledTable
 from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import DataError
 from toolkit.evaluation.baselines import MOST_ITEMS, baseline_probabilities, sample_rows, small_pixels
@@ -30,6 +31,7 @@ from toolkit.evaluation.metrics import (
 from toolkit.evaluation.raw import RawMethod, raw_probabilities
 from toolkit.evaluation.scene_scores import evaluate_scenes
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Scores, verdict
+from toolkit.evaluation.table_scores import evaluate_tables
 from toolkit.program.outputs import pool
 
 DESCRIBED = ("content", "group", "start", "stop")  # columns of the items' table that stand beside each prediction
@@ -47,12 +49,15 @@ def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Sco
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
     `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `raw` is a method on the raw
     input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
-    and pooled over each file. A network that answers for each pixel is scored by `evaluate_scenes`.
+    and pooled over each file. A network that answers for each pixel is scored by `evaluate_scenes`, one of tables by
+    `evaluate_tables`.
     """
     if len(learn.dls.loaders) < 3:
         raise DataError("this learner's loaders hold no test part: build it with a recipe")
     if isinstance(getattr(learn.dls, "labelled", None), LabelledScenes):
         return evaluate_scenes(learn, seed)
+    if isinstance(getattr(learn.dls, "labelled", None), LabelledTable):
+        return evaluate_tables(learn, seed)
     classes = tuple(learn.dls.vocab)
     probabilities, targets = predictions(learn, learn.dls[2])
     with first_weights(learn) as untrained:

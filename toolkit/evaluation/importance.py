@@ -28,6 +28,7 @@ MOST_MEANT, POINTS = 500, 21  # test rows that a partial dependence is the mean 
 CATEGORIES = 12  # the commonest that a partial dependence has
 MOST_SORTED = 5000  # training rows that quantiles are taken of
 OTHERS = "(others)"
+MIDNIGHT = " 00:00:00"
 
 Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probabilities (n, classes) or values (n, 1)
 
@@ -124,5 +125,8 @@ def _quantiles(
         every = sorted(learnt.read(cell)[0] for cell in labelled.frame[learnt.name].iloc[known])
         places = np.linspace(0.01, 0.99, points) * (len(every) - 1)
         values = sorted({every[place] for place in places.round().astype(int).tolist()})
-    said = tuple(value.isoformat(sep=" ") if isinstance(learnt, DateColumn) else value for value in values)
-    return said, [row_of[value] for value in values]
+    if isinstance(learnt, NumberColumn):
+        return tuple(values), [row_of[value] for value in values]
+    said = [value.isoformat(" ") for value in values]
+    midnights = all(text.endswith(MIDNIGHT) for text in said)
+    return tuple(text.removesuffix(MIDNIGHT) if midnights else text for text in said), [row_of[value] for value in values]

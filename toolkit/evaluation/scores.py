@@ -179,10 +179,9 @@ class Scores:
         items = f"windows of {self.n_whole} held-out files" if self.whole else "held-out items"
         items = "held-out rows" if "row" in self.predictions else items
         lines = [f"{self.n_test} {items}, 95 % intervals over {self.resampled}"]
-        lines.append("".ljust(width) + "".join(name.ljust(23) for name in metrics))
-        lines += [
-            method.ljust(width) + "".join(str(row[name]).ljust(23) for name in metrics) for method, row in self.table.items()
-        ]
+        cells = [["", *metrics], *([method, *(str(row[name]) for name in metrics)] for method, row in self.table.items())]
+        broad = max(23, max(len(cell) for row in cells for cell in row[1:]) + 2)
+        lines += [first.ljust(width) + "".join(cell.ljust(broad) for cell in rest) for first, *rest in cells]
         for method, row in self.whole.items():
             lines.append(f"whole files ({self.n_whole}), {method}: accuracy {row['accuracy']}")
         for method, each in self.per_class.items():

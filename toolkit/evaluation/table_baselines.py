@@ -107,7 +107,7 @@ def one_hot(labelled: LabelledTable, known: np.ndarray) -> csr_array:
 
 def boosted_trees(labelled: LabelledTable, known: np.ndarray, seed: int = 0) -> object:
     """LightGBM at its defaults, fitted on the rows `known`: a classifier, or a regressor."""
-    require("lightgbm", why="to hold the network against gradient-boosted trees", extra="train")
+    require("lightgbm", why="to hold the network against gradient-boosted trees", extra="tabular")
     from lightgbm import LGBMClassifier, LGBMRegressor
 
     kind = LGBMRegressor if labelled.regression else LGBMClassifier

@@ -47,7 +47,7 @@ def values_of(labelled: LabelledTable, rows: np.ndarray, column: str) -> dict[st
     """Which of `rows` (their places among them) have each value of a column, whether it is learnt from or not.
 
     More than 10 different numbers are cut into quartiles, dates into years; else each value is one, the commonest first. Values
-    of fewer than 20 rows are one group together, and so are all beyond the 20 commonest.
+    of fewer than 20 rows are one group together, where there are several, and so are all beyond the 20 commonest.
     """
     cells = [plain(cell) for cell in labelled.frame[column].iloc[rows]]
     there = np.array([not is_missing(cell, labelled.table_input.words) for cell in cells])
@@ -56,11 +56,12 @@ def values_of(labelled: LabelledTable, rows: np.ndarray, column: str) -> dict[st
     if numbers is not None and len(np.unique(numbers[there])) > FEW_NUMBERS:
         found = _quartiles(numbers, there)
     else:
-        texts = [text_of(cell).strip() for cell in (cells if numbers is None else numbers.tolist())]
-        counts = Counter(text for text, known in zip(texts, there, strict=True) if known)
+        texts = np.array([text_of(cell).strip() for cell in (cells if numbers is None else numbers.tolist())], dtype=object)
+        counts = Counter(texts[there].tolist())
         alone = [text for text, count in counts.most_common(MOST_VALUES) if count >= FEWEST_ROWS]
-        found = {text: np.array([other == text for other in texts]) & there for text in alone}
-        rest = POOLED if all(counts[text] < FEWEST_ROWS for text in set(counts) - set(alone)) else REST
+        found = {text: (texts == text) & there for text in alone}
+        others = set(counts) - set(alone)
+        rest = others.pop() if len(others) == 1 else POOLED if all(counts[text] < FEWEST_ROWS for text in others) else REST
         found[rest] = there & ~np.any([*found.values(), ~there], axis=0)
     found[MISSING] = ~there
     return {value: np.flatnonzero(some) for value, some in found.items() if some.any()}

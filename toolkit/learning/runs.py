@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 NO_MATTER = {"cache"}  # settings that change no result
 FORMAT = 3  # of the run folder: raised when an earlier folder can no longer be gone on with
-NAMED = ("fastai", "torch", "torchvision", "numpy", "pillow", "pandas", "scikit-learn", "onnx", "onnxruntime")
+NAMED = ("fastai", "torch", "torchvision", "numpy", "pillow", "pandas", "scikit-learn", "tabm", "lightgbm", "onnx", "onnxruntime")
 
 
 class Run:

@@ -17,7 +17,7 @@ from rtdl_num_embeddings import PeriodicEmbeddings
 from tabm import EnsembleView, LinearEnsemble, make_tabm_backbone
 from torch import nn
 
-MEMBERS, WIDTH, BLOCKS, DROPOUT = 8, 128, 2, 0.1
+MEMBERS, WIDTH, BLOCKS, DROPOUT = 16, 128, 2, 0.1
 NUMBER_DIM, CODE_DIM, FREQUENCIES = 16, 8, 48
 OTHER, MISSING = 1, 0  # codes that every category column has
 

@@ -23,7 +23,6 @@ from toolkit.program.outputs import ClassOutput
 from toolkit.program.table_program import TableProgram
 
 STANDARD = "-"  # standard input or output
-CHUNK = 8192  # rows at a time
 MOST_TOLD = 8  # columns whose notes are summed up
 
 
@@ -96,7 +95,7 @@ def _write(program: TableProgram, table: CsvTable, stream: TextIO, as_json: bool
     writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
     if not as_json:
         writer.writerow([*table.names, *added])
-    for chunk in table.chunks(CHUNK):
+    for chunk in table.chunks():
         if strict and chunk.ragged:
             place, reason = next(iter(chunk.ragged.items()))
             raise ConversionError(table.source, f"row {chunk.first + place}: {reason}")

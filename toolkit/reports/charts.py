@@ -27,8 +27,8 @@ LEAST_DRAWN = -0.5  # of bars that are 1 at best
 
 
 def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: str) -> Figure:
-    """Horizontal bars of name -> (value, low, high), at most 1, with the intervals as whiskers. What lies below `LEAST_DRAWN` runs
-    off the drawing."""
+    """Horizontal bars of name -> (value, low, high), at most 1, with the intervals as whiskers. What lies below `LEAST_DRAWN`
+    runs off the drawing."""
     names = list(values)[::-1]
     drawing = Figure(figsize=(4.8, 0.9 + 0.36 * len(names)), layout="constrained")
     axes = drawing.subplots()
@@ -40,7 +40,7 @@ def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: 
     axes.set(xlim=(1.05 * least, 1.02), xlabel=what)
     if least < 0:
         axes.axvline(0, color="#1d2733", lw=0.8)
-    return _plain(drawing, axes)
+    return plain(drawing, axes)
 
 
 def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequence[int], what: str) -> Figure:
@@ -59,7 +59,7 @@ def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequ
     axes.set(xlim=(-0.02, 1.02), ylim=(len(values) - 0.4, -0.6), xlabel=what)
     axes.grid(axis="x", color=GREY, lw=0.5, alpha=0.6)
     drawing.legend(loc="outside upper center", ncols=len(methods), frameon=False, fontsize=9)
-    return _plain(drawing, axes)
+    return plain(drawing, axes)
 
 
 def curves(
@@ -77,7 +77,7 @@ def curves(
     axes.set(xlabel="epoch (0: untrained)", ylabel=what)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.legend(frameon=False, fontsize=9)
-    return _plain(drawing, axes)
+    return plain(drawing, axes)
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -102,7 +102,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
         axes.set_xticks(places, [str(i + 1) for i in places], rotation=90)
         axes.set_yticks(places, [str(i + 1) for i in places])
     axes.set(xlabel="predicted", ylabel="true")
-    return _plain(drawing, axes)
+    return plain(drawing, axes)
 
 
 def signed(weights: np.ndarray, ends: tuple[str, str], numbers: tuple[int, int]) -> Figure:
@@ -117,7 +117,7 @@ def signed(weights: np.ndarray, ends: tuple[str, str], numbers: tuple[int, int])
     low, high = drawable(ends, numbers)
     bar.set_ticklabels([f"for {low}", "neither", f"for {high}"])
     bar.ax.tick_params(labelsize=9)
-    return _plain(drawing, axes)
+    return plain(drawing, axes)
 
 
 def overlay(picture: np.ndarray, heat: np.ndarray, least: int = 128) -> np.ndarray:
@@ -200,7 +200,8 @@ def _letters() -> frozenset[int]:
     return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
-def _plain(drawing: Figure, axes) -> Figure:
+def plain(drawing: Figure, axes) -> Figure:
+    """A drawing without a box around `axes`, whose texts stand as they are."""
     axes.spines[["top", "right"]].set_visible(False)
     for text in drawing.findobj(Text):
         text.set_parse_math(False)  # a class may be called $5

@@ -45,7 +45,7 @@ def score_section(scores: Scores, given: str = "", noun: str = "items", further:
     found = {name: row[scores.headline] for name, row in scores.table.items()}
     values = {name: (value.value, value.low, value.high) for name, value in found.items()}
     drawing = bars(values, scores.headline, scores.answers)
-    what = scores.headline[0].upper() + scores.headline[1:]
+    what, drew = scores.headline[0].upper() + scores.headline[1:], RESAMPLED[scores.resampled].replace("items", noun)
     said = f"{what} on held-out {noun}: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
     simple = given or (ABOUT_PIXELS if scores.per_class else "as small pixels, those named for their features the raw input")
     below = [name for name, value in found.items() if value.value < LEAST_DRAWN]
@@ -54,9 +54,9 @@ def score_section(scores: Scores, given: str = "", noun: str = "items", further:
         "Scores",
         [
             Text(
-                f"Measured on {scores.n_test} held-out {noun} that training never saw. In brackets, the range that holds the true "
-                f"figure with 95 % confidence (bootstrap over {RESAMPLED[scores.resampled].replace('items', noun)}). Simple methods see the same data "
-                f"{simple}; the untrained network shows what its architecture knows by itself."
+                f"Measured on {scores.n_test} held-out {noun} that training never saw. In brackets, the range that holds the "
+                f"true figure with 95 % confidence (bootstrap over {drew}). Simple methods see the same data {simple}; "
+                "the untrained network shows what its architecture knows by itself."
             ),
             *further,
             Figure([drawn(drawing, said)], caption),
@@ -129,9 +129,9 @@ def curve_section(
         said = f"Validation {known} from {log[0][name]:.3f} untrained to {log[-1][name]:.3f}"
         drawings.append(drawn(curves(line, known, best_epoch), said))
     told = (
-        f"One point an epoch, a pass over the training part; epoch 0 is the untrained network. Validation {noun} choose the epoch "
-        "whose weights are kept (lowest validation loss) and take no part in the scores above. Training loss is measured while "
-        f"{altered} and the weights are still moving, so it can lie above the validation loss."
+        f"One point an epoch, a pass over the training part; epoch 0 is the untrained network. Validation {noun} choose the "
+        "epoch whose weights are kept (lowest validation loss) and take no part in the scores above. Training loss is measured "
+        f"while {altered} and the weights are still moving, so it can lie above the validation loss."
     )
     return Section("How it learnt", [Text(told), Figure(drawings)])
 
