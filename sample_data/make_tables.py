@@ -166,7 +166,7 @@ def main(folder: Path = HERE) -> None:
     rows, means = income()
     write(folder / "income.csv", rows)
     earned = [row[-1] for row in rows[1:]]
-    print(f"income.csv: the rule: R² {r2_score(earned, means):.3f}, RMSE {root_mean_squared_error(earned, means):.0f}")
+    print(f"income.csv: the rule: R² {r2_score(earned, means):.3f}, RMSE {root_mean_squared_error(earned, means):,.0f}")
 
 
 if __name__ == "__main__":

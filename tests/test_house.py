@@ -73,6 +73,11 @@ def test_importing_the_runtime_loads_neither_torch_nor_fastai_nor_pandas():
     assert not loaded_by("import toolkit.program") & {"torch", "fastai", "fastcore", "pandas", "matplotlib", "sklearn", "librosa"}
     assert not loaded_by("import toolkit.data") & {"torch", "fastai", "fastcore"}
     assert not loaded_by("import toolkit") & {"numpy", "PIL", "torch"}
+    assert not loaded_by("import toolkit.program.table_program, toolkit.program.tabulating") & {"PIL", "pandas", "torch"}
+
+
+def test_recipes_of_pictures_do_without_what_tables_need():
+    assert not loaded_by("import recipes.image_classification") & {"tabm", "rtdl_num_embeddings", "lightgbm"}
 
 
 def test_importing_the_toolkit_changes_no_warning_filter():

@@ -73,7 +73,7 @@ class LabelledTable:
         what = f"one of {len(self.classes)} classes" if self.classes else "a number"
         lines = [f"{len(self.table)} rows: {parts}; predicted is {self.target.name!r}, {what}"]
         lines += [f"  {decision}" for decision in self.decisions] + self.notes
-        return "\n".join(lines + ([_summary(self.set_aside)] if self.set_aside else []))
+        return "\n".join(lines + ([summary(self.set_aside)] if self.set_aside else []))
 
 
 def labelled_table(
@@ -106,9 +106,8 @@ def labelled_table(
 
     frame, table, dropped = _with_target(frame, table, name, reading.words)
     set_aside += dropped
-    target, labels, targets, dropped = read_target(frame, table, reading, tables[0].source)
     _check_strict(strict, set_aside)
-    table["label"] = labels
+    target, table["label"], targets = read_target(frame, table, reading, tables[0].source)
     table["group"] = _texts(frame[reading.group_by]) if reading.group_by else None
     given = _given(frame, table, roles.get("split"))
     time = _moments(frame[reading.time], reading) if reading.time else None
@@ -118,9 +117,9 @@ def labelled_table(
         frame, table, targets, target, dropped = _learnable(frame, table, targets, target)
         set_aside += dropped
         _check_strict(strict, set_aside)
-    table["content"] = pd.util.hash_pandas_object(frame.map(_hashable), index=False).map("{:016x}".format)
-
     text = all(each.text for each in tables)
+    cells = frame if text else frame.map(_hashable)
+    table["content"] = pd.util.hash_pandas_object(cells, index=False).map("{:016x}".format)
     columns, decisions = _fit(frame, table, reading, roles, text)
     left_out = tuple(column for column in frame.columns if column not in {column.name for column in columns})
     table_input = TableInput(tuple(columns), left_out, reading.words)
@@ -231,7 +230,7 @@ def _learnable(
     frame, table = _kept(frame, table, wanted)
     for part in PARTS:
         if not (table.split == part).any():
-            raise DataError(f"nothing is left for {part}: {_summary(dropped)}")
+            raise DataError(f"nothing is left for {part}: {summary(dropped)}")
     return frame, table, np.searchsorted(learnt, targets[wanted]), replace(target, classes=classes), dropped
 
 
@@ -303,8 +302,4 @@ def _hashable(cell: object) -> str:
 
 def _check_strict(strict: bool, set_aside: list[tuple[str, str]]) -> None:
     if strict and set_aside:
-        raise DataError("strict: " + _summary(set_aside))
-
-
-def _summary(set_aside: list[tuple[str, str]]) -> str:
-    return summary(set_aside)
+        raise DataError("strict: " + summary(set_aside))

@@ -114,7 +114,7 @@ def _from_csv(path: Path, strict: bool) -> Table:
                 _check_size(str(path), len(numbers), len(columns))
     except ConversionError as error:
         raise DataError(str(error)) from error
-    frame = pd.DataFrame({name: np.array(cells, dtype=object) for name, cells in zip(table.names, columns, strict=True)})
+    frame = pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in zip(table.names, columns, strict=True)})
     return Table(
         frame, np.array(numbers, dtype=np.int64), True, str(path), set_aside, [f"{path}: {note}" for note in table.notes]
     )

@@ -7,18 +7,19 @@ knows whether a column is there when a prediction is wanted.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 if TYPE_CHECKING:
     from toolkit.data.labelled_tables import LabelledTable
 
-TELLING = 0.99  # ROC AUC, or R², that a column reaches alone; honest single columns of our samples stay below 0.98
+TELLING = 0.99  # ROC AUC, or R² of ranks, that a column reaches alone; honest single columns of our samples stay below 0.98
 MOST_ROWS, FIRST_ROWS, LEAST_ROWS = 20_000, 3_000, 30  # that a column is judged by; at first sight; for any judgement
 FIRST_TELLING = 0.93  # at first sight
 FOLDS = 3
@@ -36,7 +37,7 @@ def _telling_columns(labelled: LabelledTable, seed: int) -> Iterator[str]:
     rng = np.random.default_rng(seed)
     rows = rng.permutation(labelled.rows_of("train"))[:MOST_ROWS]
     targets = labelled.targets[rows]
-    measure = "R²" if regression else "ROC AUC"
+    measure = "R² of ranks" if regression else "ROC AUC"
     if len(rows) < LEAST_ROWS:
         return
     for name, values in _views(labelled):
@@ -67,11 +68,19 @@ def _views(labelled: LabelledTable) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _alone(values: np.ndarray, targets: np.ndarray, regression: bool) -> float:
-    """What a column scores alone on rows it was not fitted to: R², or ROC AUC, of each class against the others, averaged."""
+    """What a column scores alone on rows it was not fitted to: R² of ranks, which few great values do not decide, or ROC AUC, of
+    each class against the others, averaged."""
     if regression:
-        return max(_r2(values, targets, linear) for linear in ([False] if values.ndim == 1 else [False, True]))
-    counts = np.bincount(targets)
-    classes = [number for number in np.argsort(-counts)[:MOST_CLASSES] if LEAST_OF_A_CLASS <= counts[number] < len(targets)]
+        if values.ndim == 1:
+            return _r2(values, rankdata(targets), _means)
+        straight = np.column_stack([rankdata(values[:, 0]), values[:, 1:]])
+        return max(_r2(straight, rankdata(targets), _line), _r2(values, rankdata(targets), _tree))
+    common = np.argsort(-np.bincount(targets))[:MOST_CLASSES]
+    place = np.full(targets.max() + 1, len(common))  # of all other classes
+    place[common] = np.arange(len(common))
+    targets = place[targets]
+    counts = np.bincount(targets, minlength=len(common) + 1)
+    classes = [number for number in range(len(common)) if LEAST_OF_A_CLASS <= counts[number] < len(targets)]
     if len(classes) < 2:
         return float("nan")  # too few rows to tell
     found = np.zeros((len(targets), len(counts)))
@@ -86,24 +95,27 @@ def _alone(values: np.ndarray, targets: np.ndarray, regression: bool) -> float:
     return float(np.mean([roc_auc_score(targets == number, found[:, number]) for number in classes]))
 
 
-def _r2(values: np.ndarray, targets: np.ndarray, linear: bool) -> float:
-    targets = targets.astype(float)
+def _r2(values: np.ndarray, targets: np.ndarray, fit: Callable) -> float:
     found = np.zeros(len(targets))
     for train, test in _folds(len(targets)):
-        if values.ndim == 1:
-            size = values.max() + 1
-            counts = np.bincount(values[train], minlength=size)
-            sums = np.bincount(values[train], targets[train], minlength=size)
-            found[test] = np.where(counts > 0, sums / np.maximum(counts, 1), targets[train].mean())[values[test]]
-        elif linear:
-            x = np.column_stack([values.astype(float), np.ones(len(values))])
-            found[test] = x[test] @ np.linalg.lstsq(x[train], targets[train], rcond=None)[0]
-        else:
-            tree = DecisionTreeRegressor(max_leaf_nodes=512, min_samples_leaf=3, random_state=0).fit(
-                values[train], targets[train]
-            )
-            found[test] = tree.predict(values[test])
+        found[test] = fit(values[train], targets[train].astype(float), values[test])
     return float(r2_score(targets, found))
+
+
+def _means(codes: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The mean of each value of a category, of all where it was not met."""
+    size = 1 + max(codes.max(), asked.max())
+    counts, sums = np.bincount(codes, minlength=size), np.bincount(codes, targets, minlength=size)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), targets.mean())[asked]
+
+
+def _line(values: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    x, at = (np.column_stack([each.astype(float), np.ones(len(each))]) for each in (values, asked))
+    return at @ np.linalg.lstsq(x, targets, rcond=None)[0]
+
+
+def _tree(values: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    return DecisionTreeRegressor(max_leaf_nodes=512, min_samples_leaf=3, random_state=0).fit(values, targets).predict(asked)
 
 
 def _class_shares(codes: np.ndarray, targets: np.ndarray, classes: int, values: int) -> np.ndarray:

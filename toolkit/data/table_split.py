@@ -47,8 +47,8 @@ def split_rows(
     if group is not None and time is not None:
         raise DataError("a split by group and by time: a group may last past the day that the test begins; choose one of the two")
     parts = _given(label, given)
-    strata = _bins(label) if regression else label
     if group is not None:
+        strata = _bins(label) if regression else label
         columns = {"label": strata.to_numpy(), "group": group.to_numpy(), "split": parts}
         table = pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in columns.items()})
         table = table.where(table.notna(), None)
@@ -61,7 +61,8 @@ def split_rows(
         if time is not None:
             parts[free] = _by_time(time.iloc[free], shares)
         else:
-            parts[free] = _at_random(pd.factorize(strata.iloc[free])[0], shares, np.random.default_rng(seed))
+            strata = _bins(label.iloc[free]) if regression else label.iloc[free]
+            parts[free] = _at_random(pd.factorize(strata)[0], shares, np.random.default_rng(seed))
     empty = [part for part in PARTS if not (parts == part).any()]
     if empty:
         raise DataError(f"nothing is left for {' and '.join(empty)}: {len(label)} rows are too few for train, valid and test")

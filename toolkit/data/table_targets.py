@@ -83,53 +83,52 @@ def _ends(asked: str | Sequence[float]) -> tuple[float | None, float | None]:
     return ends if parts else (None, None)
 
 
-def read_target(
-    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, source: str
-) -> tuple[Target, list[str], np.ndarray, list[tuple[str, str]]]:
+def read_target(frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, source: str) -> tuple[Target, list[str], np.ndarray]:
     """What is predicted, and each row's label and class number or value. Raises `DataError` where it cannot be."""
-    name, cells = reading.target, [plain(cell) for cell in frame[reading.target]]
-    distinct = list(dict.fromkeys(text_of(cell).strip() for cell in cells))
+    name, texts = reading.target, [text_of(plain(cell)).strip() for cell in frame[reading.target]]
+    distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:
         only = f"always {shown(distinct[0])}" if distinct else "nothing but missing values"
         raise DataError(f"{source}: the target column {name!r} holds {only}: there is nothing to tell apart")
-    if len(cells) < FEWEST:
+    if len(texts) < FEWEST:
         raise DataError(
-            f"{source}: {len(cells)} rows with a target are too few: {FEWEST} are the least to train, choose and test on"
+            f"{source}: {len(texts)} rows with a target are too few: {FEWEST} are the least to train, choose and test on"
         )
     decimal = "," if sum("," in text and "." not in text for text in distinct) > len(distinct) / 2 else "."
     values = {text: number_of(text, decimal) for text in distinct}
     numeric = all(value is not None and np.isfinite(value) for value in values.values())
     whole = numeric and all(value == int(value) for value in values.values())
-    few = len(distinct) <= MOST_CLASSES and len(distinct) <= len(cells) / 5
-    task = reading.task if reading.task != "auto" else "regression" if numeric and not (whole and few) else "classification"
-    if task == "classification":
-        if len(distinct) > len(cells) / 2:
-            raise DataError(
-                f"{source}: the target column {name!r} has {len(distinct)} different values in {len(cells)} rows, too many for "
-                f"classes (such as {shown(distinct[0])}): name another column, or numbers to predict with task regression"
-            )
-        if reading.low is not None or reading.high is not None:
-            raise DataError(
-                f"a range is for numbers, and {name!r} is one of {len(distinct)} classes: leave it out, or say task regression"
-            )
-        ordered = sorted(distinct, key=lambda text: (values[text] is None, values[text] or 0.0, text))
-        numbers = {text: number for number, text in enumerate(ordered)}
-        labels = [text_of(cell).strip() for cell in cells]
-        return Target(name, tuple(ordered)), labels, np.array([numbers[label] for label in labels], dtype=np.int64), []
+    few = len(distinct) <= MOST_CLASSES and len(distinct) <= len(texts) / 5
+    if reading.task == "classification" or (reading.task == "auto" and not (numeric and not (whole and few))):
+        return _classes(texts, values, reading, source)
     if not numeric:
         odd = next(text for text, value in values.items() if value is None or not np.isfinite(value))
-        row = next(number for number, cell in zip(table.row, cells, strict=True) if text_of(cell).strip() == odd)
         raise DataError(
-            f"{source} row {row}: {shown(odd)} in the target column {name!r} is no finite number: mend it, or leave it empty"
+            f"{source} row {table.row.iloc[texts.index(odd)]}: {shown(odd)} in the target column {name!r} is no finite number: "
+            "mend it, or leave it empty"
         )
-    found = np.array([values[text_of(cell).strip()] for cell in cells], dtype=np.float64)
+    found = np.array([values[text] for text in texts], dtype=np.float64)
     _check_range(found, reading, source)
-    return (
-        Target(name, (), reading.low, reading.high, decimal),
-        [text_of(float(value)) for value in found],
-        found.astype(np.float32),
-        [],
-    )
+    labels = [text_of(value) for value in found.tolist()]
+    return Target(name, (), reading.low, reading.high, decimal), labels, found.astype(np.float32)
+
+
+def _classes(
+    texts: list[str], values: dict[str, float | None], reading: Reading, source: str
+) -> tuple[Target, list[str], np.ndarray]:
+    """The target as classes, numbers in their order; `values` has the number that each text says, if any."""
+    if len(values) > len(texts) / 2:
+        raise DataError(
+            f"{source}: the target column {reading.target!r} has {len(values)} different values in {len(texts)} rows, too many "
+            f"for classes (such as {shown(texts[0])}): name another column, or numbers to predict with task regression"
+        )
+    if reading.low is not None or reading.high is not None:
+        raise DataError(
+            f"a range is for numbers, and {reading.target!r} is one of {len(values)} classes: leave it out, or ask for regression"
+        )
+    ordered = sorted(values, key=lambda text: (values[text] is None, values[text] or 0.0, text))
+    numbers = {text: number for number, text in enumerate(ordered)}
+    return Target(reading.target, tuple(ordered)), texts, np.array([numbers[text] for text in texts], dtype=np.int64)
 
 
 def _check_range(values: np.ndarray, reading: Reading, source: str) -> None:

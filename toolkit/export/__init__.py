@@ -17,7 +17,6 @@ from toolkit.evaluation.scores import Scores
 from toolkit.export.archive import write_program
 from toolkit.export.pictures import PictureExport
 from toolkit.export.scenes import SceneExport
-from toolkit.export.tables import TableExport
 from toolkit.files import replacing
 from toolkit.learning.runs import versions
 from toolkit.program import Program, load
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from toolkit.program.table_program import TableProgram
 
 __all__ = ["export"]
-
-EXPORTS = {LabelledScenes: SceneExport, LabelledTable: TableExport}
 
 
 def export(
@@ -44,8 +41,7 @@ def export(
     card. `golden` items of the test set, as raw files or rows with the answers, travel inside for the self-test; 0 for none,
     where they are private.
     """
-    labelled = getattr(learn.dls, "labelled", None)
-    exported = next((kind for of, kind in EXPORTS.items() if isinstance(labelled, of)), PictureExport)(learn)
+    exported = _kind(getattr(learn.dls, "labelled", None))(learn)
     members = exported.members()
     goldens = exported.golden(golden, path)
     for item in goldens:
@@ -58,7 +54,7 @@ def export(
         "input": exported.input.card(),
         "output": exported.output,
         **exported.described,
-        "needs": ["numpy", *exported.input.needs, "onnxruntime"],
+        "needs": exported.needs,
         "scores": scores.card() if scores else None,
         "versions": versions(),
         "golden": goldens,
@@ -71,3 +67,11 @@ def export(
         exported.check(load(temporary, converter))
         temporary.chmod(0o755)
     return load(path, converter)
+
+
+def _kind(labelled: object) -> type:
+    if isinstance(labelled, LabelledTable):
+        from toolkit.export.tables import TableExport  # here: its networks need packages that pictures do not
+
+        return TableExport
+    return SceneExport if isinstance(labelled, LabelledScenes) else PictureExport

@@ -29,18 +29,21 @@ if TYPE_CHECKING:
     from fastai.learner import Learner
 
 TOLERANCE = 1e-4  # of a probability
+NEEDS = ("numpy", "pillow", "onnxruntime")
 GOLDEN_BYTES = 256 * 1024  # a larger picture is shrunk before it becomes a golden input
 MOST_GOLDEN_BYTES = 2 * 1024 * 1024  # a larger file of another kind does not become one
 
 
 class PictureExport:
-    """A learner of pictures as the parts of a program: `input`, and `output` as the card describes it."""
+    """A learner of pictures as the parts of a program: `input`, and `output` as the card describes it, what it needs installed, and what
+    else the card describes."""
 
     def __init__(self, learn: Learner) -> None:
         test = learn.dls[2]
         self.input = image_input_of(learn.dls)
         self.classes = [str(label) for label in learn.dls.vocab]
         self.output = {"kind": "classes", "classes": self.classes}
+        self.needs, self.described = [*NEEDS, *self.input.needs], {}
         self.probabilities, _ = predictions(learn, test)
         self.files = [file_of(item) for item in test.dataset.items]
         self.paths = list(dict.fromkeys(self.files))

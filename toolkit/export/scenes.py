@@ -21,7 +21,7 @@ from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import ConversionError, ExportError
 from toolkit.evaluation.learner import network_runner
 from toolkit.export.onnx import onnx_bytes
-from toolkit.export.pictures import TOLERANCE, Deployed
+from toolkit.export.pictures import NEEDS, TOLERANCE, Deployed
 from toolkit.learning.loaders import normalization_of
 from toolkit.program import Program
 from toolkit.program.archive import MODEL
@@ -45,6 +45,7 @@ class SceneExport:
         self.labelled: LabelledScenes = learn.dls.labelled
         self.input, code = self.labelled.scene_input, self.labelled.code
         self.output = MaskOutput(code.classes, code.values, code.colours).card()
+        self.needs, self.described = [*NEEDS, *self.input.needs], {}
         self.run = network_runner(learn)
         self.network = Deployed(_plain(learn.model), *normalization_of(learn.dls)).to("cpu", torch.float32).eval()
         rows = np.flatnonzero(self.labelled.table.split == "test")

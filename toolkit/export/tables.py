@@ -45,6 +45,7 @@ class TableExport:
         classes = list(self.labelled.classes)
         name = self.labelled.target.name
         self.output = {"kind": "classes", "classes": classes, **weight} if classes else {"kind": "value", "name": name, **weight}
+        self.needs = ["numpy", "onnxruntime"]
         self.described = {"target": name, "schema": self.input.schema()}
         self.network = _Answering(learn.model.eval(), bool(classes))
         plain = deployed(copy.deepcopy(learn.model).to("cpu", torch.float32).eval())

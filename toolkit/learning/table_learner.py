@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from toolkit.data.labelled_tables import LabelledTable
 from toolkit.errors import ToolkitError
 from toolkit.files import write_json
+from toolkit.learning.bfloat16 import BFloat16OnCPU
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.class_weights import WEIGHINGS, class_weights
 from toolkit.learning.fitting import ADAMW
@@ -26,7 +27,7 @@ from toolkit.learning.trees import fit_trees
 from toolkit.learning.weights import RANDOM
 
 AUTO, TABM, PLAIN = ARCHITECTURES = ("auto", "tabm", "plain")
-DECAY = {TABM: 0.01, PLAIN: 0.01}
+DECAY = 0.01
 
 
 def check_table_choices(arch: str, weighing: str) -> None:
@@ -51,7 +52,7 @@ def table_learner(
     dls = table_loaders(labelled, batch_size or chosen["batch"])
     learn = TabularLearner(
         dls, _network(labelled, arch), loss_func=_loss(labelled, weighing), opt_func=ADAMW, metrics=_metrics(labelled),
-        wd=DECAY[arch], cbs=[FirstWeights(), _hiding(labelled)],
+        wd=DECAY, cbs=[FirstWeights(), _hiding(labelled), *([BFloat16OnCPU()] if arch == TABM else [])],
     )  # fmt: skip
     learn.about = {
         "task": "tabular_regression" if labelled.regression else "tabular_classification",

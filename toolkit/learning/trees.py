@@ -21,6 +21,7 @@ from toolkit.errors import DataError
 ROUNDS, FIXED_ROUNDS, PATIENCE = 2000, 100, 50
 SMOOTHING, FOLDS, MANY = 10.0, 10, 30
 SHARES = np.linspace(0, 1, 21)  # the shares of the trees in a blend that are tried, 0.5 among them
+MANY_ROWS = 200_000  # for fewer a second thread gains little, and beside another busy process costs a hundredfold
 OPSET, TREES_OPSET, IR_VERSION = 18, 3, 10
 ZERO = np.float32(1e-35)  # LightGBM's kZeroThreshold
 
@@ -184,7 +185,7 @@ def fit_trees(
     }  # fmt: skip
     settings = {
         **task, "learning_rate": 0.05, "feature_fraction": 0.5, "use_missing": False, "seed": seed, "deterministic": True,
-        "force_row_wise": True, "verbosity": -1,
+        "force_row_wise": True, "verbosity": -1, "num_threads": 1 if len(targets) < MANY_ROWS else 0,
     }  # fmt: skip
     learnt = data(features, targets)
     if len(valid[2]):

@@ -45,11 +45,11 @@ class ImageInput:
 
     @property
     def needs(self) -> list[str]:
-        """What has to be installed to read items, besides numpy, as pip calls it."""
+        """What has to be installed to read items, besides numpy and pillow, as pip calls it."""
         if self.converter is None:
-            return ["pillow"]
+            return []
         package = package_of(self.converter)
-        return ["pillow", *needs_of(self.converter), *([package[0]] if package else [])]
+        return [*needs_of(self.converter), *([package[0]] if package else [])]
 
     @property
     def shape(self) -> list[int]:

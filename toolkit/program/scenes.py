@@ -37,7 +37,7 @@ class SceneInput:
     overlap: int = 128
     windowed: ClassVar[bool] = False
     converter: ClassVar[None] = None
-    needs: ClassVar[list[str]] = ["pillow"]
+    needs: ClassVar[list[str]] = []
 
     def __post_init__(self) -> None:
         if self.size < 0 or self.multiple < 1 or self.tile % self.multiple or not 0 <= self.overlap < self.tile:

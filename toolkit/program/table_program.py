@@ -19,8 +19,6 @@ from toolkit.program.tables import Prepared, TableInput
 from toolkit.program.why import why
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from toolkit.program.why import Reason
 
 OUTPUTS = {"classes": ClassOutput, "value": ValueOutput}
@@ -66,9 +64,10 @@ class TableProgram:
         return self.output.one(self.run(prepared.codes, prepared.numbers)[0], prepared.notes[0])
 
     def predict_many(
-        self, rows: Iterable[Mapping[str, object]] | pd.DataFrame, batch_size: int = CHUNK, strict: bool = False
+        self, rows: Iterable[Mapping[str, object]], batch_size: int = CHUNK, strict: bool = False
     ) -> Iterator[Prediction | Estimate | ConversionError]:
-        """Predict any number of rows in constant memory, one result for each, in order; a DataFrame is taken by columns.
+        """Predict any number of rows in constant memory, one result for each, in order; a pandas DataFrame is taken by its
+        columns.
 
         The result for what is no row is its `ConversionError`, not raised; with `strict` it is raised.
         """

@@ -59,11 +59,6 @@ class TableInput:
     left_out: tuple[str, ...] = ()
     words: frozenset[str] = MISSING
 
-    @property
-    def needs(self) -> list[str]:
-        """What has to be installed to read rows, besides numpy."""
-        return []
-
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the columns."""

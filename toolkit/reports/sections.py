@@ -19,7 +19,7 @@ from toolkit.reports.page import Figure, Page, Section, Table, Text, drawn
 NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format", "cache"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items"}
 ABOUT_PIXELS = "pixel by pixel: its colour, that of its surroundings, and its place in the picture"
-METRIC_NAMES = {"_rmse": RMSE, "mae": MAE, "roc_auc_score": ROC_AUC}  # of fastai's that have others here
+METRIC_NAMES = {"_rmse": RMSE, "mae": MAE, "roc_auc": ROC_AUC}  # of fastai's that have others here
 ALTERED = "the pictures are being altered (augmentation)"
 
 

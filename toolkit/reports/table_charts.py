@@ -35,7 +35,7 @@ def reliability(points: Sequence[dict[str, float]], what: str) -> Figure:
     axes, below = drawing.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", zorder=0)
     reach = [np.maximum(share - low, 0), np.maximum(high - share, 0)]
-    axes.errorbar(said, share, yerr=reach, fmt="o-", color=BLUE, ms=5, lw=1.2, capsize=2)
+    axes.errorbar(said, share, yerr=reach, fmt="o", color=BLUE, ms=5, lw=1.2, capsize=2)
     axes.set(ylim=(-0.02, 1.02), ylabel="share where it was so")
     below.bar(said, count, width=0.06, color=GREY)
     below.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=2))
@@ -127,7 +127,7 @@ def dependence(
             axes.xaxis.set_major_locator(locator)
             axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool((at == at.round()).all())))
         axes.set(ylim=span, ylabel=what)
     axes.set_title(title, fontsize=11, loc="left")
     if len(lines) > 1:
@@ -136,11 +136,12 @@ def dependence(
 
 
 def embedding(
-    points: np.ndarray, names: Sequence[str], counts: np.ndarray, shades: np.ndarray | None, column: str
+    points: np.ndarray, names: Sequence[str], counts: np.ndarray, shades: np.ndarray | None, others: np.ndarray, column: str
 ) -> tuple[Figure, list[int]]:
     """Categories, at `points` (n, 2), with their names where these find room, the commonest first, and which of them have one.
 
-    `counts` (n,) are their training rows: the more, the larger the dot. `shades` (n,), from 0 to 1, darken it.
+    `counts` (n,) are their training rows: the more, the larger the dot. `shades` (n,), from 0 to 1, darken it. `others`, bool
+    (n,), are no categories of their own: squares.
     """
     drawing = Figure(figsize=(4.6, 4.0))
     canvas = FigureCanvasAgg(drawing)
@@ -151,8 +152,10 @@ def embedding(
     axes.axhline(0, color=GREY, lw=0.5, zorder=0)
     axes.axvline(0, color=GREY, lw=0.5, zorder=0)
     sizes = 14 + 110 * np.sqrt(counts / max(1, counts.max()))
-    colours = {"color": BLUE} if shades is None else {"c": shades, "cmap": "Blues", "vmin": -0.3, "vmax": 1}
-    axes.scatter(*points.T, s=sizes, edgecolors=INK, lw=0.5, **colours)
+    shades = np.full(len(points), 0.6) if shades is None else shades
+    for some, marker in ((~others, "o"), (others, "s")):
+        colours = {"c": shades[some], "cmap": "Blues", "vmin": -0.3, "vmax": 1}
+        axes.scatter(*points[some].T, s=sizes[some], marker=marker, edgecolors=INK, lw=0.5, **colours)
     axes.set_title(drawable([column], longest=LONGEST_COLUMN, noun="column")[0], fontsize=11, loc="left")
     return _plain_frame(drawing, axes), _named(canvas, axes, points, names, counts, sizes)
 
@@ -166,7 +169,7 @@ def _named(
     taken = [Bbox([place - radius, place + radius]) for place, radius in zip(at, radii, strict=True)]
     room, written = axes.get_window_extent(renderer), []
     for number in np.argsort(-counts, kind="stable").tolist():
-        label = Text(0, 0, names[number], fontsize=8, parse_math=False)
+        label = Text(0, 0, names[number], fontsize=8.5, parse_math=False)
         label.set_figure(axes.figure)
         extent = label.get_window_extent(renderer)
         size = np.array([extent.width, extent.height])
@@ -176,7 +179,7 @@ def _named(
             inside = room.x0 <= box.x0 and room.x1 >= box.x1 and room.y0 <= box.y0 and room.y1 >= box.y1
             if inside and not any(box.overlaps(other) for other in taken):
                 where = axes.transData.inverted().transform(middle)
-                axes.text(*where, names[number], fontsize=8, ha="center", va="center", parse_math=False)
+                axes.text(*where, names[number], fontsize=8.5, ha="center", va="center", parse_math=False)
                 taken.append(box)
                 written.append(number)
                 break

@@ -51,7 +51,8 @@ def column_sections(scores: Scores, labelled: LabelledTable, program: TableProgr
     lines = [Mark(name, found.value, str(found), "", found.low, found.high) for name, found in shown.items()]
     blocks = [Text(told), Marks.of(lines)]
     if rest := list(worth.values())[MOST_COLUMNS:]:
-        blocks.append(Text(f"{_counted(len(rest), 'more column')}, each worth at most {rest[0].value:.3f}."))
+        most = f"at most {rest[0].value:.3f}" if rest[0].value >= 0.0005 else "less than 0.001"
+        blocks.append(Text(f"{_counted(len(rest), 'more column')}, each worth {most}."))
     return [Section("Which columns matter", blocks), _followed(scores, labelled, program, list(worth)[:FOLLOWED])]
 
 
@@ -173,6 +174,9 @@ def _card(
     if rest := reasons[REASONS:]:
         moved = amount(sum(reason.moved for reason in rest), spread, "+")
         below.append(f"{_counted(len(rest), 'more column')} together {moved}")
+    answer = item.predicted if labelled.regression else item.probability
+    said = "" if labelled.regression else f"{item.predicted} "
+    below.append(f"a typical row: {said}{amount(answer - sum(reason.moved for reason in reasons), spread)}")
     if not reasons:
         below.append("typical in every column: nothing moved the answer")
     if errors := [reason.error for reason in reasons if reason.error]:
@@ -194,7 +198,7 @@ def amount(value: float, spread: float, sign: str = "") -> str:
     """A value with three digits of what such values differ by, 0.001 where these are probabilities."""
     decimals = int(np.clip(2 - floor(log10(spread)), 0, 12)) if spread > 0 else 3
     decimals = 3 if spread == 1.0 else decimals
-    return f"{value:{sign}.{decimals}f}"
+    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # the sum: no -0.000
 
 
 def embedding_sections(scores: Scores, labelled: LabelledTable, embeds: nn.ModuleList) -> list[Section]:
@@ -221,19 +225,21 @@ def embedding_sections(scores: Scores, labelled: LabelledTable, embeds: nn.Modul
         whole = [MISSING, "(others)", *(column.values[code - FIRST] for code in common)]
         names = drawable(whole, longest=LONGEST_CATEGORY, noun="category")
         shades = _shades(scores, labelled, train, codes, len(counts))
-        drawing, named = embedding(points, names, counts[kept], None if shades is None else shades[kept], column.name)
+        chosen = None if shades is None else shades[kept]
+        drawing, named = embedding(points, names, counts[kept], chosen, kept < FIRST, column.name)
         more = f", the {MOST_NAMED} commonest of {len(column.values)}" if len(column.values) > MOST_NAMED else ""
         unnamed = f"; {len(kept) - len(named)} names found no room" if len(named) < len(kept) else ""
         caption = f"{column.name}{more}: the two directions hold {100 * held:.0f} % of the differences{unnamed}."
         captions.append(caption + in_full([whole[number] for number in sorted(named)], LONGEST_CATEGORY, "category"))
         pictures.append(drawn(drawing, f"{column.name}: {len(kept)} categories in two directions"))
-    dark = f" The darker, the more often {scores.positive} among these rows." if scores.positive else ""
+    dark = f" The darker, the more often {scores.positive!r} among these rows." if scores.positive else ""
     dark = f" The darker, the higher {labelled.target.name} is in these rows on average." if labelled.regression else dark
     both = " The trees have their own way with categories; this is the network's." if scores.answers != "network" else ""
     told = (
         "To the network each category is a few numbers that it has learnt, a place. Drawn are the two directions in which the "
         "places of a column lie apart most (principal components): those that are near each other it treats alike. The larger a "
-        "dot, the more training rows; the place of a small one is still much as it was drawn at random before training."
+        "dot, the more training rows; the place of a small one is still much as it was drawn at random before training. Squares "
+        "stand for a missing cell and for categories that were too rare or never met."
     )
     return [Section("Which categories are alike to it", [Text(told + dark + both), Figure(pictures, " ".join(captions))])]
 

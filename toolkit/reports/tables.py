@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.data.items import PARTS
 from toolkit.data.labelled_tables import LabelledTable
-from toolkit.evaluation.scores import AVERAGE_PRECISION, MAE, R2, ROC_AUC, Interval, Scores
+from toolkit.evaluation.scores import ACCURACY, MAE, R2, RMSE, ROC_AUC, Interval, Scores
 from toolkit.evaluation.table_baselines import BOOSTED
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 GIVEN = "with a column for each category, gradient-boosted trees (LightGBM at its defaults) with categories as they are"
 HIDDEN = "a few cells are hidden on purpose, so that missing ones and new categories are met too,"
+BESIDE = (ACCURACY, "macro F1", "log loss", RMSE)  # metrics of a group, of which the first two are listed that are not drawn
 MOST_LISTED = 60  # columns, or classes, in a table
 
 
@@ -69,9 +70,9 @@ def _about_scores(scores: Scores, labelled: LabelledTable, program: TableProgram
         )
     elif scores.positive:
         told = (
-            f"ROC AUC is the chance that of two rows, one {scores.positive} and one not, the first gets the higher probability: "
-            "0.5 is guessing. Average precision is how clean a list is that begins with the likeliest, averaged over its "
-            "lengths. Of log loss and calibration error less is better."
+            f"ROC AUC is the chance that of two rows, one of {scores.positive!r} and one not, the first gets the higher "
+            "probability: 0.5 is guessing. Average precision is how clean a list is that begins with the likeliest, averaged "
+            "over its lengths. Of log loss and calibration error less is better."
         )
     else:
         told = "ROC AUC and average precision are means over the classes. Of log loss and calibration error less is better."
@@ -99,10 +100,12 @@ def _group_sections(scores: Scores) -> list[Section]:
         return []
     whole = scores.table[scores.answers]
     shown = [R2, MAE] if scores.regression else [scores.headline]
+    beside = [name for name in BESIDE if name in whole and name not in shown][:2]
     blocks: list = [
         Text(
             "The scores of what the program answers, for test rows with each value of a column; the line is the figure of all "
-            "test rows. Few rows make wide intervals, and of many groups one is the lowest by chance alone."
+            "test rows. Few rows make wide intervals, and of many groups one is the lowest by chance alone. All metrics with "
+            "their intervals are in scores.json."
             + (
                 " R² holds a group's errors against the spread within it, MAE does not: look at both."
                 if scores.regression
@@ -111,28 +114,23 @@ def _group_sections(scores: Scores) -> list[Section]:
         )
     ]
     for column, groups in scores.by_group.items():
-        blocks.append(Text(f"By {column}. {_worst(scores, groups)}"))
         for metric in shown:
             lines = [_group_mark(value, each, metric) for value, each in groups.items()]
-            blocks += [Text(f"{metric} by {column}")] if len(shown) > 1 else []
+            blocks.append(Text(f"By {column}. {_worst(metric, whole[metric], groups)}"))
             blocks.append(Marks.of(lines, dots=True, line=whole[metric].value))
         rows = [
-            [value, str(each["n"]), *(_known_cell(name, found) for name, found in each["metrics"].items())]
+            [value, str(each["n"]), *(sections.cell(each["metrics"][name])[0] for name in beside)]
             for value, each in groups.items()
         ]
-        blocks.append(Table([column, "rows", *whole], rows))
+        blocks.append(Table([column, "rows", *beside], rows))
     return [Section("For whom it works", blocks)]
 
 
 def _known(metric: str, found: Interval) -> bool:
     """Whether a group's figure says anything: ranking needs both classes, R² values that differ."""
-    if metric in (ROC_AUC, AVERAGE_PRECISION):
+    if metric == ROC_AUC:
         return (found.value, found.low, found.high) != (0.5, 0.0, 1.0)
     return metric != R2 or (found.value, found.low, found.high) != (0.0, 0.0, 0.0)
-
-
-def _known_cell(metric: str, found: Interval) -> tuple[str, str] | str:
-    return sections.cell(found) if _known(metric, found) else "–"
 
 
 def _group_mark(value: str, each: dict, metric: str) -> Mark:
@@ -143,28 +141,29 @@ def _group_mark(value: str, each: dict, metric: str) -> Mark:
     return Mark(value, found.value, str(found), rows, found.low, found.high)
 
 
-def _worst(scores: Scores, groups: dict[str, dict]) -> str:
-    """Which group has the lowest headline, and whether that can be chance."""
-    metric, whole = scores.headline, scores.table[scores.answers][scores.headline]
+def _worst(metric: str, whole: Interval, groups: dict[str, dict]) -> str:
+    """Which groups have the lowest and the highest figure, and whether that can be chance; `whole` is that of all test rows."""
     known = {value: each for value, each in groups.items() if _known(metric, each["metrics"][metric])}
     if len(known) < 2:
         return f"Fewer than two groups have a {metric}: there is nothing to compare."
-    worst, best = (choose(known, key=lambda value: known[value]["metrics"][metric].value) for choose in (min, max))
-    low, high = known[worst]["metrics"][metric], known[best]["metrics"][metric]
-    said = f"Lowest is {worst} with {metric} {low}, highest {best} with {high}; on all test rows it is {whole}. "
+    least, most = (choose(known, key=lambda value: known[value]["metrics"][metric].value) for choose in (min, max))
+    low, high = known[least]["metrics"][metric], known[most]["metrics"][metric]
+    ends = f"highest is {most} with {metric} {high}", f"lowest is {least} with {metric} {low}"
+    worst, best = ends if metric == MAE else ends[::-1]  # of errors the highest is the worst
+    said = f"{worst[0].upper() + worst[1:]}, {best}; on all test rows it is {whole}. "
     if low.high < high.low:
-        return said + "The intervals of these two do not overlap: the lower is hardly chance."
+        return said + "The intervals of these two do not overlap: the difference is hardly chance."
     return said + "The intervals of these two overlap: the difference may be chance, and more test rows would tell."
 
 
 def _class_sections(scores: Scores, labelled: LabelledTable) -> list[Section]:
     table = scores.predictions
     what = f"said: probability of {scores.positive}" if scores.positive else "said: probability of the answer"
-    of = f"rows are {scores.positive}" if scores.positive else "answers are right"
+    of = f"are of {scores.positive!r}" if scores.positive else "are right"
     short = sections.drawable([what], longest=36, noun="probability")[0]
     picture = drawn(reliability(scores.calibration, short), f"Said and so: {_said_and_so(scores)}")
     told = (
-        f"A probability can be trusted where of 100 rows that were given 70 % about 70 {of}: then the dots lie on the broken "
+        f"A probability can be trusted where of 100 answers of 70 % about 70 {of}: then the dots lie on the broken "
         "line. Whiskers are 95 % intervals; below, how many rows each dot stands for."
     )
     pictures = [picture]
@@ -175,8 +174,8 @@ def _class_sections(scores: Scores, labelled: LabelledTable) -> list[Section]:
         if hits.any() and not hits.all():
             pictures.append(drawn(roc(likely, hits, area), f"ROC curve, area {area:.3f}"))
             told += (
-                f" Beside it, what a lower threshold brings: more of {scores.positive} found, at the price of more others taken "
-                "for it (the ROC curve)."
+                f" Beside it, what a lower threshold brings: more of {scores.positive!r} found, at the price of more others "
+                "taken for it (the ROC curve)."
             )
     return [sections.confusion_section(scores), Section("Can its probabilities be trusted", [Text(told), Figure(pictures)])]
 
@@ -236,13 +235,13 @@ def _data_section(labelled: LabelledTable) -> Section:
 def _taken_for_section(labelled: LabelledTable) -> Section:
     """What each column was taken for."""
     told = "A guess from the training rows; the options numbers, categories, dates and leave_out overrule it."
-    rows = [[decision.column, decision.kind, decision.why] for decision in labelled.decisions]
-    blocks: list = [Text(told), Table(["column", "taken for", "because"], rows[:MOST_LISTED])]
+    rows = [[decision.column, f"{decision.kind}: {decision.why}"] for decision in labelled.decisions]
+    blocks: list = [Text(told), Table(["column", "taken for"], rows[:MOST_LISTED])]
     if rows[MOST_LISTED:]:
         blocks.append(Text(f"… and {len(rows) - MOST_LISTED} more columns, in run.json."))
     return Section("What each column was taken for", blocks)
 
 
 def _settings(described: dict) -> dict:
-    """Those of a run, without what the section on columns lists."""
-    return {**described, "about": {name: value for name, value in described["about"].items() if name != "columns"}}
+    """Those of a run, without what other sections list."""
+    return {**described, "about": {name: value for name, value in described["about"].items() if name not in ("columns", "rows")}}
