@@ -25,6 +25,7 @@ def decided(cells, name="x", text=False, asked=None) -> str:
         ([f"{value % 7},25" for value in NUMBERS], "x: number (0.25 to 6.25, read from text, with decimal commas)"),
         (["a", "b", "c"] * 20, "x: category (3 different values)"),
         (["a", "b", None] * 20, "x: category (2 different values; 20 missing)"),
+        (["a", "b", "none", "", "?"] * 12, "x: category (2 different values; 36 missing, written as '?' or 'none')"),
         (["yes", "no"] * 30, "x: boolean (no and yes)"),
         ([True, False] * 30, "x: boolean (true and false)"),
         ([0, 1, 1] * 20, "x: boolean (0 and 1)"),

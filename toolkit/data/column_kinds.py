@@ -70,6 +70,7 @@ class _Seen:
     counts: dict[object, int]
     text: bool
     words: frozenset[str]
+    nothing: tuple[str, ...] = ()  # texts that mean a missing value
 
     @property
     def there(self) -> int:
@@ -78,6 +79,12 @@ class _Seen:
     @property
     def had_missing(self) -> bool:
         return self.there < self.total
+
+    @property
+    def missing(self) -> str:
+        """How many values are missing, and in which words, for a reader."""
+        written = f", written as {' or '.join(map(shown, sorted(self.nothing)))}" if self.nothing else ""
+        return f"; {self.total - self.there} missing{written}" if self.had_missing else ""
 
     @property
     def typed(self) -> str:
@@ -124,7 +131,7 @@ def fit_column(
     else:
         column = _category(seen, kind == BOOLEAN)
         why = f"{why}; {column.rare} in rows too few to learn from, taken together" if column.rare else why
-    return column, Decision(name, kind, why + (f"; {seen.total - seen.there} missing" if seen.had_missing else ""))
+    return column, Decision(name, kind, why + seen.missing)
 
 
 def _look(name: str, cells: Sequence, text: bool, words: frozenset[str]) -> _Seen | None:
@@ -134,13 +141,16 @@ def _look(name: str, cells: Sequence, text: bool, words: frozenset[str]) -> _See
     except TypeError:
         return None
     counts: dict[object, int] = {}
+    nothing = set()
     for cell, count in zip(counted.index.tolist(), counted.tolist(), strict=True):
         cell = plain(cell)
         if isinstance(cell, (list, tuple, dict, set, bytes)):
             return None
         if not is_missing(cell, words):
             counts[cell] = counts.get(cell, 0) + int(count)
-    return _Seen(name, len(series), counts, text, words)
+        elif isinstance(cell, str) and cell.strip():
+            nothing.add(cell.strip())
+    return _Seen(name, len(series), counts, text, words, tuple(nothing))
 
 
 def _guess(seen: _Seen) -> tuple[str, str, str]:

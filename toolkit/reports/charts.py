@@ -36,7 +36,8 @@ def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: 
     reach = [np.maximum(centre - low, 0), np.maximum(high - centre, 0)]
     colours = [BLUE if name == highlighted else GREY for name in names]
     axes.barh(names, centre, xerr=reach, color=colours, error_kw={"capsize": 3, "lw": 1})
-    least = max(LEAST_DRAWN, float(min(low.min(), 0)))
+    least = max(LEAST_DRAWN, float(low.min()))
+    least = least if least < -0.02 else 0.0
     axes.set(xlim=(1.05 * least, 1.02), xlabel=what)
     if least < 0:
         axes.axvline(0, color="#1d2733", lw=0.8)

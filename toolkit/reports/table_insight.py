@@ -27,7 +27,7 @@ from toolkit.reports.page import Figure, Section, Text, drawn
 from toolkit.reports.table_charts import COLOURS, LONGEST_CATEGORY, LONGEST_COLUMN, dependence, embedding
 
 MOST_COLUMNS = 20  # whose importance is drawn
-AFFORDABLE, FEWEST_ROWS = 600_000, 500  # rows that are asked for to find what columns are worth; test rows at the least
+AFFORDABLE, FEWEST_ROWS = 15_000_000, 200  # cells that are read to find what columns are worth; test rows at the least
 FOLLOWED = 4  # columns whose partial dependence is drawn, and classes in it
 REASONS = 6  # columns that are named for a row
 LONGEST_CELL = 40
@@ -37,18 +37,22 @@ MOST_EMBEDDED = 4  # columns
 
 def column_sections(scores: Scores, labelled: LabelledTable, program: TableProgram) -> list[Section]:
     """How much the score falls without each column, and how the answer follows the strongest."""
-    names, test = labelled.table_input.names, len(labelled.rows_of("test"))
-    repeats = int(np.clip(AFFORDABLE // (len(names) * min(test, MOST_ROWS)), 2, REPEATS))
-    rows = int(np.clip(AFFORDABLE // (len(names) * repeats), FEWEST_ROWS, MOST_ROWS))
+    test = len(labelled.rows_of("test"))
+    affordable = AFFORDABLE // len(labelled.table_input.names) ** 2  # rows that each column is shuffled in
+    repeats = int(np.clip(affordable // min(test, MOST_ROWS), 1, REPEATS))
+    rows = int(np.clip(affordable // repeats, FEWEST_ROWS, MOST_ROWS))
     worth = permutation_importance(program.run, labelled, most=rows, repeats=repeats)
     shown = dict(list(worth.items())[:MOST_COLUMNS])
     told = (
         f"By how much the {scores.headline} falls when the cells of a column are shuffled among {min(rows, test)} test rows, so "
-        f"that they say nothing any more: the mean of {repeats} shuffles, in brackets the range that holds the true figure with "
+        f"that they say nothing any more: the mean of {_counted(repeats, 'shuffle')}, in brackets the range that holds the true figure with "
         "95 % confidence (permutation importance). Columns that say the same share their worth, for shuffling one leaves the "
         f"other. And it is what this program goes by, not what {labelled.target.name} comes from."
     )
-    lines = [Mark(name, found.value, str(found), "", found.low, found.high) for name, found in shown.items()]
+    lines = []
+    for name, found in shown.items():
+        value, low, high = (amount(number, 1.0) for number in (found.value, found.low, found.high))
+        lines.append(Mark(name, found.value, f"{value} [{low}, {high}]", "", found.low, found.high))
     blocks = [Text(told), Marks.of(lines)]
     if rest := list(worth.values())[MOST_COLUMNS:]:
         most = f"at most {rest[0].value:.3f}" if rest[0].value >= 0.0005 else "less than 0.001"
@@ -173,14 +177,15 @@ def _card(
     below = []
     if rest := reasons[REASONS:]:
         moved = amount(sum(reason.moved for reason in rest), spread, "+")
-        below.append(f"{_counted(len(rest), 'more column')} together {moved}")
+        below.append(f"{_counted(len(rest), 'more column')}{' together' if len(rest) > 1 else ''}: {moved}")
     answer = item.predicted if labelled.regression else item.probability
     said = "" if labelled.regression else f"{item.predicted} "
     below.append(f"a typical row: {said}{amount(answer - sum(reason.moved for reason in reasons), spread)}")
     if not reasons:
         below.append("typical in every column: nothing moved the answer")
-    if errors := [reason.error for reason in reasons if reason.error]:
-        below.append(f"from a sample of the orders: standard errors up to {max(errors):.1g}")
+    error = amount(max((reason.error for reason in reasons), default=0.0), spread)
+    if float(error):
+        below.append(f"from a sample of the orders: standard errors up to {error}")
     notes = labelled.table_input.prepare({name: [cell] for name, cell in cells.items()}, labelled.text).notes[0]
     return above, Marks.of(marks), [*below, *(f"note: {note}" for note in notes)]
 
@@ -228,7 +233,7 @@ def embedding_sections(scores: Scores, labelled: LabelledTable, embeds: nn.Modul
         chosen = None if shades is None else shades[kept]
         drawing, named = embedding(points, names, counts[kept], chosen, kept < FIRST, column.name)
         more = f", the {MOST_NAMED} commonest of {len(column.values)}" if len(column.values) > MOST_NAMED else ""
-        unnamed = f"; {len(kept) - len(named)} names found no room" if len(named) < len(kept) else ""
+        unnamed = f"; no room for {_counted(len(kept) - len(named), 'name')}" if len(named) < len(kept) else ""
         caption = f"{column.name}{more}: the two directions hold {100 * held:.0f} % of the differences{unnamed}."
         captions.append(caption + in_full([whole[number] for number in sorted(named)], LONGEST_CATEGORY, "category"))
         pictures.append(drawn(drawing, f"{column.name}: {len(kept)} categories in two directions"))

@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.data.items import PARTS
 from toolkit.data.labelled_tables import LabelledTable
-from toolkit.evaluation.scores import ACCURACY, MAE, R2, RMSE, ROC_AUC, Interval, Scores
+from toolkit.evaluation.scores import ACCURACY, MAE, R2, RMSE, ROC_AUC, TREES, Interval, Scores
 from toolkit.evaluation.table_baselines import BOOSTED
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
@@ -78,9 +78,11 @@ def _about_scores(scores: Scores, labelled: LabelledTable, program: TableProgram
         told = "ROC AUC and average precision are means over the classes. Of log loss and calibration error less is better."
     found = [Text(told)]
     if program.trees:
-        found.append(
-            Text(f"The program answers with both: {100 * program.trees:.0f} % of its answer is from gradient-boosted trees.")
+        told = (
+            f"The program answers with both: {100 * program.trees:.0f} % of its answer is from gradient-boosted trees of its own. They "
+            f"are the {TREES!r} below, fitted to train alone; the {BOOSTED!r} are a simple method beside, fitted to train and valid."
         )
+        found.append(Text(told))
     if scores.best_simple == BOOSTED and scores.difference.value < 0:
         found.append(Text(_of_trees(scores)))
     return found
