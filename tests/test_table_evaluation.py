@@ -260,7 +260,7 @@ def test_a_figure_far_from_one_is_shown_with_as_many_digits_as_tell_it():
     assert str(Interval(54321.123, 53000.4, 56000.9)) == "54321 [53000, 56001]"
     assert str(Interval(321.123, 300.4, 350.9)) == "321.12 [300.40, 350.90]"
     assert str(Interval(0.000054, 0.00005, 0.00006)) == "0.000054 [0.000050, 0.000060]"
-    assert str(Interval(0.0, -0.0001, 0.0001)) == "0.000 [-0.000, 0.000]"
+    assert str(Interval(0.0, -0.0001, 0.0001)) == "0.000 [0.000, 0.000]"
 
 
 def test_a_table_without_test_rows_is_refused():

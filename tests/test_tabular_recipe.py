@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
+from fastai.callback.core import Callback
 
 from recipes.tabular import build_learner, main
 from toolkit.data.labelled_tables import labelled_table
@@ -18,6 +19,7 @@ from toolkit.evaluation import evaluate
 from toolkit.evaluation.table_scores import table_answers
 from toolkit.export import export
 from toolkit.learning.fitting import fit
+from toolkit.learning.runs import Run
 from toolkit.learning.table_learner import blend_trees
 
 
@@ -312,6 +314,27 @@ def test_a_whole_run_and_going_on(file, tmp_path, capsys):
     assert (
         set(before["by_group"]["work"]) == {"farm", "office", "sea"} or "(fewer than 20 rows each)" in before["by_group"]["work"]
     )
+
+
+def test_a_stopped_training_goes_on_to_the_same_result(file, tmp_path):
+    class Stop(Callback):
+        def after_epoch(self):
+            if self.epoch == 1:
+                raise KeyboardInterrupt
+
+    found = []
+    for stopped in (False, True):
+        learn = build_learner(file, "bought")
+        with Run.open("people", learn, {}, tmp_path / str(stopped)) as place:
+            if stopped:
+                learn.add_cb(Stop())
+                with pytest.raises(KeyboardInterrupt):
+                    fit(learn, epochs=4, patience=0, run=place)
+                learn = build_learner(file, "bought")
+        with Run.open("people", learn, {}, tmp_path / str(stopped), resume=True) as place:
+            fit(learn, epochs=4, patience=0, run=place, resume=True)
+        found.append(learn.model.state_dict())
+    assert all(map(torch.equal, found[0].values(), found[1].values()))
 
 
 def test_the_command_names_what_is_wrong(file):

@@ -43,7 +43,8 @@ class Interval:
         largest = max(abs(self.value), abs(self.low), abs(self.high))
         decimals = 1 - floor(log10(largest)) if self.low > 0 and largest < 1e-3 else 3
         decimals = decimals if largest < 100 else max(0, 4 - floor(log10(largest)))
-        return tuple(f"{number:.{decimals}f}" for number in (self.value, self.low, self.high))
+        numbers = (round(number, decimals) + 0.0 for number in (self.value, self.low, self.high))  # + 0.0: no minus before a zero
+        return tuple(f"{number:.{decimals}f}" for number in numbers)
 
     @property
     def points(self) -> str:

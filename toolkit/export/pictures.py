@@ -35,8 +35,8 @@ MOST_GOLDEN_BYTES = 2 * 1024 * 1024  # a larger file of another kind does not be
 
 
 class PictureExport:
-    """A learner of pictures as the parts of a program: `input`, and `output` as the card describes it, what it needs installed, and what
-    else the card describes."""
+    """A learner of pictures as the parts of a program: `input`, and `output` as the card describes it; what it needs installed,
+    and what else the card describes."""
 
     def __init__(self, learn: Learner) -> None:
         test = learn.dls[2]

@@ -40,7 +40,8 @@ class TableExport:
     def __init__(self, learn: Learner) -> None:
         self.labelled: LabelledTable = learn.dls.labelled
         self.input = self.labelled.table_input
-        self.trees = getattr(learn, "trees", None)
+        trees = getattr(learn, "trees", None)
+        self.trees = trees if trees and trees.weight else None
         weight = {"trees": self.trees.weight} if self.trees else {}
         classes = list(self.labelled.classes)
         name = self.labelled.target.name
@@ -87,7 +88,8 @@ class TableExport:
         value off by more than 1e-4 of the values' spread raises `ExportError`."""
         cells = {name: self.labelled.frame[name].iloc[self.rows] for name in self.input.names}
         prepared = program.input.prepare(cells, self.labelled.text)
-        self._compare(program, prepared, {name: self.answers[name] for name in (NETWORK, BOOSTED) if name in self.answers})
+        parts = (NETWORK, BOOSTED) if self.trees else (NETWORK,)
+        self._compare(program, prepared, {name: self.answers[name] for name in parts})
         for row in self.rows[:: max(1, len(self.rows) // ONE_BY_ONE)].tolist():
             one = {name: column.loc[row] for name, column in cells.items()}
             several = program.input.prepare({name: [cell] for name, cell in one.items()})

@@ -14,7 +14,7 @@ def about(card: dict) -> str:
     """The card of a program (program.json) as text for a reader."""
     needs = card.get("needs", [])
     lines = [f"{card.get('name', 'program')}: {card['task'].replace('_', ' ')}, made {card.get('created', 'at an unknown time')}"]
-    lines += _input(card["input"]) + _output(card["output"])
+    lines += _input(card["input"]) + _output(card["output"], card.get("target"))
     lines += _scores(card.get("scores"))
     lines += ["", f"needs: Python 3.11 or newer, {', '.join(needs)}", f"       pip install {' '.join(needs)}"]
     versions = ", ".join(f"{name} {version}" for name, version in card.get("versions", {}).items())
@@ -29,9 +29,10 @@ def about(card: dict) -> str:
 
 def _input(card: dict) -> list[str]:
     if card["kind"] == "table":
-        lines = [f"input: row of a table with {len(card['columns'])} columns:"]
+        count = len(card["columns"])
+        lines = [f"input: row of a table with {count} column{'' if count == 1 else 's'}:"]
         lines += [f"       {_column(column)}" for column in card["columns"][:MOST_COLUMNS]]
-        more = len(card["columns"]) - MOST_COLUMNS
+        more = count - MOST_COLUMNS
         return lines + ([f"       … {more} more: the schema below has all"] if more > 0 else [])
     if card["kind"] == "scene":
         scale = f"brought to a shorter side of {card['size']} pixels" if card["size"] else "in its own pixels"
@@ -62,14 +63,15 @@ def _column(card: dict) -> str:
     return f"{card['name']}: {what}{'; may be missing' if card['had_missing'] else ''}"
 
 
-def _output(card: dict) -> list[str]:
+def _output(card: dict, target: str | None) -> list[str]:
     trees = f" ({100 * card['trees']:.0f} % gradient-boosted trees, the rest the network)" if card.get("trees") else ""
     if card["kind"] == "value":
         return [f"output: a number, {card['name']}{trees}"]
     classes = card.get("classes", [])
     shown = ", ".join(classes[:20]) + (f", … ({len(classes)} in all)" if len(classes) > 20 else "")
     each = "for each pixel " if card["kind"] == "mask" else ""
-    return [f"output: {each}one of {len(classes)} classes: {shown}{trees}"]
+    named = f"{target}, " if target else ""
+    return [f"output: {named}{each}one of {len(classes)} classes: {shown}{trees}"]
 
 
 def _scores(scores: dict | None) -> list[str]:

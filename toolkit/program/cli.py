@@ -28,11 +28,12 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = _parser(Path(archive).name)
     chosen = parser.parse_args(arguments)
-    if not (chosen.items or chosen.row or chosen.about or chosen.selftest):
+    row = chosen.row is not None
+    if not (chosen.items or row or chosen.about or chosen.selftest):
         parser.error("name at least one item to predict, or --about or --selftest")
-    if chosen.row and chosen.items:
+    if row and chosen.items:
         parser.error("--row is a row of its own: give it without files")
-    if chosen.why and not chosen.row:
+    if chosen.why and not row:
         parser.error("--why explains the prediction for a --row")
     try:
         from toolkit.program import load
@@ -50,10 +51,10 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
         if program.card["input"]["kind"] == "table":
             from toolkit.program.tabulating import answer_files, answer_row
 
-            if chosen.row:
+            if row:
                 return answer_row(program, chosen.row, chosen.json, chosen.top, chosen.why)
-            return answer_files(program, chosen.items, chosen.out, chosen.json, chosen.strict)
-        if chosen.row:
+            return answer_files(program, chosen.items, chosen.out, chosen.json, chosen.top, chosen.strict)
+        if row:
             parser.error("--row is for programs that predict from the rows of a table; this one takes files")
         if program.card["output"]["kind"] == "mask":
             from toolkit.program.colouring import colour_in

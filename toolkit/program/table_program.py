@@ -13,6 +13,7 @@ import numpy as np
 
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import Archive
+from toolkit.program.cells import shown
 from toolkit.program.loading import session_of
 from toolkit.program.outputs import ClassOutput, Estimate, Prediction, ValueOutput
 from toolkit.program.tables import Prepared, TableInput
@@ -69,9 +70,13 @@ class TableProgram:
         """Predict any number of rows in constant memory, one result for each, in order; a pandas DataFrame is taken by its
         columns.
 
-        The result for what is no row is its `ConversionError`, not raised; with `strict` it is raised.
+        The result for what is no row is its `ConversionError`, not raised; with `strict` it is raised. A DataFrame of which no
+        column is ours, or two have one name, raises it anyway.
         """
-        if hasattr(rows, "iloc"):
+        if hasattr(rows, "columns"):
+            if not rows.columns.is_unique:
+                twice = shown(rows.columns[rows.columns.duplicated()][0])
+                raise ConversionError("the table", f"two of its columns are called {twice}: rename one")
             for start in range(0, len(rows), batch_size):
                 part = rows.iloc[start : start + batch_size]
                 yield from self._answers(self.input.prepare({name: part[name] for name in part.columns}))
@@ -105,12 +110,14 @@ class TableProgram:
         return why(self.input, self.run, row)
 
     def _prepare(self, row: Mapping[str, object]) -> Prepared:
+        expected = "expected one row: a mapping of column names to cells, such as a dict"
+        if hasattr(row, "columns"):
+            raise ConversionError(type(row).__name__, f"{expected}; predict_many takes tables")
         try:
             return self.input.prepare_row(row)
         except (TypeError, AttributeError, KeyError) as error:
             if isinstance(row, Mapping):
                 raise
-            expected = "expected one row: a mapping of column names to cells, such as a dict"
             raise ConversionError(type(row).__name__, expected) from error
 
     def _tried(self, row: Mapping[str, object], strict: bool) -> Prepared | ConversionError:

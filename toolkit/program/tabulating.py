@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -19,7 +21,7 @@ import numpy as np
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.files import replacing
 from toolkit.program.csv_files import Chunk, CsvTable, open_csv
-from toolkit.program.outputs import ClassOutput
+from toolkit.program.outputs import ClassOutput, Estimate, Prediction
 from toolkit.program.table_program import TableProgram
 
 STANDARD = "-"  # standard input or output
@@ -34,10 +36,13 @@ def answer_row(program: TableProgram, text: str, as_json: bool, top: int, reason
         raise ConversionError("--row", f"not JSON ({error}): give an object such as {_example(program)}") from error
     if not isinstance(row, dict):
         raise ConversionError("--row", f"expected one JSON object, such as {_example(program)}")
-    answer = program.predict(row)
+    try:
+        answer = program.predict(row)
+    except ConversionError as error:
+        raise ConversionError("--row", error.reason) from error
     moved = program.why(row) if reasons else []
     if as_json:
-        said = {"notes": list(answer.notes), **({"why": [reason.to_json() for reason in moved]} if reasons else {})}
+        said = {"why": [reason.to_json() for reason in moved]} if reasons else {}
         print(json.dumps({**_as_json(answer, top), **said}, ensure_ascii=False))
         return 0
     print(answer.text(top))
@@ -48,24 +53,29 @@ def answer_row(program: TableProgram, text: str, as_json: bool, top: int, reason
     return 0
 
 
-def answer_files(program: TableProgram, items: list[str], out: str | None, as_json: bool, strict: bool) -> int:
+def answer_files(program: TableProgram, items: list[str], out: str | None, as_json: bool, top: int, strict: bool) -> int:
     """Predict every row of each CSV; return the exit status, 1 where a row or a file could not be read.
 
     NAME.csv becomes NAME.predicted.csv in the current folder, with the cells as they are, and behind them `predicted`,
     `probability` (not where a number is predicted) and `notes`. `out` names another file, "-" is standard output; of several
     files it is the folder. With `as_json` a JSON object a row is printed instead. Raises `ProgramError` where that cannot be.
     """
+    if as_json and out not in (None, STANDARD):
+        raise ProgramError("--json prints to standard output: leave out --out")
+    places = [STANDARD if as_json else _place(item, out, len(items) > 1) for item in items]
+    _check_places(items, places)
     failed = 0
-    for item in items:
+    for item, place in zip(items, places, strict=True):
         try:
-            with open_csv(sys.stdin.buffer if item == STANDARD else Path(item)) as table:
-                place = STANDARD if as_json else _place(item, out, len(items) > 1)
-                with _opened(place) as stream:
-                    counted = _write(program, table, stream, as_json, strict)
+            with open_csv(sys.stdin.buffer if item == STANDARD else Path(item)) as table, _opened(place) as stream:
+                lines = _JsonLines(program, item, top, stream) if as_json else _CsvRows(program, table, stream)
+                counted = _write(program, table, lines, strict)
         except ConversionError as error:
             if strict:
                 raise
             failed += 1
+            if as_json:
+                print(json.dumps({"item": item, "error": error.reason}, ensure_ascii=False))
             print(f"error: {error}", file=sys.stderr)
             continue
         failed += counted.failed
@@ -74,78 +84,94 @@ def answer_files(program: TableProgram, items: list[str], out: str | None, as_js
 
 
 class _Counted:
-    """What happened to the rows of a file: how many there were, how many could not be predicted, and the notes by column."""
+    """What happened to the rows of a file: how many there were, how many had notes, on which columns, and how many could not be
+    predicted. `common` are the notes on every row."""
 
-    def __init__(self) -> None:
-        self.rows = self.failed = self.noted = 0
-        self.notes: Counter[str] = Counter()
+    def __init__(self, common: tuple[str, ...]) -> None:
+        self.common = common
+        self.rows = self.noted = self.failed = 0
+        self.columns: Counter[str] = Counter()
         self.example: dict[str, str] = {}
+        self.fault = ""
 
-    def add(self, row: int, notes: tuple[str, ...]) -> None:
-        self.noted += 1
-        for note in notes:
-            about = note.partition(": ")[0]
-            self.notes[about] += 1
-            self.example.setdefault(about, f"row {row}, {note}")
+    def add(self, chunk: Chunk, notes: Sequence[tuple[str, ...]]) -> None:
+        """Count the rows of a chunk."""
+        self.rows += len(notes)
+        self.failed += len(chunk.ragged)
+        for place, reason in islice(chunk.ragged.items(), 0 if self.fault else 1):
+            self.fault = f"row {chunk.first + place}: {reason}"
+        for place, said in enumerate(notes):
+            if said and place not in chunk.ragged:
+                self.noted += 1
+                for note in said[len(self.common) :]:
+                    column, _, rest = note.partition(": ")
+                    self.columns[column] += 1
+                    self.example.setdefault(column, f"row {chunk.first + place}: {rest}")
 
 
-def _write(program: TableProgram, table: CsvTable, stream: TextIO, as_json: bool, strict: bool) -> _Counted:
-    counted = _Counted()
-    added = _added(table.names, ["predicted", *(["probability"] if isinstance(program.output, ClassOutput) else []), "notes"])
-    writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
-    if not as_json:
-        writer.writerow([*table.names, *added])
+class _CsvRows:
+    """Writes rows as they were read, the answers behind them."""
+
+    def __init__(self, program: TableProgram, table: CsvTable, stream: TextIO) -> None:
+        self.classes = program.output.classes if isinstance(program.output, ClassOutput) else None
+        self.writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
+        wanted = ["predicted", *(["probability"] if self.classes else []), "notes"]
+        self.writer.writerow([*table.names, *_added(table.names, wanted)])
+
+    def write(self, chunk: Chunk, answers: np.ndarray, notes: Sequence[tuple[str, ...]]) -> None:
+        """Write the rows of a chunk; one that could not be read gets no answer."""
+        columns = self._in_words(answers)
+        said = ["; ".join(each) for each in notes] if any(notes) else [""] * len(notes)
+        for place, reason in chunk.ragged.items():
+            for column in columns:
+                column[place] = ""
+            said[place] = f"not predicted: {reason}"
+        self.writer.writerows(zip(*chunk.columns, *columns, said, strict=True))
+
+    def _in_words(self, answers: np.ndarray) -> list[list[str]]:
+        if not self.classes:
+            return [[f"{value:.7g}" for value in answers[:, 0].tolist()]]
+        best = answers.argmax(axis=1)
+        shares = answers[np.arange(len(answers)), best]
+        return [[self.classes[number] for number in best.tolist()], [f"{share:.4f}" for share in shares.tolist()]]
+
+
+class _JsonLines:
+    """Writes a JSON object for each row."""
+
+    def __init__(self, program: TableProgram, item: str, top: int, stream: TextIO) -> None:
+        self.output, self.item, self.top, self.stream = program.output, item, top, stream
+
+    def write(self, chunk: Chunk, answers: np.ndarray, notes: Sequence[tuple[str, ...]]) -> None:
+        """Write the rows of a chunk; one that could not be read gets an error."""
+        for place, (answer, said) in enumerate(zip(answers, notes, strict=True)):
+            reason = chunk.ragged.get(place)
+            found = {"error": reason} if reason else _as_json(self.output.one(answer, said), self.top)
+            line = {"item": self.item, "row": chunk.first + place, **found}
+            self.stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _write(program: TableProgram, table: CsvTable, lines: _CsvRows | _JsonLines, strict: bool) -> _Counted:
+    try:
+        counted = _Counted(program.input.header(table.names).notes)
+    except ConversionError as error:
+        raise ConversionError(table.source, error.reason) from error
     for chunk in table.chunks():
         if strict and chunk.ragged:
             place, reason = next(iter(chunk.ragged.items()))
             raise ConversionError(table.source, f"row {chunk.first + place}: {reason}")
-        columns = _predicted(program, table, chunk, counted)
-        if as_json:
-            stream.writelines(_json_lines(chunk, added, columns))
-        else:
-            writer.writerows(zip(*chunk.columns, *columns, strict=True))
+        prepared = program.input.prepare(dict(zip(table.names, chunk.columns, strict=True)), text=True)
+        lines.write(chunk, program.run(prepared.codes, prepared.numbers), prepared.notes)
+        counted.add(chunk, prepared.notes)
     return counted
 
 
-def _predicted(program: TableProgram, table: CsvTable, chunk: Chunk, counted: _Counted) -> list[list[str]]:
-    """What is written behind the cells of each row: the answer, its probability, and the notes."""
-    prepared = program.input.prepare(dict(zip(table.names, chunk.columns, strict=True)), text=True)
-    answers = program.run(prepared.codes, prepared.numbers)
-    notes = ["; ".join(said) for said in prepared.notes] if any(prepared.notes) else [""] * len(answers)
-    for place, said in enumerate(prepared.notes):
-        if said:
-            counted.add(chunk.first + place, said)
-    columns = _in_words(program, answers)
-    for place, reason in chunk.ragged.items():  # its cells stand in the wrong columns
-        for column in columns:
-            column[place] = ""
-        notes[place] = f"not predicted: {reason}"
-        counted.failed += 1
-        counted.notes["rows"] += 1
-        counted.example.setdefault("rows", f"row {chunk.first + place}, {reason}")
-    counted.rows += len(answers)
-    return [*columns, notes]
-
-
-def _in_words(program: TableProgram, answers: np.ndarray) -> list[list[str]]:
-    if isinstance(program.output, ClassOutput):
-        best = answers.argmax(axis=1)
-        names = program.output.classes
-        shares = answers[np.arange(len(answers)), best]
-        return [[names[number] for number in best.tolist()], [f"{share:.4f}" for share in shares.tolist()]]
-    return [[f"{value:.7g}" for value in answers[:, 0].tolist()]]
-
-
-def _json_lines(chunk: Chunk, added: list[str], columns: list[list[str]]) -> Iterator[str]:
-    for place, values in enumerate(zip(*columns, strict=True)):
-        yield json.dumps({"row": chunk.first + place, **dict(zip(added, values, strict=True))}, ensure_ascii=False) + "\n"
-
-
-def _as_json(answer: object, top: int) -> dict:
-    if hasattr(answer, "value"):
-        return {"value": answer.value}
+def _as_json(answer: Prediction | Estimate, top: int) -> dict:
+    notes = list(answer.notes)
+    if isinstance(answer, Estimate):
+        return {"value": answer.value, "notes": notes}
     likeliest = dict(list(answer.probabilities.items())[:top])
-    return {"label": answer.label, "probability": answer.probability, "probabilities": likeliest}
+    return {"label": answer.label, "probability": answer.probability, "probabilities": likeliest, "notes": notes}
 
 
 def _added(names: list[str], wanted: list[str]) -> list[str]:
@@ -155,15 +181,30 @@ def _added(names: list[str], wanted: list[str]) -> list[str]:
 
 
 def _place(item: str, out: str | None, several: bool) -> str | Path:
+    """Where the answers to a file go. Raises `ProgramError` for one place for several."""
     name = "predicted.csv" if item == STANDARD else f"{Path(item).stem}.predicted.csv"
-    if out is None:
-        return STANDARD if item == STANDARD else Path(name)
-    if out == STANDARD:
+    if out == STANDARD or (out is None and item == STANDARD):
         return STANDARD
-    path = Path(out) / name if several or Path(out).is_dir() else Path(out)
-    if item != STANDARD and path.exists() and path.samefile(item):
-        raise ProgramError(f"{path}: is the file that is read: name another with --out")
-    return path
+    if out is None:
+        return Path(name)
+    if several and Path(out).is_file():
+        raise ProgramError(f"{out}: a file, and there are several to predict: name a folder with --out")
+    return Path(out) / name if several or Path(out).is_dir() or out.endswith(("/", os.sep)) else Path(out)
+
+
+def _check_places(items: list[str], places: list[str | Path]) -> None:
+    """Raise `ProgramError` where answers would overwrite what is read, or other answers."""
+    read = {Path(item).resolve() for item in items if item != STANDARD}
+    taken: dict[Path, str] = {}
+    for item, place in zip(items, places, strict=True):
+        if place == STANDARD:
+            continue
+        path = Path(place).resolve()
+        if path in read:
+            raise ProgramError(f"{place}: is a file to be read, and the answers to {item} would overwrite it: see --out")
+        if path in taken:
+            raise ProgramError(f"{place}: the answers to {taken[path]} and to {item} would both be written there: see --out")
+        taken[path] = item
 
 
 @contextmanager
@@ -172,17 +213,28 @@ def _opened(place: str | Path) -> Iterator[TextIO]:
     if place == STANDARD:
         yield sys.stdout
         return
+    if Path(place).exists() and not Path(place).is_file():  # a pipe, or /dev/null: to be written to, not replaced
+        with open(place, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+        return
     with replacing(place) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         yield stream
 
 
 def _tell(item: str, place: str | Path, table: CsvTable, counted: _Counted) -> None:
     where = "" if place == STANDARD else f", written to {place}"
-    lines = [f"{item}: {counted.rows} rows, {counted.noted} with notes{where}", *table.notes]
-    lines += [f"{about}: {count} rows, such as {counted.example[about]}" for about, count in counted.notes.most_common(MOST_TOLD)]
-    if len(counted.notes) > MOST_TOLD:
-        lines.append(f"… and notes on {len(counted.notes) - MOST_TOLD} more columns: see the column of notes")
+    lines = [f"{item}: {_rows(counted.rows)}, {counted.noted} with notes{where}", *table.notes]
+    lines += [f"{_rows(counted.failed)} not predicted, such as {counted.fault}"] if counted.failed else []
+    lines += [f"every row: {note}" for note in counted.common]
+    most = counted.columns.most_common(MOST_TOLD)
+    lines += [f"{column}: {_rows(count)}, such as {counted.example[column]}" for column, count in most]
+    if len(counted.columns) > MOST_TOLD:
+        lines.append(f"… and notes on {len(counted.columns) - MOST_TOLD} more columns: see the column of notes")
     print("\n  ".join(lines), file=sys.stderr)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
 
 
 def _example(program: TableProgram) -> str:

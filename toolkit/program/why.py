@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.program.cells import plain, shown
+from toolkit.program.cells import is_missing, plain, shown
 
 if TYPE_CHECKING:
     from toolkit.program.tables import Prepared, TableInput
@@ -29,7 +29,7 @@ Run = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probab
 class Reason:
     """A column, its cell as it was given, and how far that moved the answer: in probability, or in the unit of the value.
 
-    `error` is the standard error of `moved`; 0 where it is exact.
+    `error` is the standard error of `moved`, which stands behind ± in its text; 0 where it is exact.
     """
 
     column: str
@@ -38,8 +38,9 @@ class Reason:
     error: float = 0.0
 
     def __str__(self) -> str:
-        doubt = f" (standard error {self.error:.1g})" if self.error else ""
-        return f"{self.column} {shown(self.cell)}: {self.moved:+.3g}{doubt}"
+        cell = "missing" if is_missing(self.cell, frozenset()) else shown(self.cell)
+        figures = f"{self.moved:+,.0f} ± {self.error:,.0f}" if abs(self.moved) >= 100 else f"{self.moved:+.3g} ± {self.error:.1g}"
+        return f"{self.column} {cell}: {figures if self.error else figures.partition(' ±')[0]}"
 
     def to_json(self) -> dict:
         """As plain values."""

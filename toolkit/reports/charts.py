@@ -95,7 +95,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
     if len(classes) <= MOST_NAMED:
         labels, places = drawable(classes), range(len(classes))
-        axes.set_xticks(places, labels, rotation=90 if len(classes) > 3 else 0)
+        axes.set_xticks(places, labels, rotation=90 if len(classes) > 3 or max(map(len, labels)) > 10 else 0)
         axes.set_yticks(places, labels)
     else:  # numbers, from 1
         every = 10 ** int(np.log10(len(classes) / 2))

@@ -83,6 +83,11 @@ class Explainer:
         if not (self.run / "program.pyz").is_file():
             raise RunError(f"{run}: not a finished run (no program.pyz)")
         self.program: Program = load(self.run / "program.pyz", converter)
+        if self.program.card["input"]["kind"] == "table":
+            raise RunError(
+                f"{run}: a run on a table: python {self.run / 'program.pyz'} --row '{{…}}' --why explains one row, report.html "
+                "some of the test"
+            )
         if isinstance(self.program.output, MaskOutput):
             task = self.program.card["task"].replace("_", " ")
             raise RunError(

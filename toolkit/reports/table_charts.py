@@ -20,7 +20,7 @@ from toolkit.reports.charts import BLUE, GREY, drawable, plain
 
 INK, BAND = "#1d2733", "#cfe0f1"
 COLOURS = (BLUE, "#c8553d", "#3c9d5d", "#8a5fb5", "#d39b1d")
-LONGEST_COLUMN, LONGEST_CATEGORY = 34, 22  # letters of names
+LONGEST_COLUMN, LONGEST_CATEGORY = 34, 22  # letters of names that find room
 MOST_DRAWN = 2000  # points of a cloud
 BINS = 12  # of the residuals
 PLACES = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]  # of a name beside its point
@@ -101,20 +101,20 @@ def dependence(
     values: Sequence[float | str],
     lines: dict[str, np.ndarray],
     kind: str,
-    column: str,
+    title: str,
     what: str,
     span: tuple[float, float],
 ) -> Figure:
     """The mean answer against a column's value: for numbers and dates (ISO) curves, with a tick for each value; for categories
-    rows of dots. `lines` maps a name to an answer for each value, `span` has the ends of the answers."""
+    rows of dots. `lines` maps a name to an answer for each value, `span` has the ends of the answers. Values and title are such
+    as can be drawn."""
     drawing = Figure(figsize=(4.2, 3.1 if kind != "category" else 1.4 + 0.24 * len(values)), layout="constrained")
     axes = drawing.subplots()
     names = drawable(list(lines), longest=24)
-    title = drawable([column], longest=LONGEST_COLUMN, noun="column")[0]
     if kind == "category":
         for (name, answers), colour in zip(zip(names, lines.values(), strict=True), COLOURS, strict=False):
             axes.plot(answers, range(len(values)), "o", color=colour, ms=6, label=f" {name}")
-        axes.set_yticks(range(len(values)), drawable([str(value) for value in values], longest=LONGEST_CATEGORY, noun="category"))
+        axes.set_yticks(range(len(values)), [str(value) for value in values])
         axes.set(xlim=span, ylim=(len(values) - 0.4, -0.6), xlabel=what)
         axes.grid(axis="both", color=GREY, lw=0.5, alpha=0.6)
     else:
@@ -136,7 +136,7 @@ def dependence(
 
 
 def embedding(
-    points: np.ndarray, names: Sequence[str], counts: np.ndarray, shades: np.ndarray | None, others: np.ndarray, column: str
+    points: np.ndarray, names: Sequence[str], counts: np.ndarray, shades: np.ndarray | None, others: np.ndarray, title: str
 ) -> tuple[Figure, list[int]]:
     """Categories, at `points` (n, 2), with their names where these find room, the commonest first, and which of them have one.
 
@@ -156,7 +156,7 @@ def embedding(
     for some, marker in ((~others, "o"), (others, "s")):
         colours = {"c": shades[some], "cmap": "Blues", "vmin": -0.3, "vmax": 1}
         axes.scatter(*points[some].T, s=sizes[some], marker=marker, edgecolors=INK, lw=0.5, **colours)
-    axes.set_title(drawable([column], longest=LONGEST_COLUMN, noun="column")[0], fontsize=11, loc="left")
+    axes.set_title(title, fontsize=11, loc="left")
     return _plain_frame(drawing, axes), _named(canvas, axes, points, names, counts, sizes)
 
 

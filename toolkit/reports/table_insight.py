@@ -45,9 +45,9 @@ def column_sections(scores: Scores, labelled: LabelledTable, program: TableProgr
     shown = dict(list(worth.items())[:MOST_COLUMNS])
     told = (
         f"By how much the {scores.headline} falls when the cells of a column are shuffled among {min(rows, test)} test rows, so "
-        f"that they say nothing any more: the mean of {_counted(repeats, 'shuffle')}, in brackets the range that holds the true figure with "
-        "95 % confidence (permutation importance). Columns that say the same share their worth, for shuffling one leaves the "
-        f"other. And it is what this program goes by, not what {labelled.target.name} comes from."
+        f"that they say nothing any more: the mean of {_counted(repeats, 'shuffle')}, in brackets the range that holds the true "
+        "figure with 95 % confidence (permutation importance). Columns that say the same share their worth, for shuffling one "
+        f"leaves the other. And it is what this program goes by, not what {labelled.target.name} comes from."
     )
     lines = []
     for name, found in shown.items():
@@ -74,10 +74,16 @@ def _followed(scores: Scores, labelled: LabelledTable, program: TableProgram, co
     spare = 0.06 * float(np.ptp(seen)) or 0.05 * abs(float(seen[0])) or 0.01
     span = float(seen.min()) - spare, float(seen.max()) + spare
     short = drawable([what], longest=LONGEST_COLUMN, noun="answer")[0]
+    titles = _short([each.column for each in found], LONGEST_COLUMN, "column")
+    labels = _short(
+        [str(value) for each in found if each.kind == "category" for value in each.values], LONGEST_CATEGORY, "category"
+    )
     pictures = []
     for each in found:
         answers = each.answers[:, numbers]
-        drawing = dependence(each.values, dict(zip(names, answers.T, strict=True)), each.kind, each.column, short, span)
+        values = [labels[str(value)] for value in each.values] if each.kind == "category" else each.values
+        lines = dict(zip(names, answers.T, strict=True))
+        drawing = dependence(values, lines, each.kind, titles[each.column], short, span)
         pictures.append(drawn(drawing, _ends(each, answers[:, 0], names[0])))
     told = (
         "What the program answers on average when the cell of one column is set to one value after the other in up to 500 test "
@@ -88,9 +94,7 @@ def _followed(scores: Scores, labelled: LabelledTable, program: TableProgram, co
     )
     if len(names) > 1 and len(names) < len(scores.classes):
         told += f" Of the {len(scores.classes)} classes these are the {len(names)} whose probability moves most."
-    labels = [str(value) for each in found if each.kind == "category" for value in each.values]
-    caption = in_full([each.column for each in found], LONGEST_COLUMN, "column")
-    caption += in_full(list(dict.fromkeys(labels)), LONGEST_CATEGORY, "category")
+    caption = in_full({**titles, **labels}).strip()
     return Section("How the answer follows them", [Text(told), Figure(pictures, caption)])
 
 
@@ -101,10 +105,15 @@ def _ends(found: Dependence, answers: np.ndarray, what: str) -> str:
     return f"{found.column}: {what} from {ends[0]} to {ends[1]}"
 
 
-def in_full(labels: Sequence[str], longest: int, noun: str, most: int = 12) -> str:
-    """What short labels of a drawing stand for, as a sentence; nothing where all are whole."""
-    pairs = zip(drawable(labels, longest=longest, noun=noun), labels, strict=True)
-    cut = [f"{short}: {whole}" for short, whole in pairs if short != whole]
+def _short(labels: Sequence[str], longest: int, noun: str) -> dict[str, str]:
+    """Labels with what a drawing calls them."""
+    labels = list(dict.fromkeys(labels))
+    return dict(zip(labels, drawable(labels, longest=longest, noun=noun), strict=True))
+
+
+def in_full(labels: dict[str, str], most: int = 12) -> str:
+    """What the short ones of `labels` stand for, as a sentence; nothing where all are whole."""
+    cut = [f"{short}: {whole}" for whole, short in labels.items() if short != whole]
     return f" In full: {'; '.join(cut[:most])}{'; …' if cut[most:] else ''}." if cut else ""
 
 
@@ -171,7 +180,7 @@ def _card(
     file = f" of {Path(source.path).name}" if labelled.table.path.nunique() > 1 else ""
     above = [f"{kind}: {lines[0]}", f"row {source.row}{file}"]
     marks = [
-        Mark(reason.column, reason.moved, amount(reason.moved, spread, "+"), cell_text(reason.cell, labelled))
+        Mark(_cut(reason.column), reason.moved, amount(reason.moved, spread, "+"), cell_text(reason.cell, labelled))
         for reason in reasons[:REASONS]
     ]
     below = []
@@ -195,7 +204,10 @@ def cell_text(cell: object, labelled: LabelledTable) -> str:
     cell = plain(cell)
     if is_missing(cell, labelled.table_input.words):
         return MISSING
-    text = f"{cell:.6g}" if isinstance(cell, float) else text_of(cell).strip()
+    return _cut(f"{cell:.6g}" if isinstance(cell, float) else text_of(cell).strip())
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
 
 
@@ -215,6 +227,7 @@ def embedding_sections(scores: Scores, labelled: LabelledTable, embeds: nn.Modul
     if not order:
         return []
     train = labelled.rows_of("train")
+    titles = _short([columns[place].name for place in order[:MOST_EMBEDDED]], LONGEST_COLUMN, "column")
     pictures, captions = [], []
     for place in order[:MOST_EMBEDDED]:
         codes = labelled.codes[train, place]
@@ -231,11 +244,13 @@ def embedding_sections(scores: Scores, labelled: LabelledTable, embeds: nn.Modul
         names = drawable(whole, longest=LONGEST_CATEGORY, noun="category")
         shades = _shades(scores, labelled, train, codes, len(counts))
         chosen = None if shades is None else shades[kept]
-        drawing, named = embedding(points, names, counts[kept], chosen, kept < FIRST, column.name)
+        drawing, named = embedding(points, names, counts[kept], chosen, kept < FIRST, titles[column.name])
         more = f", the {MOST_NAMED} commonest of {len(column.values)}" if len(column.values) > MOST_NAMED else ""
         unnamed = f"; no room for {_counted(len(kept) - len(named), 'name')}" if len(named) < len(kept) else ""
-        caption = f"{column.name}{more}: the two directions hold {100 * held:.0f} % of the differences{unnamed}."
-        captions.append(caption + in_full([whole[number] for number in sorted(named)], LONGEST_CATEGORY, "category"))
+        title = titles[column.name]
+        called = title if title == column.name else f"{title} ({column.name})"
+        caption = f"{called}{more}: the two directions hold {100 * held:.0f} % of the differences{unnamed}."
+        captions.append(caption + in_full({whole[number]: names[number] for number in sorted(named)}))
         pictures.append(drawn(drawing, f"{column.name}: {len(kept)} categories in two directions"))
     dark = f" The darker, the more often {scores.positive!r} among these rows." if scores.positive else ""
     dark = f" The darker, the higher {labelled.target.name} is in these rows on average." if labelled.regression else dark

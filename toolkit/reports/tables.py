@@ -18,6 +18,7 @@ from toolkit.files import read_json
 from toolkit.learning.runs import Run
 from toolkit.program.table_program import TableProgram
 from toolkit.reports import sections
+from toolkit.reports.charts import MOST_NAMED, drawable
 from toolkit.reports.marks import Mark, Marks
 from toolkit.reports.page import Figure, Section, Table, Text, drawn, write_page
 from toolkit.reports.table_charts import MOST_DRAWN, against_truth, reliability, residuals, roc
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 GIVEN = "with a column for each category, gradient-boosted trees (LightGBM at its defaults) with categories as they are"
 HIDDEN = "a few cells are hidden on purpose, so that missing ones and new categories are met too,"
 BESIDE = (ACCURACY, "macro F1", "log loss", RMSE)  # metrics of a group, of which the first two are listed that are not drawn
-MOST_LISTED = 60  # columns, or classes, in a table
+MOST_LISTED, MOST_CLASSES = 60, 200  # columns and classes in a table
 
 
 def write_table_report(learn: Learner, scores: Scores, log: list[dict], run: Run, program: TableProgram) -> Path:
@@ -79,8 +80,8 @@ def _about_scores(scores: Scores, labelled: LabelledTable, program: TableProgram
     found = [Text(told)]
     if program.trees:
         told = (
-            f"The program answers with both: {100 * program.trees:.0f} % of its answer is from gradient-boosted trees of its own. They "
-            f"are the {TREES!r} below, fitted to train alone; the {BOOSTED!r} are a simple method beside, fitted to train and valid."
+            f"The program answers with both: {100 * program.trees:.0f} % of the answer is from gradient-boosted trees of its "
+            f"own. They are the {TREES!r} below, fitted to train; the {BOOSTED!r} are a simple method, fitted to train and valid."
         )
         found.append(Text(told))
     if scores.best_simple == BOOSTED and scores.difference.value < 0:
@@ -147,7 +148,7 @@ def _worst(metric: str, whole: Interval, groups: dict[str, dict]) -> str:
     """Which groups have the lowest and the highest figure, and whether that can be chance; `whole` is that of all test rows."""
     known = {value: each for value, each in groups.items() if _known(metric, each["metrics"][metric])}
     if len(known) < 2:
-        return f"Fewer than two groups have a {metric}: there is nothing to compare."
+        return f"There are no two groups whose {metric} is known: nothing to compare."
     least, most = (choose(known, key=lambda value: known[value]["metrics"][metric].value) for choose in (min, max))
     low, high = known[least]["metrics"][metric], known[most]["metrics"][metric]
     ends = f"highest is {most} with {metric} {high}", f"lowest is {least} with {metric} {low}"
@@ -162,7 +163,7 @@ def _class_sections(scores: Scores, labelled: LabelledTable) -> list[Section]:
     table = scores.predictions
     what = f"said: probability of {scores.positive}" if scores.positive else "said: probability of the answer"
     of = f"are of {scores.positive!r}" if scores.positive else "are right"
-    short = sections.drawable([what], longest=36, noun="probability")[0]
+    short = drawable([what], longest=36, noun="probability")[0]
     picture = drawn(reliability(scores.calibration, short), f"Said and so: {_said_and_so(scores)}")
     told = (
         f"A probability can be trusted where of 100 answers of 70 % about 70 {of}: then the dots lie on the broken "
@@ -227,10 +228,13 @@ def _data_section(labelled: LabelledTable) -> Section:
         blocks.append(Table(["part", "rows", "least", "median", "mean", "most"], rows))
     else:
         counts = [np.bincount(values, minlength=len(labelled.classes)) for values in parts]
-        rows = [[name, *(str(count[number]) for count in counts)] for number, name in enumerate(labelled.classes)]
-        blocks.append(Table(["class", *PARTS], [*rows[:MOST_LISTED], ["all", *(str(len(values)) for values in parts)]]))
-        if rows[MOST_LISTED:]:
-            blocks.append(Text(f"… and {len(rows) - MOST_LISTED} more classes."))
+        names = list(labelled.classes)
+        if len(names) > MOST_NAMED:  # as the confusions above number them
+            names = [f"{number} {name}" for number, name in enumerate(names, 1)]
+        rows = [[name, *(str(count[number]) for count in counts)] for number, name in enumerate(names)]
+        blocks.append(Table(["class", *PARTS], [*rows[:MOST_CLASSES], ["all", *(str(len(values)) for values in parts)]]))
+        if rows[MOST_CLASSES:]:
+            blocks.append(Text(f"… and {len(rows) - MOST_CLASSES} more classes."))
     return Section("How the data was split", [*blocks, *sections.left_out(labelled.set_aside, labelled.notes)])
 
 
