@@ -1,4 +1,7 @@
-"""A made table and programs that were trained on it: what the tests of programs of tables share, each trained once a session."""
+"""A made table and programs that were trained on it: what the tests of programs of tables share, each trained once a session.
+
+A test file that uses the fixtures says `pytest_plugins = ["table_samples"]`.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,9 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recipes.tabular import build_learner
+from toolkit.export import export
+from toolkit.learning.fitting import fit
+from toolkit.learning.table_learner import blend_trees
+
 TOWNS = ("Köln", "Århus", "York")
-# each cell as training saw it
-USUAL = {"age": 40, "weight": 70.5, "town": "York", "member": "yes", "joined": "2021-06-01"}
+USUAL = {"age": 40, "weight": 70.5, "town": "York", "member": "yes", "joined": "2021-06-01"}  # nothing in it is odd
 
 
 def made(count=300, seed=0) -> pd.DataFrame:
@@ -31,34 +38,26 @@ def made(count=300, seed=0) -> pd.DataFrame:
     )
 
 
-def exported(folder: Path, frame: pd.DataFrame, target: str, blend=False, epochs=1, **options) -> SimpleNamespace:
-    """A learner of a CSV of `frame`, fitted for few epochs, and its program: `learn`, `path`, and `csv`."""
-    from recipes.tabular import build_learner
-    from toolkit.evaluation import evaluate
-    from toolkit.export import export
-    from toolkit.learning.fitting import fit
-    from toolkit.learning.table_learner import blend_trees
-
+def exported(folder: Path, frame: pd.DataFrame, target: str, share: float = 0.4, **options) -> SimpleNamespace:
+    """A `learn` that has seen the `csv` of a frame for two epochs, and the `path` of its program, to which trees give a `share`."""
     csv, path = folder / "people.csv", folder / "program.pyz"
     frame.to_csv(csv, index=False)
     learn = build_learner(csv, target, **options)
-    fit(learn, epochs=epochs)
-    scores = None
-    if blend:
+    fit(learn, epochs=2)
+    if share:
         blend_trees(learn)
-        learn.trees.weight = 0.4  # chosen on 30 rows, it may be 0
-        scores = evaluate(learn)
-    export(learn, path, scores)
-    return SimpleNamespace(learn=learn, path=path, csv=csv, scores=scores)
+        learn.trees.weight = share
+    export(learn, path)
+    return SimpleNamespace(learn=learn, csv=csv, path=path)
 
 
 @pytest.fixture(scope="session")
 def planner(tmp_path_factory) -> SimpleNamespace:
-    """Which of three plans: network and trees, with scores."""
-    return exported(tmp_path_factory.mktemp("plan"), made(), "plan", blend=True, epochs=3, leave_out="spent")
+    """It tells the plan, one of three."""
+    return exported(tmp_path_factory.mktemp("planner"), made(), "plan", leave_out="spent")
 
 
 @pytest.fixture(scope="session")
 def spender(tmp_path_factory) -> SimpleNamespace:
-    """A number: network and trees."""
-    return exported(tmp_path_factory.mktemp("spent"), made(), "spent", blend=True, epochs=2, leave_out="plan")
+    """It estimates what is spent."""
+    return exported(tmp_path_factory.mktemp("spender"), made(), "spent", leave_out="plan")

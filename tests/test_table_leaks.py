@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 
+from toolkit.data.column_kinds import Wishes
 from toolkit.data.labelled_tables import labelled_table
 from toolkit.data.table_leaks import leak_notes
 from toolkit.data.table_targets import Reading
@@ -108,3 +109,27 @@ def test_repeated_rows_are_found_under_different_identifiers():
     test = frame[:1].assign(id="n99", y="v")
     (note,) = notes_of(frame, test=test)
     assert note.startswith("1 of 1 test row equals a training or validation row in every column that is learnt from; it carries ")
+
+
+def test_what_all_rows_of_a_group_share_is_no_leak_where_groups_stay_together():
+    rng = np.random.default_rng(0)
+    person = rng.integers(0, 60, 1500)
+    height, score = rng.normal(size=60)[person], rng.normal(size=60)[person]
+    frame = pd.DataFrame({"person": [f"p{number}" for number in person], "height": height, "y": score})
+    assert not [note for note in notes_of(frame, group_by="person") if "alone" in note]
+
+
+def test_a_leak_of_a_class_of_one_in_six_thousand_is_found():
+    rng = np.random.default_rng(0)
+    fraud = np.arange(60_000) % 6000 == 0
+    frame = pd.DataFrame({"a": rng.normal(size=60_000), "flag": fraud * 3 + rng.normal(size=60_000) / 10})
+    (note,) = notes_of(frame.assign(y=np.where(fraud, "fraud", "fine")))
+    assert "column 'flag'" in note
+
+
+def test_a_category_of_many_values_that_gives_a_number_away_is_found():
+    rng = np.random.default_rng(0)
+    shop = rng.integers(0, 1200, 30_000)
+    frame = pd.DataFrame({"a": rng.normal(size=30_000), "shop": [f"s{number}" for number in shop]})
+    notes = notes_of(frame.assign(y=rng.normal(size=1200)[shop]), wishes=Wishes(categories=("shop",)))
+    assert [note for note in notes if "column 'shop'" in note]

@@ -55,7 +55,8 @@ def test_given_parts_stand_and_a_missing_one_comes_out_of_the_rest(regression):
     given = pd.Series([None] * 80 + ["test"] * 20)
     parts = split_rows(label, regression, given=given)
     assert (parts[80:] == "test").all()
-    assert parts[:80].value_counts().to_dict() == {"train": 72, "valid": 8} if regression else {"train": 70, "valid": 10}
+    expected = {"train": 72, "valid": 8} if regression else {"train": 70, "valid": 10}
+    assert parts[:80].value_counts().to_dict() == expected
     whole = pd.Series(["train"] * 60 + ["valid"] * 20 + ["test"] * 20)
     assert split_rows(label, regression, given=whole).equals(whole.astype(object))
 

@@ -177,6 +177,15 @@ def test_a_test_file_is_the_test_and_nothing_else(file, tmp_path):
         build_learner(file, "bought", test=tmp_path / "lacking.csv")
 
 
+def test_groups_of_a_given_test_are_not_learnt_from(frame):
+    houses = frame.house[:20].unique()
+    labelled = build_learner(frame, "bought", test=made(60, seed=1).assign(house=houses[0]), group_by="house").dls.labelled
+    aside = (frame.house == houses[0]).sum()
+    assert len(labelled.set_aside) == aside > 0
+    assert labelled.set_aside[0][1] == "its group stands in the test"
+    assert (labelled.table.split == "test").sum() == 60
+
+
 def test_groups_and_time(frame):
     labelled = build_learner(frame, "bought", group_by="house").dls.labelled
     assert (labelled.table.groupby("group").split.nunique() == 1).all()

@@ -109,10 +109,13 @@ def labelled_table(
     _check_strict(strict, set_aside)
     target, table["label"], targets = read_target(frame, table, reading, tables[0].source)
     table["group"] = _texts(frame[reading.group_by]) if reading.group_by else None
-    given = _given(frame, table, roles.get("split"))
+    table["split"] = _given(frame, table, roles.get("split"))
+    if reading.group_by:
+        frame, table, targets, dropped = _apart_from_the_test(frame, table, targets)
+        set_aside += dropped
     time = _moments(frame[reading.time], reading) if reading.time else None
     group = table.group if reading.group_by else None
-    table["split"] = split_rows(table.label, not target.classes, given, group, time, valid_pct, test_pct, seed).to_numpy()
+    table["split"] = split_rows(table.label, not target.classes, table.split, group, time, valid_pct, test_pct, seed).to_numpy()
     if target.classes:
         frame, table, targets, target, dropped = _learnable(frame, table, targets, target)
         set_aside += dropped
@@ -211,6 +214,15 @@ def _with_target(
 
 def _kept(frame: pd.DataFrame, table: pd.DataFrame, wanted: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame[wanted].reset_index(drop=True), table[wanted].reset_index(drop=True)
+
+
+def _apart_from_the_test(
+    frame: pd.DataFrame, table: pd.DataFrame, targets: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, list[tuple[str, str]]]:
+    """The rows but those of groups that stand in a test that was given: what is like it must not be learnt from."""
+    tested = table.group[table.split == "test"].dropna().unique()
+    wanted = ~(table.group.isin(tested) & table.split.isna()).to_numpy()
+    return *_kept(frame, table, wanted), targets[wanted], _aside(table[~wanted], "its group stands in the test")
 
 
 def _aside(rows: pd.DataFrame, reason: str) -> list[tuple[str, str]]:

@@ -34,23 +34,40 @@ def leak_notes(labelled: LabelledTable, seed: int = 42) -> list[str]:
 
 def _telling_columns(labelled: LabelledTable, seed: int) -> Iterator[str]:
     regression = labelled.regression
-    rng = np.random.default_rng(seed)
-    rows = rng.permutation(labelled.rows_of("train"))[:MOST_ROWS]
+    rows, folds = _judged_by(labelled, seed)
     targets = labelled.targets[rows]
     measure = "R² of ranks" if regression else "ROC AUC"
     if len(rows) < LEAST_ROWS:
         return
     for name, values in _views(labelled):
         values = values[rows]
-        if (values == values[0]).all() or _alone(values[:FIRST_ROWS], targets[:FIRST_ROWS], regression) < FIRST_TELLING:
+        if (values == values[0]).all():
             continue
-        score = _alone(values, targets, regression)
+        first = slice(FIRST_ROWS)  # for numbers: categories are quick to judge, and need many rows to be met twice
+        if values.ndim == 2 and _alone(values[first], targets[first], folds[first], regression) < FIRST_TELLING:
+            continue
+        score = _alone(values, targets, folds, regression)
         if score >= TELLING:
             target = labelled.target.name
             yield (
                 f"column {name!r} alone predicts {target!r} almost perfectly ({measure} {score:.3f}): is it known when a "
                 f"prediction is wanted? If not: --leave-out {shlex.quote(name)}"
             )
+
+
+def _judged_by(labelled: LabelledTable, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Training rows in random order, and their folds. Where there are more than enough, no row of a rare class is left out.
+    Rows of one group share a fold, as they share a part."""
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(labelled.rows_of("train"))
+    if not labelled.regression and len(rows) > MOST_ROWS:
+        targets = labelled.targets[rows]
+        turns = pd.Series(targets).groupby(targets).cumcount().to_numpy()
+        rows = rng.permutation(rows[np.argsort(turns, kind="stable")[:MOST_ROWS]])
+    rows = rows[:MOST_ROWS]
+    groups = labelled.table.group.iloc[rows]
+    codes = pd.factorize(groups)[0]
+    return rows, np.where(codes < 0, np.arange(len(rows)), codes) % FOLDS
 
 
 def _views(labelled: LabelledTable) -> Iterator[tuple[str, np.ndarray]]:
@@ -67,14 +84,14 @@ def _views(labelled: LabelledTable) -> Iterator[tuple[str, np.ndarray]]:
             category += 1
 
 
-def _alone(values: np.ndarray, targets: np.ndarray, regression: bool) -> float:
+def _alone(values: np.ndarray, targets: np.ndarray, folds: np.ndarray, regression: bool) -> float:
     """What a column scores alone on rows it was not fitted to: R² of ranks, which few great values do not decide, or ROC AUC, of
     each class against the others, averaged."""
     if regression:
         if values.ndim == 1:
-            return _r2(values, rankdata(targets), _means)
+            return _r2(values, rankdata(targets), folds, _means)
         straight = np.column_stack([rankdata(values[:, 0]), values[:, 1:]])
-        return max(_r2(straight, rankdata(targets), _line), _r2(values, rankdata(targets), _tree))
+        return max(_r2(straight, rankdata(targets), folds, _line), _r2(values, rankdata(targets), folds, _tree))
     common = np.argsort(-np.bincount(targets))[:MOST_CLASSES]
     place = np.full(targets.max() + 1, len(common))  # of all other classes
     place[common] = np.arange(len(common))
@@ -84,7 +101,7 @@ def _alone(values: np.ndarray, targets: np.ndarray, regression: bool) -> float:
     if len(classes) < 2:
         return float("nan")  # too few rows to tell
     found = np.zeros((len(targets), len(counts)))
-    for train, test in _folds(len(targets)):
+    for train, test in _fitted_and_scored(folds):
         if values.ndim == 1:
             found[test] = _class_shares(values[train], targets[train], len(counts), values.max() + 1)[values[test]]
         else:
@@ -95,9 +112,9 @@ def _alone(values: np.ndarray, targets: np.ndarray, regression: bool) -> float:
     return float(np.mean([roc_auc_score(targets == number, found[:, number]) for number in classes]))
 
 
-def _r2(values: np.ndarray, targets: np.ndarray, fit: Callable) -> float:
+def _r2(values: np.ndarray, targets: np.ndarray, folds: np.ndarray, fit: Callable) -> float:
     found = np.zeros(len(targets))
-    for train, test in _folds(len(targets)):
+    for train, test in _fitted_and_scored(folds):
         found[test] = fit(values[train], targets[train].astype(float), values[test])
     return float(r2_score(targets, found))
 
@@ -124,11 +141,11 @@ def _class_shares(codes: np.ndarray, targets: np.ndarray, classes: int, values: 
     return (counts + counts.sum(axis=0) / len(codes)) / (counts.sum(axis=1, keepdims=True) + 1)
 
 
-def _folds(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Positions to fit to and to score on; the rows are in random order already."""
-    fold = np.arange(count) % FOLDS
-    for number in range(FOLDS):
-        yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+def _fitted_and_scored(folds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions to fit to and to score on, fold by fold; none where all rows are in one."""
+    for number in np.unique(folds):
+        if (folds != number).any():
+            yield np.flatnonzero(folds != number), np.flatnonzero(folds == number)
 
 
 def _repeated_rows(labelled: LabelledTable) -> list[str]:

@@ -201,9 +201,9 @@ def _check_places(items: list[str], places: list[str | Path]) -> None:
             continue
         path = Path(place).resolve()
         if path in read:
-            raise ProgramError(f"{place}: is a file to be read, and the answers to {item} would overwrite it: see --out")
+            raise ProgramError(f"{place}: the answers to {item} would overwrite what is read: name another with --out")
         if path in taken:
-            raise ProgramError(f"{place}: the answers to {taken[path]} and to {item} would both be written there: see --out")
+            raise ProgramError(f"{place}: the answers to {taken[path]} and {item} would both go there: predict them one by one")
         taken[path] = item
 
 

@@ -129,7 +129,7 @@ def dependence(
         else:
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool((at == at.round()).all())))
         axes.set(ylim=span, ylabel=what)
-    axes.set_title(title, fontsize=11, loc="left")
+    drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
     if len(lines) > 1:
         drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return plain(drawing, axes)

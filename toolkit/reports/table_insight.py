@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, log10
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from toolkit.data.labelled_tables import LabelledTable
 from toolkit.evaluation.baselines import sample_rows
@@ -26,11 +26,15 @@ from toolkit.reports.marks import Cards, Mark, Marks
 from toolkit.reports.page import Figure, Section, Text, drawn
 from toolkit.reports.table_charts import COLOURS, LONGEST_CATEGORY, LONGEST_COLUMN, dependence, embedding
 
+if TYPE_CHECKING:
+    from torch import nn
+
 MOST_COLUMNS = 20  # whose importance is drawn
 AFFORDABLE, FEWEST_ROWS = 15_000_000, 200  # cells that are read to find what columns are worth; test rows at the least
 FOLLOWED = 4  # columns whose partial dependence is drawn, and classes in it
 REASONS = 6  # columns that are named for a row
 LONGEST_CELL = 40
+FINEST = 6  # decimals of a value: finer ones are written with an exponent
 MOST_NAMED = 40  # categories of an embedding
 MOST_EMBEDDED = 4  # columns
 
@@ -215,6 +219,8 @@ def amount(value: float, spread: float, sign: str = "") -> str:
     """A value with three digits of what such values differ by, 0.001 where these are probabilities."""
     decimals = int(np.clip(2 - floor(log10(spread)), 0, 12)) if spread > 0 else 3
     decimals = 3 if spread == 1.0 else decimals
+    if decimals > FINEST:
+        return f"{value:{sign}.2e}"
     return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # the sum: no -0.000
 
 
