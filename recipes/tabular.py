@@ -15,7 +15,7 @@ require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jin
 require("tabm", "rtdl_num_embeddings", "lightgbm", why="to learn from tables", extra="tabular")
 
 from toolkit.data.labelled_tables import labelled_table
-from toolkit.data.table_targets import as_reading
+from toolkit.data.table_options import as_reading
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
@@ -34,12 +34,12 @@ def build_learner(
     target: str,  # the column to predict
     test: str = "",  # a file of its own for the test; empty: a part of `data` is held out
     task: str = "auto",  # classification or regression; auto: numbers of more than 20 different values are estimated
-    target_range: str = "",  # of numbers to predict: the lowest and the highest there can be, as in 0,100
+    target_range: str = "",  # of numbers to predict: the lowest and highest there can be, as in 0,100 (--target-range=-1,1)
     numbers: str = "",  # columns to be read as numbers, with commas between them; these four overrule what is guessed
     categories: str = "",  # columns to be read as categories
     dates: str = "",  # columns to be read as dates
     leave_out: str = "",  # columns not to learn from
-    missing: str = "",  # further words that mean a missing value; ?, NA, null, none and blanks do anyway
+    missing: str = "",  # further words that mean a missing value; ?, NA, null, none and blanks do anyway, but for !none
     group_by: str = "",  # keep rows together that have the same value in this column
     time: str = "",  # a column of dates or numbers: the latest rows are the test
     by: str = "",  # columns by whose values the scores are broken down (does it work for all?)

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from toolkit.data.labelled_tables import labelled_table
-from toolkit.data.table_targets import as_reading
+from toolkit.data.table_options import as_reading
 
 
 def people(count=400, seed=0):

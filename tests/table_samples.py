@@ -1,14 +1,10 @@
-"""A made table and programs that were trained on it: what the tests of programs of tables share, each trained once a session.
-
-A test file that uses the fixtures says `pytest_plugins = ["table_samples"]`.
-"""
+"""A made table of every kind of column, and a way to a program that was trained on it, for the tests."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from recipes.tabular import build_learner
 from toolkit.export import export
@@ -39,7 +35,7 @@ def made(count=300, seed=0) -> pd.DataFrame:
 
 
 def exported(folder: Path, frame: pd.DataFrame, target: str, share: float = 0.4, **options) -> SimpleNamespace:
-    """A `learn` that has seen the `csv` of a frame for two epochs, and the `path` of its program, to which trees give a `share`."""
+    """A `learn` that has seen the `csv` of a frame for two epochs, and the `path` of its program: a `share` of it is trees."""
     csv, path = folder / "people.csv", folder / "program.pyz"
     frame.to_csv(csv, index=False)
     learn = build_learner(csv, target, **options)
@@ -49,15 +45,3 @@ def exported(folder: Path, frame: pd.DataFrame, target: str, share: float = 0.4,
         learn.trees.weight = share
     export(learn, path)
     return SimpleNamespace(learn=learn, csv=csv, path=path)
-
-
-@pytest.fixture(scope="session")
-def planner(tmp_path_factory) -> SimpleNamespace:
-    """It tells the plan, one of three."""
-    return exported(tmp_path_factory.mktemp("planner"), made(), "plan", leave_out="spent")
-
-
-@pytest.fixture(scope="session")
-def spender(tmp_path_factory) -> SimpleNamespace:
-    """It estimates what is spent."""
-    return exported(tmp_path_factory.mktemp("spender"), made(), "spent", leave_out="plan")

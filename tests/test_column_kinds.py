@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data.column_kinds import Wishes, fit_column, listed
+from toolkit.data.column_kinds import fit_column
 from toolkit.errors import DataError
 from toolkit.program.tables import TableInput
 
@@ -64,14 +64,6 @@ def test_a_user_overrules():
         decided(["a", "b"] * 30, asked="number")
     with pytest.raises(DataError, match="column 'x': 'a' is no date written as one of iso, %d.%m.%Y"):
         decided(["a", "b"] * 30, asked="date")
-
-
-def test_names_are_checked():
-    assert listed("a, b,,c") == listed(["a", "b", "c"]) == ("a", "b", "c")
-    with pytest.raises(DataError, match="no column 'hat'; there are 'x', 'y'"):
-        Wishes(numbers=("hat",)).check(["x", "y"])
-    with pytest.raises(DataError, match="column 'x' is named for two kinds"):
-        Wishes(numbers=("x",), dates=("x",)).check(["x", "y"])
 
 
 def test_ten_thousand_categories_are_a_column_as_any_other():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+pytest_plugins = ["table_runs"]
+
 NEEDS = ("numpy", "pillow", "onnxruntime")
 
 
@@ -51,6 +53,24 @@ def test_a_program_predicts_where_only_its_three_packages_are_installed(fresh, t
     picture = trained[0].dls[2].dataset.items[0]
     done = run(fresh, "-I", program, picture, "--top", "1", cwd=tmp_path)
     assert done.stdout.split()[1] == trained[2].predictions.predicted[0]
+    assert "answered as at export" in run(fresh, "-I", program, "--selftest", cwd=tmp_path).stdout
+
+
+def test_a_program_of_tables_predicts_there_and_loads_no_pillow(fresh, planner, tmp_path):
+    program = tmp_path / "program.pyz"
+    program.write_bytes(planner.path.read_bytes())
+    (tmp_path / "people.csv").write_bytes(planner.csv.read_bytes())
+    code = f"""
+import runpy, sys
+sys.argv = [{str(program)!r}, "people.csv", "--out", "-"]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+except SystemExit as end:
+    print(end.code, "PIL" in sys.modules)
+"""
+    lines = run(fresh, "-I", "-c", code, cwd=tmp_path).stdout.splitlines()
+    assert len(lines) == 1 + 300 + 1
+    assert lines[-1] == "0 False"
     assert "answered as at export" in run(fresh, "-I", program, "--selftest", cwd=tmp_path).stdout
 
 

@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 
-from toolkit.data.column_kinds import Wishes
 from toolkit.data.labelled_tables import labelled_table
 from toolkit.data.table_leaks import leak_notes
-from toolkit.data.table_targets import Reading
+from toolkit.data.table_options import Reading, Wishes
 
 
 def notes_of(frame, target="y", **options):

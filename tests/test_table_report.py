@@ -251,7 +251,8 @@ def test_a_blend_is_what_the_page_is_about(tmp_path):
     made = reported(patients().drop(columns="sick"), "cost", tmp_path, 1, blend=True)
     assert made.scores.answers == BLENDED
     assert "For whom it works" not in made.page.words
-    assert f"{100 * made.program.trees:.0f} % of the answer is from gradient-boosted trees" in made.page.section("Scores")
+    said = f"Gradient-boosted trees were averaged in: {100 * made.program.trees:.0f} % of the answer is from these"
+    assert said in made.page.section("Scores")
     assert f"R² {made.scores.table[BLENDED][R2].value:.3f}, from" in made.page.text
 
 

@@ -6,14 +6,29 @@ It is a file of its own because every decision is a guess that a user reads, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.program.cells import FALSE, FORMATS, ISO, MISSING, TRUE, is_missing, moment_of, number_of, plain, shown, text_of
+from toolkit.program.cells import (
+    FALSE,
+    FORMATS,
+    ISO,
+    MISSING,
+    TRUE,
+    as_sequence,
+    float_of,
+    is_missing,
+    moment_of,
+    number_of,
+    plain,
+    shown,
+    text_of,
+)
 from toolkit.program.columns import CSV, FIRST, NUMBER, PARTS, TEXT, CategoryColumn, Column, DateColumn, NumberColumn
 
 CATEGORY, BOOLEAN, DATE, LEFT_OUT = "category", "boolean", "date", "left out"
@@ -22,6 +37,8 @@ DISTINCT = 0.9  # share of distinct values from which texts name rows, not kinds
 RAREST = 3  # training rows that a category is learnt from
 SAMPLE = 2000  # distinct values that a guess looks at
 ID_NAME = re.compile(r"(?i:(^|[_\s.-])(id|uuid|guid|index|key|nr|no|number|row)$|^unnamed(: ?\d+)?$|^column \d+$)|[a-z]I[dD]$")
+COMMA = re.compile(r"[^,]*,\d{1,2}|[^,]*,\d{4,}|[^,]*\d\.\d{3},\d+|-?0,\d+")
+POINT = re.compile(r"[^.]*\.\d{1,2}|[^.]*\.\d{4,}|.*,\d{3}\.\d*|-?0\.\d+")
 CODED = re.compile(r"0\d+")  # a number that begins with a zero is a code
 
 
@@ -35,30 +52,6 @@ class Decision:
 
     def __str__(self) -> str:
         return f"{self.column}: {self.kind} ({self.why})"
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a user says of columns, by name; the rest is guessed."""
-
-    numbers: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    dates: tuple[str, ...] = ()
-    leave_out: tuple[str, ...] = ()
-
-    def check(self, names: Collection[str]) -> None:
-        """Raise `DataError` for a name that is no column, or that stands under two kinds."""
-        every = [*self.numbers, *self.categories, *self.dates, *self.leave_out]
-        for name in every:
-            if name not in names:
-                raise DataError(f"no column {name!r}; there are {', '.join(map(repr, names))}")
-            if every.count(name) > 1:
-                raise DataError(f"column {name!r} is named for two kinds: name it once")
-
-    def kind_of(self, name: str) -> str | None:
-        """What was asked for a column, None where nothing was."""
-        asked = ((NUMBER, self.numbers), (CATEGORY, self.categories), (DATE, self.dates), (LEFT_OUT, self.leave_out))
-        return next((kind for kind, names in asked if name in names), None)
 
 
 @dataclass(frozen=True)
@@ -93,11 +86,11 @@ class _Seen:
 
     @property
     def sample(self) -> list[object]:
-        return list(self.counts)[:SAMPLE]
+        return list(self.counts)[:: -(-len(self.counts) // SAMPLE)]  # from all over: files are often sorted
 
-    @property
+    @cached_property
     def texts(self) -> bool:
-        return any(isinstance(cell, str) for cell in self.sample)
+        return any(isinstance(cell, str) for cell in self.counts)
 
     def share(self, fits: Callable[[object], object]) -> float:
         """The share of the distinct values that `fits` finds something in."""
@@ -119,9 +112,13 @@ def fit_column(
         return None, Decision(name, LEFT_OUT, "as asked")
     if not seen.there:
         return None, Decision(name, LEFT_OUT, "every value is missing")
+    if asked is None and isinstance(getattr(cells, "dtype", None), pd.CategoricalDtype):
+        asked = CATEGORY  # somebody said so already
     if len(seen.counts) == 1 and not seen.had_missing:
         return None, Decision(name, LEFT_OUT, f"constant: always {shown(next(iter(seen.counts)))}")
     kind, why, how = (asked, "as asked", _how(seen, asked)) if asked else _guess(seen)
+    if kind == DATE and len({moment_of(cell, how) for cell in seen.counts} - {None}) == 1:
+        return None, Decision(name, LEFT_OUT, f"all its dates are the same{seen.missing}")
     if kind == LEFT_OUT:
         return None, Decision(name, LEFT_OUT, why)
     if kind == NUMBER:
@@ -159,19 +156,20 @@ def _guess(seen: _Seen) -> tuple[str, str, str]:
     if all(isinstance(cell, bool) for cell in cells):
         return BOOLEAN, "true and false", ""
     if not seen.texts and all(isinstance(cell, (int, float)) for cell in cells):
-        return _of_numbers(seen, [float(cell) for cell in seen.counts if np.isfinite(cell)], ".", "")
+        return _of_numbers(seen, [value for cell in seen.counts if (value := _number_in(cell)) is not None], ".", "")
     if seen.share(_as_date(ISO)) >= MOSTLY and not seen.texts:
         return DATE, "dates", ISO
     if not seen.texts:
         return LEFT_OUT, f"its cells are {type(cells[0]).__name__}, which is neither number, text nor date", ""
-    decimal = _decimal(seen)
+    decimal = decimal_sign(seen.sample)
     written = _written_as_numbers(seen, decimal)
     if written is not None:
         found = [value for cell in seen.counts if (value := _number_in(cell, decimal)) is not None]
         return _of_numbers(seen, found, decimal, written)
-    form = _form(seen)
+    form, others = date_form([cell for cell in seen.sample if isinstance(cell, str)])
     if form:
-        return DATE, "dates" if form == ISO else f"dates written as {form}", form
+        told = "dates" if form == ISO else f"dates written as {form}"
+        return DATE, told + (f", which {' and '.join(others)} would fit as well" if others else ""), form
     if distinct == 2 and not {text_of(cell).strip().lower() for cell in cells} - TRUE - FALSE:
         return BOOLEAN, " and ".join(sorted(map(text_of, cells))), ""
     if distinct > DISTINCT * seen.there and seen.there >= 20:
@@ -198,15 +196,15 @@ def _of_numbers(seen: _Seen, found: list[float], decimal: str, how: str) -> tupl
 def _how(seen: _Seen, asked: str) -> str:
     """How a column of the kind that was asked for is written. Raises `DataError` where it is not of that kind."""
     if asked == NUMBER:
-        decimal = _decimal(seen)
+        decimal = decimal_sign(seen.sample)
         if not any(_number_in(cell, decimal) is not None for cell in seen.sample):
             raise DataError(
                 f"column {seen.name!r}: no number in it, such as {shown(seen.sample[0])}: leave it out of the numbers"
             )
         return decimal
     if asked == DATE:
-        form = next((form for form in (ISO, *FORMATS) if seen.share(_as_date(form)) >= MOSTLY), "")
-        if not form:
+        form = max((ISO, *FORMATS), key=lambda form: seen.share(_as_date(form)))
+        if seen.share(_as_date(form)) < MOSTLY:
             known = ", ".join((ISO, *FORMATS))
             raise DataError(f"column {seen.name!r}: {shown(seen.sample[0])} is no date written as one of {known}")
         return form
@@ -215,18 +213,14 @@ def _how(seen: _Seen, asked: str) -> str:
 
 def _number_in(cell: object, decimal: str = ".") -> float | None:
     """A finite number, None where a cell holds none."""
-    value = number_of(cell, decimal) if isinstance(cell, str) else float(cell) if isinstance(cell, (int, float)) else None
+    value = number_of(cell, decimal) if isinstance(cell, str) else float_of(cell) if isinstance(cell, (int, float)) else None
     return value if value is not None and np.isfinite(value) else None
 
 
-def _decimal(seen: _Seen) -> str:
-    """The decimal sign of a column of texts: a comma where texts such as 3,5 or 1.234,5 are the more."""
-    commas = sum(
-        bool(re.fullmatch(r"[^,]*,\d{1,2}|[^,]*,\d{4,}|[^,]*\d\.\d{3},\d+|0,\d+", str(cell).strip())) for cell in seen.sample
-    )
-    points = sum(
-        bool(re.fullmatch(r"[^.]*\.\d{1,2}|[^.]*\.\d{4,}|.*,\d{3}\.\d*|0\.\d+", str(cell).strip())) for cell in seen.sample
-    )
+def decimal_sign(texts: Iterable[object]) -> str:
+    """The decimal sign of texts: a comma where such as 3,5 or 1.234,5 are the more. 7,208 may be either, and is thousands."""
+    texts = [str(text).strip() for text in texts]
+    commas, points = (sum(bool(pattern.fullmatch(text)) for text in texts) for pattern in (COMMA, POINT))
     return "," if commas > points else "."
 
 
@@ -249,11 +243,15 @@ def _is_plain(text: str) -> bool:
     return bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text))
 
 
-def _form(seen: _Seen) -> str:
-    texts = [cell for cell in seen.sample if isinstance(cell, str)]
+def date_form(texts: Sequence[str]) -> tuple[str, list[str]]:
+    """How dates are written in most of `texts` ("" where they are none), and in which forms they could be as well."""
     if not all(any(letter.isdigit() for letter in text) and len(text.strip()) >= 6 for text in texts[:50]):
-        return ""
-    return next((form for form in (ISO, *FORMATS) if seen.share(_as_date(form)) >= MOSTLY), "")
+        return "", []
+    shares = {form: sum(moment_of(text, form) is not None for text in texts) / max(1, len(texts)) for form in (ISO, *FORMATS)}
+    best = max(shares, key=shares.get)
+    if shares[best] < MOSTLY:
+        return "", []
+    return best, [form for form, share in shares.items() if share == shares[best] and form != best]
 
 
 def _as_date(form: str) -> Callable[[object], object]:
@@ -262,13 +260,14 @@ def _as_date(form: str) -> Callable[[object], object]:
 
 def _number(seen: _Seen, cells: Sequence, decimal: str) -> NumberColumn:
     free = NumberColumn(seen.name, 0.0, 0.0, 1.0, -1e300, 1e300, True, decimal, seen.typed, seen.words)
-    values, _ = free.values(cells.tolist() if seen.texts else np.asarray(cells, dtype=np.float64), seen.text)
+    values, _ = free.values(as_sequence(cells), seen.text)
     return _fitted(seen.name, values, seen, decimal)
 
 
 def _fitted(name: str, values: np.ndarray, seen: _Seen, decimal: str = ".") -> NumberColumn:
     there = values[~np.isnan(values)]
-    std = float(there.std())
+    with np.errstate(over="ignore"):  # of numbers near the largest there are
+        std = float(there.std())
     return NumberColumn(
         name, float(np.median(there)), float(there.mean()), std if std > 1e-9 * max(1.0, abs(float(there.mean()))) else 1.0,
         float(there.min()), float(there.max()), len(there) < len(values), decimal, seen.typed, seen.words,
@@ -283,8 +282,6 @@ def _date(seen: _Seen, cells: Sequence, form: str) -> DateColumn:
         values = np.array([np.nan if moment is None else read(moment) for moment in moments])
         if len(np.unique(values[~np.isnan(values)])) > 1:
             parts.append(_fitted(f"{seen.name}: {part}", values, seen))
-    if not parts:
-        raise DataError(f"column {seen.name!r}: all its dates are the same: leave it out")
     return DateColumn(seen.name, tuple(parts), form, any(moment is None for moment in moments), seen.words)
 
 
@@ -301,9 +298,3 @@ def _category(seen: _Seen, boolean: bool) -> CategoryColumn:
     return CategoryColumn(
         seen.name, values, usual, seen.had_missing, sum(counts.values()) - sum(kept.values()), boolean, seen.typed, seen.words
     )
-
-
-def listed(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Names as a user gives them: in one string with commas between them, or one by one."""
-    parts = names.split(",") if isinstance(names, str) else names
-    return tuple(name for part in parts if (name := str(part).strip()))

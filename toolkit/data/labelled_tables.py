@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.column_kinds import LEFT_OUT, Decision, fit_column
-from toolkit.data.items import PART_NAMES, PARTS, SPLIT_COLUMNS, summary
-from toolkit.data.table_files import Table, read_table
+from toolkit.data.items import PARTS, summary
+from toolkit.data.table_files import Table, contents_of, read_table
 from toolkit.data.table_leaks import leak_notes
+from toolkit.data.table_options import Reading, moments_of, parts_given, texts_of
 from toolkit.data.table_split import split_rows
-from toolkit.data.table_targets import TASKS, Reading, Target, read_target
+from toolkit.data.table_targets import Target, read_target
 from toolkit.errors import DataError
-from toolkit.program.cells import FORMATS, ISO, is_missing, moment_of, number_of, plain, shown, text_of
+from toolkit.program.cells import is_missing, plain, shown
 from toolkit.program.tables import TableInput
 
 MOST_TOLD = 12  # columns whose odd cells are told of
@@ -89,41 +90,35 @@ def labelled_table(
     Rows without a value of the target, or that a CSV lacks cells of, are set aside; with `strict` they are an error. Raises
     `DataError` for what cannot be learnt from.
     """
-    if reading.task not in TASKS:
-        raise DataError(f"task {reading.task!r}; choose from {', '.join(TASKS)}")
-    if seed < 0:
-        raise DataError(f"seed {seed}: expected a number from 0")
+    if not isinstance(seed, int) or seed < 0:
+        raise DataError(f"seed {seed}: expected a whole number from 0")
     tables = [read_table(data, strict, reading.sheet)]
     if reading.test is not None and str(reading.test):
         tables.append(read_table(reading.test, strict, reading.sheet))
-        _check_columns(*tables, reading.target)
-    frame, table = _together(tables)
-    name = _column(frame, reading.target, "target", tables[0].source)
-    reading = replace(reading, target=name)
-    roles = _roles(frame, reading, tables[0].source)
+    source, text = tables[0].source, all(each.text for each in tables)
+    reading = reading.resolved(tables[0].frame, source)
+    frame, table = _together(tables, reading.target)
     set_aside = [aside for each in tables for aside in each.set_aside]
     notes = [note for each in tables for note in each.notes]
 
-    frame, table, dropped = _with_target(frame, table, name, reading.words)
+    frame, table, dropped = _with_target(frame, table, reading)
     set_aside += dropped
     _check_strict(strict, set_aside)
-    target, table["label"], targets = read_target(frame, table, reading, tables[0].source)
-    table["group"] = _texts(frame[reading.group_by]) if reading.group_by else None
-    table["split"] = _given(frame, table, roles.get("split"))
+    target, table["label"], targets = read_target(frame, table, reading, source, set_aside)
+    table["content"] = contents_of(frame, reading.words)
+    table["group"] = texts_of(frame[reading.group_by]) if reading.group_by else None
+    table["split"] = parts_given(frame, table, reading)
     if reading.group_by:
         frame, table, targets, dropped = _apart_from_the_test(frame, table, targets)
         set_aside += dropped
-    time = _moments(frame[reading.time], reading) if reading.time else None
+    time = moments_of(frame[reading.time], reading) if reading.time else None
     group = table.group if reading.group_by else None
     table["split"] = split_rows(table.label, not target.classes, table.split, group, time, valid_pct, test_pct, seed).to_numpy()
     if target.classes:
         frame, table, targets, target, dropped = _learnable(frame, table, targets, target)
         set_aside += dropped
         _check_strict(strict, set_aside)
-    text = all(each.text for each in tables)
-    cells = frame if text else frame.map(_hashable)
-    table["content"] = pd.util.hash_pandas_object(cells, index=False).map("{:016x}".format)
-    columns, decisions = _fit(frame, table, reading, roles, text)
+    columns, decisions = _fit(frame, table, reading, tables[0].text)
     left_out = tuple(column for column in frame.columns if column not in {column.name for column in columns})
     table_input = TableInput(tuple(columns), left_out, reading.words)
     prepared = table_input.prepare({column: frame[column] for column in table_input.names}, text)
@@ -145,8 +140,10 @@ def labelled_table(
     return labelled
 
 
-def _together(tables: list[Table]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _together(tables: list[Table], target: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All rows, and for each its file, its number in it, and "test" where it comes from the test file."""
+    for each in tables[1:]:
+        _check_columns(tables[0], each, target)
     frame = pd.concat([each.frame[list(tables[0].frame.columns)] for each in tables], ignore_index=True)
     described = []
     for number, each in enumerate(tables):
@@ -165,51 +162,20 @@ def _check_columns(train: Table, test: Table, target: str) -> None:
         raise DataError(f"{test.source}: has no {what}, as {train.source} has: give it the same columns")
 
 
-def _column(frame: pd.DataFrame, name: str, what: str, source: str) -> str:
-    """The name of a column as the data writes it. Raises `DataError` where there is none."""
-    names = list(frame.columns)
-    if name in names:
-        return name
-    alike = [other for other in names if other.strip().casefold() == name.strip().casefold()]
-    if name and len(alike) == 1:
-        return alike[0]
-    there = ", ".join(map(repr, names[:30])) + (", …" if len(names) > 30 else "")
-    said = f"no column {name!r}" if name else f"no {what} was named"
-    raise DataError(f"{source}: {said}: name the {what} column, one of {there}")
-
-
-def _roles(frame: pd.DataFrame, reading: Reading, source: str) -> dict[str, str]:
-    """Which column says the part of a row, and checks of the columns that a user named."""
-    for option, names in (("group_by", [reading.group_by]), ("time", [reading.time]), ("by", reading.by)):
-        for name in filter(None, names):
-            _column(frame, name, option, source)
-            if name == reading.target:
-                raise DataError(f"{option} {name!r} is what is predicted: name another column")
-    reading.wishes.check(list(frame.columns))
-    if reading.wishes.kind_of(reading.target):
-        raise DataError(f"column {reading.target!r} is what is predicted: name it for nothing else")
-    for name in frame.columns:
-        if str(name).strip().lower() in SPLIT_COLUMNS and name != reading.target:
-            parts = {text_of(cell).strip().lower() for cell in frame[name] if not is_missing(plain(cell))}
-            if parts and parts <= set(PART_NAMES):
-                return {"split": name}
-    return {}
-
-
-def _given(frame: pd.DataFrame, table: pd.DataFrame, column: str | None) -> pd.Series:
-    """The part that each row was given, None where it is to be decided."""
-    if column is None:
-        return table.split
-    said = frame[column].map(lambda cell: None if is_missing(plain(cell)) else PART_NAMES[text_of(cell).strip().lower()])
-    return table.split.where(table.split.notna(), said.astype(object)).astype(object)
-
-
 def _with_target(
-    frame: pd.DataFrame, table: pd.DataFrame, name: str, words: frozenset[str]
+    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]]]:
     """The rows that have a value of the target, and the others to be set aside."""
-    missing = frame[name].map(lambda cell: is_missing(plain(cell), words)).to_numpy(dtype=bool)
-    return *_kept(frame, table, ~missing), _aside(table[missing], f"no value in the target column {name!r}")
+    cells = frame[reading.target].map(plain)
+    missing = cells.map(lambda cell: is_missing(cell, reading.words)).to_numpy(dtype=bool)
+    aside = []
+    for (where, reason), cell in zip(
+        _aside(table[missing], f"no value in the target column {reading.target!r}"), cells[missing], strict=True
+    ):
+        word = isinstance(cell, str) and cell.strip()
+        hint = f" ({shown(word)} means a missing one; --missing '!{word.lower()}' makes it a value)" if word else ""
+        aside.append((where, reason + hint))
+    return *_kept(frame, table, ~missing), aside
 
 
 def _kept(frame: pd.DataFrame, table: pd.DataFrame, wanted: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -246,32 +212,12 @@ def _learnable(
     return frame, table, np.searchsorted(learnt, targets[wanted]), replace(target, classes=classes), dropped
 
 
-def _moments(cells: pd.Series, reading: Reading) -> pd.Series:
-    """A column to order rows by: numbers, or dates in seconds; NaN where a cell holds neither."""
-    plain_cells = [plain(cell) for cell in cells]
-    texts = [cell for cell in plain_cells if isinstance(cell, str) and not is_missing(cell, reading.words)]
-    if all(number_of(cell) is not None for cell in texts) and not any(hasattr(cell, "year") for cell in plain_cells):
-        found = [np.nan if is_missing(cell, reading.words) else number_of(str(cell)) for cell in plain_cells]
-        return pd.Series(found, dtype=float)
-    form = next((form for form in (ISO, *FORMATS) if all(moment_of(cell, form) for cell in texts[:2000])), None)
-    if form is None:
-        raise DataError(f"time {reading.time!r}: {shown(texts[0])} is neither a number nor a date such as 2024-12-31")
-    moments = [moment_of(cell, form) for cell in plain_cells]
-    return pd.Series([np.nan if moment is None else moment.timestamp() for moment in moments], dtype=float)
-
-
-def _texts(cells: pd.Series) -> pd.Series:
-    return cells.map(lambda cell: None if is_missing(plain(cell)) else text_of(plain(cell)).strip()).astype(object)
-
-
-def _fit(
-    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, roles: dict[str, str], text: bool
-) -> tuple[list, list[Decision]]:
+def _fit(frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, text: bool) -> tuple[list, list[Decision]]:
     """The columns that are learnt from, fitted to the training rows alone, and what each column was taken for."""
     train = frame[(table.split == "train").to_numpy()]
     kept_out = {
         reading.target: "what is predicted",
-        roles.get("split"): "says which part a row is in",
+        reading.split: "says which part a row is in",
         reading.group_by: "keeps rows together",
         reading.time: "orders the rows",
     }
@@ -306,10 +252,6 @@ def _odd_cells(notes: Sequence[tuple[str, ...]], table: pd.DataFrame) -> list[st
         for column, count in counts.most_common()
     ]
     return told[:MOST_TOLD] + ([f"… and odd cells in {len(told) - MOST_TOLD} more columns"] if len(told) > MOST_TOLD else [])
-
-
-def _hashable(cell: object) -> str:
-    return f"{type(cell).__name__} {cell}"
 
 
 def _check_strict(strict: bool, set_aside: list[tuple[str, str]]) -> None:

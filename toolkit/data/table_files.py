@@ -18,6 +18,7 @@ import pandas as pd
 
 from toolkit.errors import ConversionError, DataError
 from toolkit.needs import require
+from toolkit.program.cells import float_of, is_missing, moment_of, number_of, plain
 from toolkit.program.csv_files import distinct_names, open_csv
 
 CSV_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
@@ -209,3 +210,26 @@ def _check_size(source: str, rows: int, columns: int) -> None:
             f"{source}: {rows:,} rows of {columns:,} columns or more, more than {MOST_CELLS:,} cells: learn from a sample of the "
             "rows, or leave out columns"
         )
+
+
+def contents_of(frame: pd.DataFrame, words: frozenset[str]) -> pd.Series:
+    """A hash of each row's cells, text: the same for the same row, be it kept as text in a CSV or as numbers and dates."""
+    total = np.zeros(len(frame), dtype=np.uint64)
+    for name in frame.columns:
+        try:
+            codes, distinct = pd.factorize(frame[name], use_na_sentinel=False)
+        except TypeError:  # cells that cannot be compared
+            codes, distinct = pd.factorize(frame[name].map(str))
+        texts = np.array([_canonical(plain(cell), words) for cell in distinct], dtype=object)
+        total = total * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(texts)[codes]
+    return pd.Series([f"{value:016x}" for value in total.tolist()], dtype=object)
+
+
+def _canonical(cell: object, words: frozenset[str]) -> str:
+    if is_missing(cell, words):
+        return ""
+    number = number_of(cell) if isinstance(cell, str) else float_of(cell) if isinstance(cell, (int, float)) else None
+    if number is not None:
+        return repr(number)
+    moment = moment_of(cell)
+    return str(cell).strip() if moment is None else moment.isoformat()

@@ -1,24 +1,25 @@
-"""How a table is to be read, and what is predicted from it: the target column as classes or as numbers.
+"""What is predicted from a table: the target column as classes or as numbers.
 
 It is a file of its own because a target is checked where other columns are forgiven: without it a row teaches nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from toolkit.data.column_kinds import Wishes, listed
+from toolkit.data.column_kinds import CODED, decimal_sign
+from toolkit.data.items import summary
+from toolkit.data.table_options import Reading
 from toolkit.errors import DataError
-from toolkit.program.cells import MISSING, number_of, plain, shown, text_of
+from toolkit.program.cells import number_of, plain, shown, text_of
 
-TASKS = ("auto", "classification", "regression")
 MOST_CLASSES = 20  # different whole numbers up to which a target is taken for classes
 FEWEST = 10  # rows
+MOST_STRAY = 0.05  # of the rows: so few texts among numbers are mistakes, not classes
+STEPS = 1e5  # of a 32-bit float, that values have to spread over: answers are to be exact to a ten thousandth of the spread
 
 
 @dataclass(frozen=True)
@@ -33,84 +34,54 @@ class Target:
     decimal: str = "."
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a table is to be read: the options of the recipe that are about rows and columns."""
-
-    target: str = ""
-    test: Path | str | pd.DataFrame | None = None
-    task: str = "auto"
-    wishes: Wishes = field(default_factory=Wishes)
-    words: frozenset[str] = MISSING
-    group_by: str = ""
-    time: str = ""
-    by: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    sheet: str = ""
-
-
-def as_reading(
-    target: str,
-    test: Path | str | pd.DataFrame | None = None,
-    task: str = "auto",
-    numbers: str | Sequence[str] = "",
-    categories: str | Sequence[str] = "",
-    dates: str | Sequence[str] = "",
-    leave_out: str | Sequence[str] = "",
-    missing: str | Sequence[str] = "",
-    group_by: str = "",
-    time: str = "",
-    by: str | Sequence[str] = "",
-    target_range: str | Sequence[float] = "",
-    sheet: str = "",
-) -> Reading:
-    """The options of a recipe as a `Reading`: names with commas between them, or one by one; `missing` adds to the usual ones."""
-    wishes = Wishes(listed(numbers), listed(categories), listed(dates), listed(leave_out))
-    words = MISSING | {word.lower() for word in listed(missing)}
-    low, high = _ends(target_range)
-    return Reading(target, test, task, wishes, words, group_by, time, listed(by), low, high, sheet)
-
-
-def _ends(asked: str | Sequence[float]) -> tuple[float | None, float | None]:
-    parts = listed(asked) if isinstance(asked, str) else tuple(asked)
-    try:
-        ends = tuple(map(float, parts))
-    except ValueError:
-        ends = ()
-    if parts and len(ends) != 2:
-        raise DataError(f"range {asked!r}: expected two numbers, such as 0,100")
-    return ends if parts else (None, None)
-
-
-def read_target(frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, source: str) -> tuple[Target, list[str], np.ndarray]:
-    """What is predicted, and each row's label and class number or value. Raises `DataError` where it cannot be."""
+def read_target(
+    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, source: str, set_aside: list[tuple[str, str]]
+) -> tuple[Target, list[str], np.ndarray]:
+    """What is predicted, and each row's label and class number or value. `set_aside` are rows that are not there any more.
+    Raises `DataError` where it cannot be."""
+    told = f" ({summary(set_aside)})" if set_aside else ""
     name, texts = reading.target, [text_of(plain(cell)).strip() for cell in frame[reading.target]]
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:
         only = f"always {shown(distinct[0])}" if distinct else "nothing but missing values"
-        raise DataError(f"{source}: the target column {name!r} holds {only}: there is nothing to tell apart")
+        raise DataError(f"{source}: the target column {name!r} holds {only}: there is nothing to tell apart{told}")
     if len(texts) < FEWEST:
         raise DataError(
-            f"{source}: {len(texts)} rows with a target are too few: {FEWEST} are the least to train, choose and test on"
+            f"{source}: {len(texts)} rows with a target are too few: {FEWEST} are the least to train, choose and test on{told}"
         )
-    decimal = "," if sum("," in text and "." not in text for text in distinct) > len(distinct) / 2 else "."
+    decimal = decimal_sign(distinct)
     values = {text: number_of(text, decimal) for text in distinct}
-    numeric = all(value is not None and np.isfinite(value) for value in values.values())
+    no_numbers = [text for text, value in values.items() if value is None or not np.isfinite(value)]
+    numeric = not no_numbers
     whole = numeric and all(value == int(value) for value in values.values())
     few = len(distinct) <= MOST_CLASSES and len(distinct) <= len(texts) / 5
     if reading.task == "classification" or (reading.task == "auto" and not (numeric and not (whole and few))):
-        return _classes(texts, values, reading, source)
-    if not numeric:
-        odd = next(text for text, value in values.items() if value is None or not np.isfinite(value))
+        stray = sum(text in set(no_numbers) for text in texts) if no_numbers else 0
+        if reading.task == "classification" or not 0 < stray <= MOST_STRAY * len(texts) or len(distinct) <= MOST_CLASSES:
+            return _classes(texts, values, reading, source)
+    if no_numbers:
+        odd = no_numbers[0]
         raise DataError(
             f"{source} row {table.row.iloc[texts.index(odd)]}: {shown(odd)} in the target column {name!r} is no finite number: "
-            "mend it, or leave it empty"
+            "mend it, leave it empty, or say task classification"
         )
     found = np.array([values[text] for text in texts], dtype=np.float64)
+    _check_size(found, name, source)
     _check_range(found, reading, source)
     labels = [text_of(value) for value in found.tolist()]
     return Target(name, (), reading.low, reading.high, decimal), labels, found.astype(np.float32)
+
+
+def _check_size(values: np.ndarray, name: str, source: str) -> None:
+    """Raise `DataError` for values that 32 bits cannot tell apart."""
+    step, spread = float(np.abs(values).max()) * 2.0**-23, float(values.std())
+    if not (np.abs(values).max() < 1e30 and spread > 1e-30):
+        raise DataError(f"{source}: {name!r} goes from {values.min():.6g} to {values.max():.6g}: give it in another unit")
+    if spread < STEPS * step:
+        raise DataError(
+            f"{source}: the values of {name!r} lie close together for their size, {spread:.3g} about {values.mean():.9g}: "
+            f"subtract a fixed number first, such as {values.min():.9g}"
+        )
 
 
 def _classes(
@@ -126,6 +97,10 @@ def _classes(
         raise DataError(
             f"a range is for numbers, and {reading.target!r} is one of {len(values)} classes: leave it out, or ask for regression"
         )
+    if not any(CODED.fullmatch(text) for text in values):  # 1 and 1.0 are one class
+        first: dict[object, str] = {}
+        texts = [first.setdefault(text if values[text] is None else values[text], text) for text in texts]
+        values = {text: values[text] for text in first.values()}
     ordered = sorted(values, key=lambda text: (values[text] is None, values[text] or 0.0, text))
     numbers = {text: number for number, text in enumerate(ordered)}
     return Target(reading.target, tuple(ordered)), texts, np.array([numbers[text] for text in texts], dtype=np.int64)

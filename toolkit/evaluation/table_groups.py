@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from toolkit.evaluation.metrics import Bootstrap
 from toolkit.evaluation.table_metrics import Measure
@@ -38,9 +39,14 @@ def by_group(labelled: LabelledTable, rows: np.ndarray, answer: np.ndarray, colu
 
 
 def groups_of(labelled: LabelledTable, rows: np.ndarray) -> np.ndarray | None:
-    """Which of `rows` belong together, None where the data does not say."""
+    """Which of `rows` belong together, None where the data does not say; a row without a group belongs to none but its own."""
     groups = labelled.table.group.iloc[rows]
-    return None if groups.isna().any() else groups.to_numpy(dtype=str)
+    if groups.isna().all():
+        return None
+    numbers, _ = pd.factorize(groups)
+    alone = numbers < 0
+    numbers[alone] = len(numbers) + np.arange(alone.sum())
+    return numbers
 
 
 def values_of(labelled: LabelledTable, rows: np.ndarray, column: str) -> dict[str, np.ndarray]:

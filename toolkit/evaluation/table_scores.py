@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from toolkit.data.labelled_tables import LabelledTable
 
+FEWEST_ROWS = 20  # of a test
 AT_ONCE = 8192  # rows through the network
 MOST_ROWS = 500_000  # of the test that are scored: more would narrow no interval, and the resamples take 400 MB
 
@@ -57,7 +58,11 @@ def evaluate_tables(learn: Learner, seed: int = 0) -> Scores:
     table = {name: measure.intervals(found, targets, bootstrap) for name, found in samples.items()}
     best_simple = max(simple, key=lambda name: table[name][measure.headline].value)
     difference = measure.difference(samples[answers], samples[best_simple], bootstrap)
-    told = verdict(best_simple, difference, measure.points_of) + _of_trees(best_simple, difference, answers) + _of_few(groups)
+    told = (
+        verdict(best_simple, difference, measure.points_of)
+        + _of_trees(best_simple, difference, answers)
+        + _of_few(groups, len(rows))
+    )
     confused = {} if labelled.regression else methods
     return Scores(
         task=getattr(learn, "about", {}).get("task", "tabular"),
@@ -87,8 +92,11 @@ def _of_trees(best_simple: str, difference: Interval, answers: str) -> str:
     )
 
 
-def _of_few(groups: np.ndarray | None) -> str:
-    """A warning where rows belong together, and to so few groups that the bootstrap could only draw rows."""
+def _of_few(groups: np.ndarray | None, rows: int) -> str:
+    """A warning where there are few test rows, or they belong together, and to so few groups that the bootstrap could only draw
+    rows."""
+    if rows < FEWEST_ROWS:
+        return f" (the test has only {rows} rows: too few to rely on)"
     few = 0 if groups is None else len(np.unique(groups))
     return f" (the test's rows are of only {few} groups: too few to rely on)" if 0 < few < FEWEST_GROUPS else ""
 
@@ -117,7 +125,7 @@ def table_answers(learn: Learner, part: str | np.ndarray = "test") -> dict[str, 
     rows = labelled.rows_of(part) if isinstance(part, str) else part
     network = _all(network_answer(learn), labelled, rows)
     trees = getattr(learn, "trees", None)
-    if trees is None:
+    if trees is None or not trees.weight:
         return {NETWORK: network}
     boosted = trees.predict(labelled.codes[rows], labelled.numbers[rows])
     return {BLENDED: (1 - trees.weight) * network + trees.weight * boosted, NETWORK: network, TREES: boosted}

@@ -49,6 +49,8 @@ def table_learner(
     rows = labelled.rows_of("train")
     targets = labelled.targets[rows]
     chosen = settings_for(len(rows))
+    if arch == PLAIN and batch_size == 1:
+        raise ToolkitError("batch_size 1: the plain network has batch norms, which need two rows or more")
     dls = table_loaders(labelled, batch_size or chosen["batch"])
     learn = TabularLearner(
         dls, _network(labelled, arch), loss_func=_loss(labelled, weighing), opt_func=ADAMW, metrics=_metrics(labelled),

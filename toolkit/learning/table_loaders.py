@@ -40,8 +40,6 @@ class PrepareRows(TabularProc):
         self.classes = {name: ["#na#", "#other#", *column.values] for name, column in columns}
 
     def encodes(self, to: TabularPandas) -> None:
-        if set(self.cats + self.conts) <= set(to.items.columns):
-            return  # prepared already
         to.items = self.frame(to.items)
 
     def frame(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -59,10 +57,12 @@ class PrepareRows(TabularProc):
 
     def _target(self, cell: object) -> str | float:
         text = text_of(plain(cell)).strip()
-        if self.target.classes and text in self.target.classes:
+        if text in self.target.classes:
             return text
-        value = None if self.target.classes else number_of(text, self.target.decimal)
-        if value is None or not np.isfinite(value):
+        value = number_of(text, self.target.decimal)
+        if self.target.classes:
+            value = next((name for name in self.target.classes if value is not None and number_of(name) == value), None)
+        if value is None or (not self.target.classes and not np.isfinite(value)):
             expected = f"one of {', '.join(self.target.classes[:20])}" if self.target.classes else "a finite number"
             raise DataError(f"{cell!r} in the target column {self.target.name!r}: expected {expected}")
         return value
@@ -97,7 +97,8 @@ def _tensor(frame: pd.DataFrame, kind: type) -> torch.Tensor:
 
 
 class TableLoader(TabDataLoader):
-    """fastai's loader of tables, which indexes tensors where its dataset holds some. Each row is seen once an epoch.
+    """fastai's loader of tables, which indexes tensors where its dataset holds some. Each training row is seen once an epoch, but
+    for one that would be a batch by itself: a batch norm cannot learn from it.
 
     `hold` gives a dataset its tensors.
     """
@@ -107,7 +108,9 @@ class TableLoader(TabDataLoader):
         if held is None:
             yield from super().create_batches(samples)
             return
-        for rows in chunked(samples, self.bs, self.drop_last):
+        for rows in chunked(samples, self.bs):
+            if len(rows) == 1 and self.shuffle and self.n > 1:
+                continue
             rows = torch.as_tensor(rows)
             yield tuple(tensor[rows] for tensor in held)
 
@@ -125,27 +128,27 @@ def table_loaders(labelled: LabelledTable, batch_size: int) -> DataLoaders:
     if batch_size < 1:
         raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
     prepare = PrepareRows(labelled)
-    frame = prepared_frame(labelled.codes, labelled.numbers, prepare.cats, prepare.conts)
-    frame[labelled.target.name] = labelled.targets
     procs = [prepare, Categorize(vocab=list(labelled.classes), sort=False)] if labelled.classes else [prepare]
     rows = [labelled.rows_of(part) for part in PARTS]
 
     def part(positions: Sequence[np.ndarray]) -> TabularPandas:
+        at = np.concatenate(positions)
+        frame = prepared_frame(labelled.codes[at], labelled.numbers[at], prepare.cats, prepare.conts)
+        frame[labelled.target.name] = labelled.targets[at]
         return TabularPandas(
             frame, procs, prepare.cats, prepare.conts, labelled.target.name, do_setup=False, reduce_memory=False,
-            splits=[positions.tolist() for positions in positions],
+            splits=[list(range(len(positions[0]))), list(range(len(positions[0]), len(at)))],
         )  # fmt: skip
 
     known = part(rows[:2])
-    known.split = len(rows[0])
     train = TableLoader(
         known.train,
         bs=min(batch_size, len(rows[0])),
         shuffle=True,
-        drop_last=True,
+        drop_last=False,
         after_batch=ReadRows(known.train, bool(labelled.classes)),
     )
-    valid = train.new(known.valid, bs=VALID_BATCH, shuffle=False, drop_last=False)
+    valid = train.new(known.valid, bs=VALID_BATCH, shuffle=False)
     test = valid.new(part([rows[2], rows[2][:0]]).train)
     for loader, positions in zip((train, valid, test), rows, strict=True):
         hold(loader.dataset, labelled.codes[positions], labelled.numbers[positions], labelled.targets[positions])

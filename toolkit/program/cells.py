@@ -6,19 +6,25 @@ It is a file of its own because training and program must read every cell alike,
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
 
 MISSING = frozenset(
     ("", "?", "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "nil", "missing", "<na>", "#n/a", "#na", "nat", "-", "--", ".")
 )
 TRUE, FALSE = frozenset(("true", "yes", "y", "t", "1", "on")), frozenset(("false", "no", "n", "f", "0", "off"))
 CURRENCIES = "$€£¥₹ \u00a0\u202f%"
+SIGN = re.compile(r"([+-]?)[$€£¥₹ ]*(.*?)[$€£¥₹ %]*", re.DOTALL)  # -$5
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")  # 1,234,567.8
 GROUPED_BY_POINTS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?")
 GAPS = re.compile(r"(?<=\d)[ '’_\u00a0\u202f](?=\d{3})")  # 1 234 567
 ISO = "iso"
 FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y")
-TIMES = ("", " %H:%M", " %H:%M:%S")
+TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+HUGE = 1e300  # beyond which a whole number is no number that a float holds
 
 
 def is_missing(cell: object, words: frozenset[str] = MISSING) -> bool:
@@ -27,27 +33,47 @@ def is_missing(cell: object, words: frozenset[str] = MISSING) -> bool:
         return True
     if isinstance(cell, str):
         return cell.strip().lower() in words
-    return type(cell).__name__ in ("NAType", "NaTType") or (hasattr(cell, "dtype") and str(cell) in ("NaT", "nan"))
+    return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, np.generic) and str(cell) in ("NaT", "nan"))
 
 
 def plain(cell: object) -> object:
-    """A numpy or pandas scalar as Python's own."""
-    if type(cell).__module__ != "numpy":
+    """A numpy scalar, or a decimal number, as one of Python's usual types."""
+    if isinstance(cell, Decimal):
+        return float(cell)
+    if not isinstance(cell, np.generic):
         return cell
-    value = cell.item() if hasattr(cell, "item") else cell
+    value = cell.item()
     # in nanoseconds numpy gives an int for a moment
     return datetime.fromisoformat(str(cell)[:26]) if isinstance(value, int) and cell.dtype.kind == "M" else value
 
 
+def as_sequence(cells: Sequence) -> Sequence:
+    """A column of cells as a list, or as an array where numpy holds them as numbers."""
+    if isinstance(cells, (list, tuple)):
+        return cells
+    kind = getattr(cells, "dtype", None)
+    if isinstance(kind, np.dtype) and kind.kind in "iuf":
+        return np.asarray(cells)
+    return cells.tolist() if hasattr(cells, "tolist") else list(cells)
+
+
+def float_of(number: float) -> float:
+    """A number as a float; a whole number too large for one as 1e300."""
+    return float(min(max(number, -HUGE), HUGE)) if isinstance(number, int) else number
+
+
 def number_of(text: str, decimal: str = ".") -> float | None:
-    """The number that a text says, None where it says none: "12", "1,234.5", "1 234", "$5", "45 %"; with decimal "," "1.234,5"
-    and "3,5"."""
+    """The number that a text says, None where it says none: "12", "1,234.5", "1 234", "-$5", "(5.00)", "45 %"; with decimal ","
+    "1.234,5" and "3,5"."""
     if decimal == ".":
         try:
             return float(text)
         except ValueError:
             pass
-    bare = GAPS.sub("", text.strip().strip(CURRENCIES))
+    bare = text.strip().strip(CURRENCIES).replace("\u2212", "-")
+    if bare.startswith("(") and bare.endswith(")"):  # as accountants write what is owed
+        bare = f"-{bare[1:-1]}"
+    bare = GAPS.sub("", "".join(SIGN.fullmatch(bare).groups()))
     if decimal == ",":
         if "," in bare or GROUPED_BY_POINTS.fullmatch(bare):
             bare = bare.replace(".", "").replace(",", ".")
@@ -64,6 +90,8 @@ def moment_of(cell: object, form: str = ISO) -> datetime | None:
     without a time behind it."""
     if isinstance(cell, datetime):
         return cell.replace(tzinfo=None)
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        cell = str(cell)  # 20241231
     if isinstance(cell, date):
         return datetime(cell.year, cell.month, cell.day)
     if not isinstance(cell, str):

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.program.cells import FALSE, ISO, MISSING, TRUE, is_missing, moment_of, number_of, plain, shown, text_of
+from toolkit.program.cells import FALSE, ISO, MISSING, TRUE, float_of, is_missing, moment_of, number_of, plain, shown, text_of
 
 NONE, OTHER, FIRST = 0, 1, 2  # codes: missing, a category that was not learnt, the first that was
 REACH = 0.5  # times the range of the training values, beyond which a number is far out
@@ -68,7 +68,7 @@ class NumberColumn:
                 return np.nan, f"{shown(cell)} is no number: taken as missing"
             note = "" if text or self.typed == TEXT else f"the text {shown(cell)} read as the number {shown(value)}"
         elif isinstance(cell, (int, float)):
-            value = float(min(max(cell, -1e300), 1e300)) if isinstance(cell, int) else cell
+            value = float_of(cell)
         else:
             return np.nan, f"{shown(cell)} is no number: taken as missing"
         return self._within(value, note)
@@ -149,6 +149,16 @@ class CategoryColumn:
             found.setdefault(value.casefold(), []).append(code)
         return {text: codes[0] for text, codes in found.items() if len(codes) == 1}
 
+    @cached_property
+    def _valued(self) -> dict[float, int]:
+        """Those that are the only one of the number they say: "1" and "1.0" say the same."""
+        found: dict[float, list[int]] = {}
+        for value, code in self.codes.items():
+            number = number_of(value)
+            if number is not None and np.isfinite(number):
+                found.setdefault(number, []).append(code)
+        return {number: codes[0] for number, codes in found.items() if len(codes) == 1}
+
     def read(self, cell: object, text: bool = False) -> tuple[int, str]:
         """The code of a cell, and a note where something was done to it; `text` as for numbers."""
         cell = plain(cell)
@@ -158,13 +168,14 @@ class CategoryColumn:
         note = "" if text else self._retyped(cell, written)
         if written in self.codes:
             return self.codes[written], note
+        if self.typed == CSV and isinstance(cell, (int, float)) and (code := self._valued.get(float_of(cell))) is not None:
+            return code, note  # of a CSV nobody can tell "1.0" from 1
         bare = written.strip()
         if bare in self.codes:
             return self.codes[bare], f"stray blanks in {shown(written)}: read as {shown(bare)}"
         code = self._folded.get(bare.casefold(), self._as_boolean(bare.lower()) if self.boolean else None)
-        number = number_of(bare)
-        if code is None and number is not None and np.isfinite(number):
-            code = self.codes.get(text_of(number))
+        if code is None:
+            code = self._valued.get(number_of(bare))
         if code is not None:
             return code, f"{shown(written)} read as {shown(self.values[code - FIRST])}"
         return OTHER, f"{shown(bare)} is none of the {len(self.values)} categories that were learnt"
@@ -179,7 +190,8 @@ class CategoryColumn:
     def _as_boolean(self, word: str) -> int | None:
         """The code of the value that means the same as `word`."""
         meant = next((words for words in (TRUE, FALSE) if word in words), frozenset())
-        return next((code for value, code in self.codes.items() if value.lower() in meant), None)
+        named = next((code for value, code in self.codes.items() if value.lower() in meant), None)
+        return named if named is not None or not meant else self._valued.get(1.0 if meant is TRUE else 0.0)
 
     def numbers(self, cells: Sequence, text: bool = False) -> tuple[np.ndarray, Notes]:
         """Whole columns of cells as `read` reads one: int64 (n,) codes, and the notes by row."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from itertools import chain
 
 import numpy as np
 
 from toolkit.errors import ConversionError
-from toolkit.program.cells import MISSING, shown
+from toolkit.program.cells import MISSING, as_sequence, shown
 from toolkit.program.columns import (
     FIRST,
     CategoryColumn,
@@ -164,7 +165,7 @@ class TableInput:
         at_code, at_value, at_flag = 0, 0, len(self.numeric)
         for column, key in zip(self.columns, header.keys, strict=True):
             absent = key is None
-            given = [None] * count if absent else _sequence(cells[key])
+            given = [None] * count if absent else as_sequence(cells[key])
             if isinstance(column, CategoryColumn):
                 codes[:, at_code], notes = column.numbers(given, text)
                 at_code += 1
@@ -253,14 +254,14 @@ def _dates(column: DateColumn, cells: Sequence, text: bool) -> tuple[np.ndarray,
     found = np.empty((len(cells), len(column.parts)), dtype=np.float32)
     missing, notes = np.zeros(len(cells), dtype=np.float32), {}
     for row, cell in enumerate(cells):
-        kept = known.get(cell) if type(cell) is str else None
+        kept = known.get(cell) if isinstance(cell, (str, date)) else None
         if kept is None:
             moment, note = column.read(cell, text)
             pairs = [(part, part._within(column.part(moment, part)) if moment else (np.nan, "")) for part in column.parts]
             far = next((said for part, (_, said) in pairs if said and part.name.endswith(": days")), "")
             parts = [((part.fill if value != value else value) - part.mean) / part.std for part, (value, _) in pairs]
             kept = parts, moment is None, note or (f"{shown(cell)} lies far outside the dates in training" if far else "")
-            if type(cell) is str:
+            if isinstance(cell, (str, date)):
                 known[cell] = kept
         found[row], missing[row], note = kept
         if note:
@@ -275,15 +276,6 @@ def _by_row(count: int, of_all: tuple[str, ...], said: list[tuple[str, Notes]]) 
         for row, note in notes.items():
             found[row] = (*found[row], f"{name}: {note}")
     return found
-
-
-def _sequence(cells: Sequence) -> Sequence:
-    """Cells as a list, or an array where all are numbers."""
-    if isinstance(cells, (list, tuple)):
-        return cells
-    if getattr(getattr(cells, "dtype", None), "kind", "O") in "iuf" and isinstance(getattr(cells, "dtype", None), np.dtype):
-        return np.asarray(cells)
-    return cells.tolist() if hasattr(cells, "tolist") else list(cells)
 
 
 def _folded(name: str) -> str:

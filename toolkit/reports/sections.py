@@ -206,7 +206,8 @@ def settings_section(described: dict) -> Section:
     rows = []
     for name, value in {**chosen, **given}.items():
         came_out = chosen.get(name, value)
-        rows.append([name, str(value) if value == came_out else f"{value}: {came_out}"])
+        asked = isinstance(value, (int, float)) and bool(value)  # 0 stands for a choice of the recipe's
+        rows.append([name, str(value) if asked or value == came_out else f"{value}: {came_out}"])
     versions = ", ".join(f"{name} {version}" for name, version in described.get("versions", {}).items())
     return Section("What it was run with", [Table(["setting", "value"], rows), Text(f"Versions: {versions}.")])
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.data.items import PARTS
 from toolkit.data.labelled_tables import LabelledTable
-from toolkit.evaluation.scores import ACCURACY, MAE, R2, RMSE, ROC_AUC, TREES, Interval, Scores
+from toolkit.evaluation.scores import ACCURACY, BLENDED, MAE, R2, RMSE, ROC_AUC, TREES, Interval, Scores
 from toolkit.evaluation.table_baselines import BOOSTED
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
@@ -78,10 +78,11 @@ def _about_scores(scores: Scores, labelled: LabelledTable, program: TableProgram
     else:
         told = "ROC AUC and average precision are means over the classes. Of log loss and calibration error less is better."
     found = [Text(told)]
-    if program.trees:
+    if scores.answers == BLENDED:
         told = (
-            f"The program answers with both: {100 * program.trees:.0f} % of the answer is from gradient-boosted trees of its "
-            f"own. They are the {TREES!r} below, fitted to train; the {BOOSTED!r} are a simple method, fitted to train and valid."
+            f"Gradient-boosted trees were averaged in: {100 * program.trees:.0f} % of the answer is from these, as the "
+            f"validation rows had it. They are the {TREES!r} below, fitted to train; the {BOOSTED!r} are a "
+            "simple method, fitted to train and valid."
         )
         found.append(Text(told))
     if scores.best_simple == BOOSTED and scores.difference.value < 0:
