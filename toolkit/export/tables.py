@@ -110,12 +110,12 @@ class TableExport:
             worst = int(apart.argmax())
             if not apart[worst] <= self.allowed:
                 raise ExportError(
-                    f"the program's {part} is {apart[worst]:.1e} off the learner's for a row (allowed: {self.allowed:.0e})"
+                    f"the program's {part} would be {apart[worst]:.1e} off the learner's for a row (allowed: {self.allowed:.0e})"
                 )
             if isinstance(program.output, ClassOutput):
                 second, first = np.sort(answers, axis=1)[:, -2:].T
                 if ((found.argmax(axis=1) != answers.argmax(axis=1)) & (first - second > TOLERANCE)).any():
-                    raise ExportError(f"the program's {part} gives a row another label than the learner's")
+                    raise ExportError(f"the program's {part} would call a row otherwise than the learner's")
 
     def _odd_cells(self) -> dict[str, list[object]]:
         """Rows that no column met in training: nothing at all, what was never seen, too large or too small by far, infinite."""

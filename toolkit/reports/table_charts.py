@@ -123,7 +123,7 @@ def dependence(
             axes.plot(at, answers, color=colour, lw=1.8, marker="o" if len(at) < 8 else None, ms=4, label=f" {name}")
         axes.plot(at, np.full(len(at), span[0]), "|", color=INK, ms=9, clip_on=False)
         if kind == "date":
-            locator = AutoDateLocator(maxticks=6)
+            locator = AutoDateLocator(minticks=2, maxticks=7)
             axes.xaxis.set_major_locator(locator)
             axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         else:
