@@ -6,6 +6,7 @@ import pytest
 
 from toolkit.data.column_kinds import fit_column
 from toolkit.errors import DataError
+from toolkit.program.cells import MISSING
 from toolkit.program.tables import TableInput
 
 N = 60
@@ -87,3 +88,15 @@ def test_numbers_in_words_of_their_own_for_missing_are_still_numbers():
     assert column.had_missing
     prepared = TableInput((column,), words=frozenset({"unknown"})).prepare({"x": ["unknown", "2"]}, text=True)
     assert prepared.numbers.tolist() == [[0.0, 1.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_a_number_may_mean_a_missing_value(text):
+    cells = pd.Series([999, 1.5, 2.5, 3.5] * 20)
+    column, decision = fit_column("x", cells.astype(str) if text else cells, text, words=MISSING | {"999"})
+    assert "20 missing" in str(decision)
+    assert (column.low, column.high, column.had_missing) == (1.5, 3.5, True)
+    table = TableInput((column,), words=column.words)
+    for cell in (999, "999", 999.0, "999.0"):
+        assert table.prepare_row({"x": cell}).numbers.tolist() == [[0.0, 1.0]]
+        assert table.prepare({"x": [cell]}, text=isinstance(cell, str)).numbers.tolist() == [[0.0, 1.0]]

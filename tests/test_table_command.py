@@ -1,5 +1,6 @@
 """The command line of a program of tables: CSV in, CSV with predictions and notes out, whatever the CSV looks like."""
 
+import codecs
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -44,7 +46,7 @@ def said_by(capsys, program, *arguments):
 
 def read(path, delimiter=","):
     """The rows of a CSV as dicts of texts."""
-    with open(path, encoding="utf-8", newline="") as stream:
+    with open(path, encoding="utf-8-sig", newline="") as stream:
         return list(csv.DictReader(stream, delimiter=delimiter))
 
 
@@ -100,7 +102,9 @@ def test_a_csv_may_be_written_in_many_ways(tell, name, options, notes):
     status, _, told = tell(written(name, **options))
     assert status == 0
     assert told.splitlines()[1:] == [f"  {note}" for note in notes]
-    assert read(f"{name.split('.')[0]}.predicted.csv", options.get("sep", ",")) == read("plain.predicted.csv")
+    answered = Path(f"{name.split('.')[0]}.predicted.csv")
+    assert read(answered, options.get("sep", ",")) == read("plain.predicted.csv")
+    assert answered.read_bytes().startswith(codecs.BOM_UTF8) == (name in ("bom.csv", "utf16.csv", "windows.csv"))
 
 
 def test_line_ends_in_cells_and_names_that_are_taken_are_kept(tell):
@@ -121,14 +125,15 @@ def test_columns_are_found_by_name(tell):
     other = ROWS.assign(hat="red").rename(columns={"age": " Age"}).drop(columns=["member", "plan"])
     status, _, told = tell(written("other.csv", other[other.columns[::-1]]))
     notes = [
-        "the column 'Age' is taken for 'age'",
-        "no column 'member': taken as missing",
         "the column 'hat' was not learnt from: left aside",
         "the columns stand in another order: taken by their names",
+        "the column 'Age' is taken for 'age'",
+        "no column 'member': taken as missing",
     ]
     assert status == 0
     assert told.splitlines()[1:] == [f"  every row: {note}" for note in notes]
-    assert {row["notes"] for row in read("other.predicted.csv")} == {"; ".join(notes)}
+    assert {row["notes"] for row in read("other.predicted.csv")} == {"; ".join(notes[2:])}  # what changes an answer
+    assert json.loads(tell("other.csv", "--json")[1].splitlines()[0])["notes"] == notes
     status, _, told = tell(written("misspelt.csv", ROWS.rename(columns={"weight": "wieght"})))
     assert status == 0
     assert "no column 'weight': taken as missing" in told
@@ -142,12 +147,14 @@ def test_odd_cells_are_noted_by_row_and_summed_up_by_column(tell):
     assert told.splitlines() == [
         "odd.csv: 6 rows, 6 with notes, written to odd.predicted.csv",
         "  delimiter ';'",
-        "  weight: 6 rows, such as row 1: '70,5' is no number: taken as missing",
+        "  weight: 6 rows, such as row 1: '70,5' read as 70.5, though decimals were otherwise in training",
         "  age: 2 rows, such as row 1: 'x' is no number: taken as missing",
         "  town: 1 row, such as row 6: 'Atlantis' is none of the 3 categories that were learnt",
     ]
     rows = read("odd.predicted.csv", ";")
-    assert rows[0]["notes"] == "age: 'x' is no number: taken as missing; weight: '70,5' is no number: taken as missing"
+    assert rows[0]["notes"] == (
+        "age: 'x' is no number: taken as missing; weight: '70,5' read as 70.5, though decimals were otherwise in training"
+    )
     assert "lies far outside 18 to 79" in rows[2]["notes"]
     for row in rows:
         cells = {name: row[name] for name in USUAL}

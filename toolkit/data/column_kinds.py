@@ -139,11 +139,13 @@ def _look(name: str, cells: Sequence, text: bool, words: frozenset[str]) -> _See
         return None
     counts: dict[object, int] = {}
     nothing = set()
+    numbers = {number_of(word) for word in words} - {None}  # that mean a missing value, such as 999
     for cell, count in zip(counted.index.tolist(), counted.tolist(), strict=True):
         cell = plain(cell)
         if isinstance(cell, (list, tuple, dict, set, bytes)):
             return None
-        if not is_missing(cell, words):
+        meant = bool(numbers) and isinstance(cell, str) and number_of(cell) in numbers
+        if not (meant or is_missing(cell, words)):
             counts[cell] = counts.get(cell, 0) + int(count)
         elif isinstance(cell, str) and cell.strip():
             nothing.add(cell.strip())

@@ -33,6 +33,8 @@ def is_missing(cell: object, words: frozenset[str] = MISSING) -> bool:
         return True
     if isinstance(cell, str):
         return cell.strip().lower() in words
+    if isinstance(cell, (int, float)) and words is not MISSING:
+        return text_of(cell) in words  # 999, say
     return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, np.generic) and str(cell) in ("NaT", "nan"))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from toolkit.program.cells import FALSE, ISO, MISSING, TRUE, float_of, is_missing, moment_of, number_of, plain, shown, text_of
 
 NONE, OTHER, FIRST = 0, 1, 2  # codes: missing, a category that was not learnt, the first that was
+OTHER_SIGN = {".": ",", ",": "."}
 REACH = 0.5  # times the range of the training values, beyond which a number is far out
 PARTS: dict[str, Callable[[datetime], float]] = {
     "year": lambda moment: moment.year,
@@ -56,14 +57,22 @@ class NumberColumn:
         reach = REACH * (self.high - self.low)
         return self.low - reach, self.high + reach
 
+    @cached_property
+    def nothing(self) -> tuple[float, ...]:
+        """The numbers that mean a missing value, such as 999."""
+        numbers = (number_of(word, self.decimal) for word in self.words)
+        return tuple(number for number in numbers if number is not None and np.isfinite(number))
+
     def read(self, cell: object, text: bool = False) -> tuple[float, str]:
         """A cell as a number within the limits, NaN where it is missing, and a note where something was done to it. `text`: all
         cells of this source are texts, so that one is nothing to note."""
         cell, note = plain(cell), ""
         if is_missing(cell, self.words):
-            return np.nan, "" if self.had_missing else f"missing, which it never was in training: taken as {shown(self.fill)}"
+            return np.nan, self._unmissed
         if isinstance(cell, str):
             value = number_of(cell, self.decimal)
+            if value is None and (value := number_of(cell, OTHER_SIGN[self.decimal])) is not None:
+                return self._within(value, f"{shown(cell)} read as {shown(value)}, though decimals were otherwise in training")
             if value is None:
                 return np.nan, f"{shown(cell)} is no number: taken as missing"
             note = "" if text or self.typed == TEXT else f"the text {shown(cell)} read as the number {shown(value)}"
@@ -71,7 +80,12 @@ class NumberColumn:
             value = float_of(cell)
         else:
             return np.nan, f"{shown(cell)} is no number: taken as missing"
-        return self._within(value, note)
+        return (np.nan, self._unmissed) if value in self.nothing else self._within(value, note)
+
+    @property
+    def _unmissed(self) -> str:
+        """The note on a missing value."""
+        return "" if self.had_missing else f"missing, which it never was in training: taken as {shown(self.fill)}"
 
     def _within(self, value: float, note: str = "") -> tuple[float, str]:
         least, most = self.limits
@@ -88,6 +102,8 @@ class NumberColumn:
         numbers = self._quickly(cells, text)
         if numbers is None:
             return _one_by_one(self.read, cells, text)
+        if self.nothing:
+            numbers[np.isin(numbers, self.nothing)] = np.nan
         least, most = self.limits
         notes: Notes = {}
         for row in np.flatnonzero(~((numbers >= least) & (numbers <= most))).tolist():

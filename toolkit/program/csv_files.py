@@ -54,12 +54,14 @@ class Chunk:
 @dataclass
 class CsvTable:
     """An open table. `names` are its columns, distinct, without blanks around them; `notes` say how it was read, where that
-    is not plain. Of the header, empty cells at its end over empty columns do not count."""
+    is not plain. Of the header, empty cells at its end over empty columns do not count. `mark`: who reads such a file, Excel say,
+    takes UTF-8 for what it is by a byte-order mark alone."""
 
     source: str
     names: list[str]
     delimiter: str
     encoding: str
+    mark: bool
     _reader: Iterator[list[str]] = field(repr=False)
     _notes: list[str] = field(repr=False)
 
@@ -192,7 +194,8 @@ def _opened(name: str, stream: TextIO | BinaryIO) -> CsvTable:
     if all(map(_is_number, names)):
         notes.append("the first line holds numbers only: it was taken for the names of the columns")
     notes.extend(about)
-    return CsvTable(name, names, delimiter, encoding.removesuffix("-sig"), reader, notes)
+    marked = encoding not in ("", "utf-8")
+    return CsvTable(name, names, delimiter, encoding.removesuffix("-sig"), marked, reader, notes)
 
 
 def _read(stream: TextIO | BinaryIO, count: int) -> str | bytes:
@@ -208,7 +211,7 @@ def _encoding(name: str, head: bytes, notes: list[str]) -> str:
     for start, what in MAGIC.items():
         if head.startswith(start):
             what = "an Excel workbook" if start == b"PK\x03\x04" and b"xl/" in head else what
-            raise ConversionError(name, f"not a table of text: it seems to be {what}")
+            raise ConversionError(name, f"not a table of text: it seems to be {what}{'' if ':' in what else ': save it as CSV'}")
     for mark, encoding in BOMS.items():
         if head.startswith(mark):
             return encoding

@@ -80,6 +80,8 @@ class Program:
         The result for an item that cannot be read is its `ConversionError`, not raised, so that one bad file among ten
         thousand stops nothing; with `strict` it is raised.
         """
+        if batch_size < 1:
+            raise ProgramError(f"batch_size {batch_size}: expected a whole number from 1")
         if self.input.windowed or isinstance(self.input, SceneInput):
             yield from (self._whole(item, strict) for item in items)
             return

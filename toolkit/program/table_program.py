@@ -73,6 +73,8 @@ class TableProgram:
         The result for what is no row is its `ConversionError`, not raised; with `strict` it is raised. A DataFrame of which no
         column is ours, or two have one name, raises it anyway.
         """
+        if batch_size < 1:
+            raise ProgramError(f"batch_size {batch_size}: expected a whole number from 1")
         if hasattr(rows, "columns"):
             if not rows.columns.is_unique:
                 twice = shown(rows.columns[rows.columns.duplicated()][0])

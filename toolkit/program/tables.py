@@ -41,11 +41,17 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Header:
-    """How the columns of a source answer to ours: `keys` has the source's name for each of ours, None where it has none; `notes`
-    says what is missing, additional or in another order."""
+    """How the columns of a source answer to ours: `keys` has the source's name for each of ours, None where it has none.
+    `remarks` say what changes no answer, columns that are additional or in another order; `losses` what does."""
 
     keys: tuple[str | None, ...]
-    notes: tuple[str, ...]
+    remarks: tuple[str, ...]
+    losses: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What every row is told: remarks, then losses."""
+        return self.remarks + self.losses
 
 
 @dataclass(frozen=True)
@@ -142,15 +148,15 @@ class TableInput:
             wanted, found = _listed(self.names), _listed(map(str, names))
             raise ConversionError("the table", f"none of its columns ({found}) is one that was learnt from ({wanted})")
         spare = set(map(_folded, self.left_out))
-        notes += [
+        remarks = [
             f"the column {shown(str(name))} was not learnt from: left aside"
             for name in names
             if name not in keys and _folded(str(name)) not in spare
         ]
         there = [names.index(key) for key in keys if key is not None]
         if there != sorted(there):
-            notes.append("the columns stand in another order: taken by their names")
-        return Header(tuple(keys), tuple(notes))
+            remarks.append("the columns stand in another order: taken by their names")
+        return Header(tuple(keys), tuple(remarks), tuple(notes))
 
     def prepare(self, cells: Mapping[str, Sequence], text: bool = False) -> Prepared:
         """Whole columns: a dict of lists or arrays, or a pandas DataFrame. `text`: all cells are texts, as in a CSV.
@@ -190,7 +196,7 @@ class TableInput:
             cell = None if key is None else row[key]
             given = type(cell)
             if kind == "number":
-                if (given is int or given is float) and least <= cell <= most:
+                if (given is int or given is float) and least <= cell <= most and not known:
                     values.append((cell - mean) / std)
                     flags.append(0.0)
                     continue
@@ -221,7 +227,7 @@ class TableInput:
         found = []
         for column in self.columns:
             if isinstance(column, NumberColumn):
-                found.append((column, column.kind, *column.limits, column.mean, column.std, None))
+                found.append((column, column.kind, *column.limits, column.mean, column.std, column.nothing))
             else:
                 known = column.codes if isinstance(column, CategoryColumn) and column.typed != "number" else {}
                 found.append((column, column.kind, 0.0, 0.0, 0.0, 1.0, known))

@@ -23,6 +23,7 @@ from toolkit.files import replacing
 from toolkit.program.csv_files import Chunk, CsvTable, open_csv
 from toolkit.program.outputs import ClassOutput, Estimate, Prediction
 from toolkit.program.table_program import TableProgram
+from toolkit.program.tables import Header
 
 STANDARD = "-"  # standard input or output
 MOST_TOLD = 8  # columns whose notes are summed up
@@ -67,9 +68,12 @@ def answer_files(program: TableProgram, items: list[str], out: str | None, as_js
     failed = 0
     for item, place in zip(items, places, strict=True):
         try:
-            with open_csv(sys.stdin.buffer if item == STANDARD else Path(item)) as table, _opened(place) as stream:
-                lines = _JsonLines(program, item, top, stream) if as_json else _CsvRows(program, table, stream)
-                counted = _write(program, table, lines, strict)
+            with open_csv(sys.stdin.buffer if item == STANDARD else Path(item)) as table, _opened(place, table.mark) as stream:
+                header = _header(program, table)
+                lines = (
+                    _JsonLines(program, item, top, stream) if as_json else _CsvRows(program, table, stream, len(header.remarks))
+                )
+                counted = _write(program, table, header, lines, strict)
         except ConversionError as error:
             if strict:
                 raise
@@ -85,10 +89,10 @@ def answer_files(program: TableProgram, items: list[str], out: str | None, as_js
 
 class _Counted:
     """What happened to the rows of a file: how many there were, how many had notes, on which columns, and how many could not be
-    predicted. `common` are the notes on every row."""
+    predicted."""
 
-    def __init__(self, common: tuple[str, ...]) -> None:
-        self.common = common
+    def __init__(self, header: Header) -> None:
+        self.header = header
         self.rows = self.noted = self.failed = 0
         self.columns: Counter[str] = Counter()
         self.example: dict[str, str] = {}
@@ -101,9 +105,9 @@ class _Counted:
         for place, reason in islice(chunk.ragged.items(), 0 if self.fault else 1):
             self.fault = f"row {chunk.first + place}: {reason}"
         for place, said in enumerate(notes):
-            if said and place not in chunk.ragged:
+            if len(said) > len(self.header.remarks) and place not in chunk.ragged:
                 self.noted += 1
-                for note in said[len(self.common) :]:
+                for note in said[len(self.header.notes) :]:
                     column, _, rest = note.partition(": ")
                     self.columns[column] += 1
                     self.example.setdefault(column, f"row {chunk.first + place}: {rest}")
@@ -112,7 +116,8 @@ class _Counted:
 class _CsvRows:
     """Writes rows as they were read, the answers behind them."""
 
-    def __init__(self, program: TableProgram, table: CsvTable, stream: TextIO) -> None:
+    def __init__(self, program: TableProgram, table: CsvTable, stream: TextIO, remarks: int) -> None:
+        self.remarks = remarks  # notes on every row that are told once
         self.classes = program.output.classes if isinstance(program.output, ClassOutput) else None
         self.writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
         wanted = ["predicted", *(["probability"] if self.classes else []), "notes"]
@@ -121,7 +126,7 @@ class _CsvRows:
     def write(self, chunk: Chunk, answers: np.ndarray, notes: Sequence[tuple[str, ...]]) -> None:
         """Write the rows of a chunk; one that could not be read gets no answer."""
         columns = self._in_words(answers)
-        said = ["; ".join(each) for each in notes] if any(notes) else [""] * len(notes)
+        said = ["; ".join(each[self.remarks :]) for each in notes] if any(notes) else [""] * len(notes)
         for place, reason in chunk.ragged.items():
             for column in columns:
                 column[place] = ""
@@ -151,11 +156,15 @@ class _JsonLines:
             self.stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _write(program: TableProgram, table: CsvTable, lines: _CsvRows | _JsonLines, strict: bool) -> _Counted:
+def _header(program: TableProgram, table: CsvTable) -> Header:
     try:
-        counted = _Counted(program.input.header(table.names).notes)
+        return program.input.header(table.names)
     except ConversionError as error:
         raise ConversionError(table.source, error.reason) from error
+
+
+def _write(program: TableProgram, table: CsvTable, header: Header, lines: _CsvRows | _JsonLines, strict: bool) -> _Counted:
+    counted = _Counted(header)
     for chunk in table.chunks():
         if strict and chunk.ragged:
             place, reason = next(iter(chunk.ragged.items()))
@@ -208,16 +217,18 @@ def _check_places(items: list[str], places: list[str | Path]) -> None:
 
 
 @contextmanager
-def _opened(place: str | Path) -> Iterator[TextIO]:
-    """A stream to write rows to; a file is there when all of it is written, or as it was before."""
+def _opened(place: str | Path, mark: bool) -> Iterator[TextIO]:
+    """A stream to write rows to in UTF-8, with a byte-order `mark` or without; a file is there when all of it is written, or as
+    it was before."""
+    encoding = "utf-8-sig" if mark else "utf-8"
     if place == STANDARD:
         yield sys.stdout
         return
     if Path(place).exists() and not Path(place).is_file():  # a pipe, or /dev/null: to be written to, not replaced
-        with open(place, "w", encoding="utf-8", newline="") as stream:
+        with open(place, "w", encoding=encoding, newline="") as stream:
             yield stream
         return
-    with replacing(place) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+    with replacing(place) as temporary, open(temporary, "w", encoding=encoding, newline="") as stream:
         yield stream
 
 
@@ -225,7 +236,7 @@ def _tell(item: str, place: str | Path, table: CsvTable, counted: _Counted) -> N
     where = "" if place == STANDARD else f", written to {place}"
     lines = [f"{item}: {_rows(counted.rows)}, {counted.noted} with notes{where}", *table.notes]
     lines += [f"{_rows(counted.failed)} not predicted, such as {counted.fault}"] if counted.failed else []
-    lines += [f"every row: {note}" for note in counted.common]
+    lines += [f"every row: {note}" for note in counted.header.notes]
     most = counted.columns.most_common(MOST_TOLD)
     lines += [f"{column}: {_rows(count)}, such as {counted.example[column]}" for column, count in most]
     if len(counted.columns) > MOST_TOLD:

@@ -45,7 +45,11 @@ class Reason:
     def to_json(self) -> dict:
         """As plain values."""
         cell = plain(self.cell)
-        cell = cell if isinstance(cell, (str, int, bool, type(None))) or (isinstance(cell, float) and cell == cell) else str(cell)
+        cell = (
+            cell
+            if isinstance(cell, (str, int, bool, type(None))) or (isinstance(cell, float) and np.isfinite(cell))
+            else str(cell)
+        )
         return {"column": self.column, "cell": cell, "moved": self.moved, "error": self.error}
 
 
