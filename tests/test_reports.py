@@ -7,12 +7,12 @@ import json
 import re
 from dataclasses import replace
 from functools import partial
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from conftest import make_shapes
 from PIL import Image
+from read_page import Read
 
 from recipes.image_classification import build_learner
 from toolkit.data.reading import read_items
@@ -28,28 +28,6 @@ from toolkit.reports.page import drawn
 from toolkit.reports.sections import score_section
 
 
-class Read(HTMLParser):
-    """The tags of a page, its words, and the pictures in it."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.words, self.sources, self.links = [], [], [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.tags.append(tag)
-        self.sources += [found["src"]] if "src" in found else []
-        self.links += [found["href"]] if "href" in found else []
-
-    def handle_data(self, data):
-        self.words.append(data.strip())
-
-    @property
-    def text(self):
-        return " ".join(word for word in self.words if word)
-
-
 @pytest.fixture(scope="module")
 def page(trained):
     return Read((trained[1] / "report.html").read_text(encoding="utf-8"))
@@ -57,10 +35,10 @@ def page(trained):
 
 def test_it_is_one_small_file_that_opens_offline(trained, page):
     assert (trained[1] / "report.html").stat().st_size < 3_000_000
-    assert all(source.startswith("data:image/") for source in page.sources)
+    assert all(source.startswith("data:image/") for source, _ in page.images)
     assert all(link.startswith("#") for link in page.links)
     assert not {"script", "link", "iframe"} & set(page.tags)
-    for source in page.sources:
+    for source, _ in page.images:
         Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).load()
 
 
@@ -135,7 +113,7 @@ def test_a_report_on_more_pictures_than_memory_holds(shapes, tmp_path, monkeypat
         with Run.open("x", learn, {}, tmp_path / str(budget) / "run") as run:
             path = write_image_report(learn, evaluate(learn), fit(learn, 1, 1e-3, run=run), run)
         pages.append(path.read_text(encoding="utf-8"))
-    assert len(Read(pages[0]).sources) == len(Read(pages[1]).sources)
+    assert len(Read(pages[0]).images) == len(Read(pages[1]).images)
 
 
 def test_tables_of_any_width_and_empty_galleries_are_pages(tmp_path):

@@ -4,12 +4,12 @@ import base64
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from read_page import Read
 
 from recipes.segmentation import build_learner
 from toolkit.data.masks import IGNORED
@@ -24,28 +24,6 @@ from toolkit.reports.doubt import TENTHS, doubt, percent
 from toolkit.reports.scenes import _of_several_groups, write_scene_report
 
 ODD = ("<script>alert(1)</script>", "猫", "fifty letters " + "x" * 36, "$x^{2$ & co")
-
-
-class Read(HTMLParser):
-    """The tags of a page, its words, and its pictures with what they show."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.tags, self.words, self.images, self.links = [], [], [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.tags.append(tag)
-        self.images += [(found["src"], found["alt"])] if tag == "img" else []
-        self.links += [found["href"]] if "href" in found else []
-
-    def handle_data(self, data):
-        self.words.append(data.strip())
-
-    @property
-    def text(self):
-        return " ".join(word for word in self.words if word)
 
 
 def make_scenes(folder, count=24, classes=("sky", "ground", "box"), size=(64, 48), seed=0):

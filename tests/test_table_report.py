@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from read_page import Read
 
 from recipes.tabular import build_learner
 from toolkit.evaluation import evaluate
@@ -29,33 +29,6 @@ SHARED = {
     "Scores", "How it learnt", "Which columns matter", "How the answer follows them", "Rows explained", "How the data was split",
     "What each column was taken for", "What it was run with",
 }  # fmt: skip
-
-
-class Read(HTMLParser):
-    """The tags of a page, its words, and what its pictures show."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.html, self.tags, self.words, self.shown, self.links = html, [], [], [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.tags.append(tag)
-        self.shown += [found["alt"]] if tag == "img" else []
-        self.links += [found["href"]] if "href" in found else []
-
-    def handle_data(self, data):
-        self.words.append(data.strip())
-
-    @property
-    def text(self):
-        return " ".join(word for word in self.words if word)
-
-    def section(self, title):
-        """The text of one section."""
-        part = self.html[self.html.index(f"<h2>{title}</h2>") :].partition("</section>")[0]
-        return " ".join(Read(part).text.split())
 
 
 def patients(count=500, seed=0):

@@ -118,6 +118,8 @@ def test_the_learner_is_fastais(frame, arch, target):
     again, _ = learn.get_preds(dl=learn.dls.test_dl(frame))
     assert np.allclose(again, table_answers(learn, np.arange(len(frame)))["network"], rtol=1e-4, atol=1e-5)
     learn.show_results(max_n=2)
+    unlabelled = learn.dls.test_dl(frame.assign(**{target: None}))
+    assert np.allclose(learn.get_preds(dl=unlabelled)[0], again)
 
 
 def test_rows_unlike_those_in_training_are_answered_by_learner_and_program_alike(frame, tmp_path):

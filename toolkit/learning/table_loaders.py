@@ -20,7 +20,7 @@ from fastcore.basics import chunked
 from toolkit.data.items import PARTS
 from toolkit.data.labelled_tables import LabelledTable
 from toolkit.errors import ConversionError, DataError
-from toolkit.program.cells import number_of, plain, text_of
+from toolkit.program.cells import is_missing, number_of, plain, text_of
 from toolkit.program.tables import TableInput
 
 VALID_BATCH = 8192  # rows at a time where nothing is learnt
@@ -43,7 +43,7 @@ class PrepareRows(TabularProc):
         to.items = self.frame(to.items)
 
     def frame(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows as the network takes them, with the target where they have it."""
+        """The rows as the network takes them, with the target where they have it; where every one is empty, they have none."""
         rows = rows.loc[:, ~rows.columns.duplicated()]
         try:
             prepared = self.table_input.prepare({name: rows[name] for name in rows.columns})
@@ -51,7 +51,7 @@ class PrepareRows(TabularProc):
             raise DataError(str(error)) from error
         found = prepared_frame(prepared.codes, prepared.numbers, self.cats, self.conts, rows.index)
         name = self.target.name
-        if name in rows.columns:
+        if name in rows.columns and not all(is_missing(plain(cell)) for cell in rows[name]):
             found[name] = [self._target(cell) for cell in rows[name]]
         return found
 
