@@ -23,6 +23,7 @@ from toolkit.data.table_split import split_rows
 from toolkit.data.table_targets import Target, read_target
 from toolkit.errors import DataError
 from toolkit.program.cells import is_missing, plain, shown
+from toolkit.program.columns import Column
 from toolkit.program.tables import TableInput
 
 MOST_TOLD = 12  # columns whose odd cells are told of
@@ -93,64 +94,72 @@ def labelled_table(
     if not isinstance(seed, int) or seed < 0:
         raise DataError(f"seed {seed}: expected a whole number from 0")
     tables = [read_table(data, strict, reading.sheet)]
-    if reading.test is not None and str(reading.test):
+    if isinstance(reading.test, pd.DataFrame) or reading.test:
         tables.append(read_table(reading.test, strict, reading.sheet))
     source, text = tables[0].source, all(each.text for each in tables)
     reading = reading.resolved(tables[0].frame, source)
-    frame, table = _together(tables, reading.target)
-    set_aside = [aside for each in tables for aside in each.set_aside]
-    notes = [note for each in tables for note in each.notes]
+    rows = _together(tables, reading)
+    _check_strict(strict, rows.set_aside)
+    target, rows.table["label"], rows.table["target"] = read_target(rows.frame, rows.table, reading, source, rows.set_aside)
+    rows.table["content"] = contents_of(rows.frame, reading.words)
+    _split(rows, not target.classes, reading, valid_pct, test_pct, seed)
+    target = _learnable(rows, target) if target.classes else target
+    _check_strict(strict, rows.set_aside)
 
-    frame, table, dropped = _with_target(frame, table, reading)
-    set_aside += dropped
-    _check_strict(strict, set_aside)
-    target, table["label"], targets = read_target(frame, table, reading, source, set_aside)
-    table["content"] = contents_of(frame, reading.words)
-    table["group"] = texts_of(frame[reading.group_by]) if reading.group_by else None
-    table["split"] = parts_given(frame, table, reading)
-    if reading.group_by:
-        frame, table, targets, dropped = _apart_from_the_test(frame, table, targets)
-        set_aside += dropped
-    time = moments_of(frame[reading.time], reading) if reading.time else None
-    group = table.group if reading.group_by else None
-    table["split"] = split_rows(table.label, not target.classes, table.split, group, time, valid_pct, test_pct, seed).to_numpy()
-    if target.classes:
-        frame, table, targets, target, dropped = _learnable(frame, table, targets, target)
-        set_aside += dropped
-        _check_strict(strict, set_aside)
-    columns, decisions = _fit(frame, table, reading, tables[0].text)
-    left_out = tuple(column for column in frame.columns if column not in {column.name for column in columns})
-    table_input = TableInput(tuple(columns), left_out, reading.words)
-    prepared = table_input.prepare({column: frame[column] for column in table_input.names}, text)
+    columns, decisions = _fit(rows, reading, tables[0].text)
+    names = {column.name for column in columns}
+    table_input = TableInput(tuple(columns), tuple(name for name in rows.frame.columns if name not in names), reading.words)
+    prepared = table_input.prepare({name: rows.frame[name] for name in table_input.names}, text)
+    targets = rows.table.pop("target").to_numpy(dtype=np.int64 if target.classes else np.float32)
+    notes = [*(note for each in tables for note in each.notes), *_odd_cells(prepared.notes, rows.table)]
     labelled = LabelledTable(
-        frame,
-        table,
-        target,
-        table_input,
-        prepared.codes,
-        prepared.numbers,
-        targets,
-        decisions,
-        reading.by,
-        text,
-        set_aside,
-        notes,
-    )
-    labelled.notes += [*_odd_cells(prepared.notes, table), *leak_notes(labelled, seed)]
+        rows.frame, rows.table, target, table_input, prepared.codes, prepared.numbers, targets, decisions, reading.by, text,
+        rows.set_aside, notes,
+    )  # fmt: skip
+    labelled.notes += leak_notes(labelled, seed)
     return labelled
 
 
-def _together(tables: list[Table], target: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All rows, and for each its file, its number in it, and "test" where it comes from the test file."""
+@dataclass
+class _Rows:
+    """Rows while they are sorted out; as in `LabelledTable`, but that `table` has a column `target` as well."""
+
+    frame: pd.DataFrame
+    table: pd.DataFrame
+    set_aside: list[tuple[str, str]]
+
+    def drop(self, unwanted: np.ndarray, reasons: str | list[str]) -> None:
+        """Set the rows aside where `unwanted` is True, with one reason or each with its own."""
+        aside = self.table[unwanted]
+        reasons = [reasons] * len(aside) if isinstance(reasons, str) else reasons
+        for path, row, reason in zip(aside.path, aside.row, reasons, strict=True):
+            self.set_aside.append((f"{path} row {row}".strip(), reason))
+        self.frame = self.frame[~unwanted].reset_index(drop=True)
+        self.table = self.table[~unwanted].reset_index(drop=True)
+
+
+def _together(tables: list[Table], reading: Reading) -> _Rows:
+    """All rows that have a value of the target; for each its file, its number in it, and "test" where the file
+    is the test's."""
     for each in tables[1:]:
-        _check_columns(tables[0], each, target)
+        _check_columns(tables[0], each, reading.target)
     frame = pd.concat([each.frame[list(tables[0].frame.columns)] for each in tables], ignore_index=True)
     described = []
     for number, each in enumerate(tables):
         part = "test" if number else None
         file = each.source if Path(each.source).suffix else ""  # not of a DataFrame
         described.append(pd.DataFrame({"path": file, "row": each.rows, "split": part}, dtype=object))
-    return frame, pd.concat(described, ignore_index=True)
+    rows = _Rows(frame, pd.concat(described, ignore_index=True), [aside for each in tables for aside in each.set_aside])
+    cells = frame[reading.target].map(plain)
+    missing = cells.map(lambda cell: is_missing(cell, reading.words)).to_numpy(dtype=bool)
+    rows.drop(missing, [_nothing_in(reading.target, cell) for cell in cells[missing]])
+    return rows
+
+
+def _nothing_in(target: str, cell: object) -> str:
+    word = cell.strip() if isinstance(cell, str) else ""
+    hint = f" ({shown(word)} means a missing one; --missing '!{word.lower()}' makes it a value)" if word else ""
+    return f"no value in the target column {target!r}{hint}"
 
 
 def _check_columns(train: Table, test: Table, target: str) -> None:
@@ -162,59 +171,36 @@ def _check_columns(train: Table, test: Table, target: str) -> None:
         raise DataError(f"{test.source}: has no {what}, as {train.source} has: give it the same columns")
 
 
-def _with_target(
-    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading
-) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]]]:
-    """The rows that have a value of the target, and the others to be set aside."""
-    cells = frame[reading.target].map(plain)
-    missing = cells.map(lambda cell: is_missing(cell, reading.words)).to_numpy(dtype=bool)
-    aside = []
-    for (where, reason), cell in zip(
-        _aside(table[missing], f"no value in the target column {reading.target!r}"), cells[missing], strict=True
-    ):
-        word = isinstance(cell, str) and cell.strip()
-        hint = f" ({shown(word)} means a missing one; --missing '!{word.lower()}' makes it a value)" if word else ""
-        aside.append((where, reason + hint))
-    return *_kept(frame, table, ~missing), aside
+def _split(rows: _Rows, regression: bool, reading: Reading, valid_pct: float, test_pct: float, seed: int) -> None:
+    """Give each row its group and its part; what is like a test that was given is not learnt from."""
+    rows.table["group"] = texts_of(rows.frame[reading.group_by]) if reading.group_by else None
+    rows.table["split"] = parts_given(rows.frame, rows.table, reading)
+    if reading.group_by:
+        tested = rows.table.group[rows.table.split == "test"].dropna().unique()
+        rows.drop((rows.table.group.isin(tested) & rows.table.split.isna()).to_numpy(), "its group stands in the test")
+    time = moments_of(rows.frame[reading.time], reading) if reading.time else None
+    group = rows.table.group if reading.group_by else None
+    parts = split_rows(rows.table.label, regression, rows.table.split, group, time, valid_pct, test_pct, seed)
+    rows.table["split"] = parts.to_numpy()
 
 
-def _kept(frame: pd.DataFrame, table: pd.DataFrame, wanted: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return frame[wanted].reset_index(drop=True), table[wanted].reset_index(drop=True)
-
-
-def _apart_from_the_test(
-    frame: pd.DataFrame, table: pd.DataFrame, targets: np.ndarray
-) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, list[tuple[str, str]]]:
-    """The rows but those of groups that stand in a test that was given: what is like it must not be learnt from."""
-    tested = table.group[table.split == "test"].dropna().unique()
-    wanted = ~(table.group.isin(tested) & table.split.isna()).to_numpy()
-    return *_kept(frame, table, wanted), targets[wanted], _aside(table[~wanted], "its group stands in the test")
-
-
-def _aside(rows: pd.DataFrame, reason: str) -> list[tuple[str, str]]:
-    return [(f"{path} row {row}".strip(), reason) for path, row in zip(rows.path, rows.row, strict=True)]
-
-
-def _learnable(
-    frame: pd.DataFrame, table: pd.DataFrame, targets: np.ndarray, target: Target
-) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, Target, list[tuple[str, str]]]:
-    """The rows whose class has a training row, with the classes numbered anew."""
-    learnt = np.unique(targets[(table.split == "train").to_numpy()])
-    wanted = np.isin(targets, learnt)
+def _learnable(rows: _Rows, target: Target) -> Target:
+    """Set aside the rows whose class has no training row, number the classes anew, and return those that are left."""
+    learnt = np.unique(rows.table.target[rows.table.split == "train"].to_numpy(dtype=np.int64))
     classes = tuple(target.classes[number] for number in learnt)
     if len(classes) < 2:
         raise DataError(f"only {classes[0]!r} of {target.name!r} is in the training part: there is nothing to tell apart")
-    dropped = _aside(table[~wanted], "its class has no training row")
-    frame, table = _kept(frame, table, wanted)
+    rows.drop(~rows.table.target.isin(learnt).to_numpy(), "its class has no training row")
     for part in PARTS:
-        if not (table.split == part).any():
-            raise DataError(f"nothing is left for {part}: {summary(dropped)}")
-    return frame, table, np.searchsorted(learnt, targets[wanted]), replace(target, classes=classes), dropped
+        if not (rows.table.split == part).any():
+            raise DataError(f"nothing is left for {part}: {summary(rows.set_aside)}")
+    rows.table["target"] = np.searchsorted(learnt, rows.table.target.to_numpy(dtype=np.int64))
+    return replace(target, classes=classes)
 
 
-def _fit(frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, text: bool) -> tuple[list, list[Decision]]:
+def _fit(rows: _Rows, reading: Reading, text: bool) -> tuple[list[Column], list[Decision]]:
     """The columns that are learnt from, fitted to the training rows alone, and what each column was taken for."""
-    train = frame[(table.split == "train").to_numpy()]
+    train = rows.frame[(rows.table.split == "train").to_numpy()]
     kept_out = {
         reading.target: "what is predicted",
         reading.split: "says which part a row is in",
@@ -222,7 +208,7 @@ def _fit(frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, text: bool)
         reading.time: "orders the rows",
     }
     columns, decisions = [], []
-    for name in frame.columns:
+    for name in rows.frame.columns:
         if name == reading.target:
             continue
         asked = reading.wishes.kind_of(name)
