@@ -23,7 +23,8 @@ from benchmarks.harness import Figure, in_turn, options, report
 from recipes.image_classification import build_learner
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.evaluate import predictions
-from toolkit.export import NEEDS, export
+from toolkit.export import export
+from toolkit.export.pictures import NEEDS
 from toolkit.learning.calibration import calibrate
 from toolkit.learning.fitting import EPOCHS, fit
 from toolkit.learning.runs import Run

@@ -39,7 +39,7 @@ def build_learner(
     categories: str = "",  # columns to be read as categories
     dates: str = "",  # columns to be read as dates
     leave_out: str = "",  # columns not to learn from
-    missing: str = "",  # further words that mean a missing value; ?, NA, null, none and blanks do anyway, but for !none
+    missing: str = "",  # further words that mean a missing value, besides ?, NA, null, none and blanks; !none takes one away
     group_by: str = "",  # keep rows together that have the same value in this column
     time: str = "",  # a column of dates or numbers: the latest rows are the test
     by: str = "",  # columns by whose values the scores are broken down (does it work for all?)

@@ -173,8 +173,12 @@ def test_a_test_file_is_the_test_and_nothing_else(file, tmp_path):
     assert set(labelled.table.path[labelled.table.split == "test"]) == {str(tmp_path / "later.csv")}
     assert labelled.set_aside == [(f"{tmp_path / 'later.csv'} row {row}", "its class has no training row") for row in (1, 2, 3)]
     later.drop(columns=["age", "bought"]).to_csv(tmp_path / "lacking.csv", index=False)
-    with pytest.raises(DataError, match=r"lacking\.csv: has no the target 'bought'|lacking\.csv: has no column"):
+    with pytest.raises(DataError, match=r"lacking\.csv: lacks the target 'bought', which .*people\.csv has"):
         build_learner(file, "bought", test=tmp_path / "lacking.csv")
+    later.drop(columns="age").to_csv(tmp_path / "lacking.csv", index=False)
+    with pytest.raises(DataError, match=r"lacks column 'age'"):
+        build_learner(file, "bought", test=tmp_path / "lacking.csv")
+    assert build_learner(file, "bought", test=tmp_path / "lacking.csv", leave_out="age").dls[2].n == 50
 
 
 def test_groups_of_a_given_test_are_not_learnt_from(frame):

@@ -142,8 +142,9 @@ def _together(tables: list[Table], reading: Reading) -> _Rows:
     """All rows that have a value of the target; for each its file, its number in it, and "test" where the file
     is the test's."""
     for each in tables[1:]:
-        _check_columns(tables[0], each, reading.target)
-    frame = pd.concat([each.frame[list(tables[0].frame.columns)] for each in tables], ignore_index=True)
+        _check_columns(tables[0], each, reading)
+    names = list(tables[0].frame.columns)
+    frame = pd.concat([each.frame.reindex(columns=names) for each in tables], ignore_index=True)
     described = []
     for number, each in enumerate(tables):
         part = "test" if number else None
@@ -162,13 +163,14 @@ def _nothing_in(target: str, cell: object) -> str:
     return f"no value in the target column {target!r}{hint}"
 
 
-def _check_columns(train: Table, test: Table, target: str) -> None:
-    absent = [name for name in train.frame.columns if name not in test.frame.columns]
+def _check_columns(train: Table, test: Table, reading: Reading) -> None:
+    """Raise `DataError` where the test lacks a column, other than those that the user leaves out."""
+    needed = [name for name in train.frame.columns if name not in reading.wishes.leave_out]
+    absent = [name for name in needed if name not in test.frame.columns]
     if absent:
-        what = (
-            f"the target {target!r}" if target in absent else f"column{'s' if absent[1:] else ''} {', '.join(map(repr, absent))}"
-        )
-        raise DataError(f"{test.source}: has no {what}, as {train.source} has: give it the same columns")
+        several = f"column{'s' if absent[1:] else ''} {', '.join(map(repr, absent))}"
+        what = f"the target {reading.target!r}" if reading.target in absent else several
+        raise DataError(f"{test.source}: lacks {what}, which {train.source} has: give it the same columns, or leave them out")
 
 
 def _split(rows: _Rows, regression: bool, reading: Reading, valid_pct: float, test_pct: float, seed: int) -> None:
