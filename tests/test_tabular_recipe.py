@@ -14,13 +14,14 @@ from fastai.callback.core import Callback
 from recipes.tabular import build_learner, main
 from toolkit.data.labelled_tables import labelled_table
 from toolkit.data.table_options import as_reading
-from toolkit.errors import DataError, ToolkitError
+from toolkit.errors import DataError, RunError, ToolkitError
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.table_scores import table_answers
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
 from toolkit.learning.table_learner import blend_trees
+from toolkit.reports.explain import Explainer
 
 
 def made(rows: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -329,6 +330,8 @@ def test_a_whole_run_and_going_on(file, tmp_path, capsys):
         "trees.json",
     } <= names
     before = json.loads((tmp_path / "run" / "scores.json").read_text())
+    with pytest.raises(RunError, match=r"a run on a table: python .*program\.pyz --row '{…}' --why explains one row"):
+        Explainer(tmp_path / "run")
     main(file, "bought", blend=True, epochs=2, run=str(tmp_path / "run"), by="work", leave_out="paid", resume=True)
     assert json.loads((tmp_path / "run" / "scores.json").read_text()) == before
     assert (

@@ -26,6 +26,7 @@ from toolkit.program import Program, load
 from toolkit.program.inputs import ImageInput
 from toolkit.program.masks import MaskOutput
 from toolkit.program.outputs import Prediction
+from toolkit.program.table_program import TableProgram
 from toolkit.reports.images import looked_at
 from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
 
@@ -83,7 +84,7 @@ class Explainer:
         if not (self.run / "program.pyz").is_file():
             raise RunError(f"{run}: not a finished run (no program.pyz)")
         self.program: Program = load(self.run / "program.pyz", converter)
-        if self.program.card["input"]["kind"] == "table":
+        if isinstance(self.program, TableProgram):
             raise RunError(
                 f"{run}: a run on a table: python {self.run / 'program.pyz'} --row '{{…}}' --why explains one row, report.html "
                 "some of the test"
