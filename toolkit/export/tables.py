@@ -19,6 +19,7 @@ from toolkit.errors import ExportError
 from toolkit.evaluation.table_scores import table_answers
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.pictures import TOLERANCE
+from toolkit.export.trees import trees_onnx
 from toolkit.learning.table_networks import deployed
 from toolkit.program.archive import MODEL
 from toolkit.program.cells import is_missing, plain
@@ -61,7 +62,7 @@ class TableExport:
         codes = torch.zeros((2, len(self.input.categories)), dtype=torch.int64)
         numbers = torch.zeros((2, len(self.input.features)))
         network = onnx_bytes(self.deployed, {"codes": codes, "numbers": numbers}, {0: torch.export.Dim("batch", min=1)})
-        return {MODEL: network, **({TREES: self.trees.to_onnx()} if self.trees else {})}
+        return {MODEL: network, **({TREES: trees_onnx(self.trees)} if self.trees else {})}
 
     def golden(self, count: int, path: object) -> list[dict]:
         """A few test rows: cells, codes, numbers and the answer for each."""

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on a table's codes and numbers: the other half of a blend, as text and as ONNX without loss.
+"""Gradient-boosted trees on a table's codes and numbers: the other half of a blend.
 
 It is a file of its own because the trees are LightGBM's, not torch's: what they share with the networks is only their two inputs
 and the form of their answer.
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import lightgbm as lgb
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
 
 from toolkit.errors import DataError
 
@@ -22,8 +21,6 @@ ROUNDS, FIXED_ROUNDS, PATIENCE = 2000, 100, 50
 SMOOTHING, FOLDS, MANY = 10.0, 10, 30
 SHARES = np.linspace(0, 1, 21)  # the shares of the trees in a blend that are tried, 0.5 among them
 MANY_ROWS = 200_000  # for fewer a second thread gains little, and beside another busy process costs a hundredfold
-OPSET, TREES_OPSET, IR_VERSION = 18, 3, 10
-ZERO = np.float32(1e-35)  # LightGBM's kZeroThreshold
 
 
 class Trees:
@@ -79,76 +76,6 @@ class Trees:
         tables = [np.array(table, np.float32) for table in saved["tables"]]
         booster = lgb.Booster(model_str=saved["model"])
         return cls(booster, tables, saved["classes"], saved["mean"], saved["std"], saved["weight"])
-
-    def to_onnx(self) -> bytes:
-        """The trees as an ONNX graph: "codes" int64 and "numbers" float32 -> "output" float32, any number of rows."""
-        inputs = [
-            helper.make_tensor_value_info("codes", TensorProto.INT64, ["rows", len(self.tables)]),
-            helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["rows", self._numbers()]),
-        ]
-        output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["rows", self.classes or 1])
-        nodes, constants, features = self._lookup()
-        nodes.append(self._ensemble(features))
-        if self.classes:  # of two classes only the second has trees; the first's score stays 0
-            nodes.append(helper.make_node("Softmax", ["scores"], ["output"], axis=1))
-        else:
-            constants += [_constant("std", np.float32([self.std])), _constant("mean", np.float32([self.mean]))]
-            nodes.append(helper.make_node("Mul", ["scores", "std"], ["scaled"]))
-            nodes.append(helper.make_node("Add", ["scaled", "mean"], ["output"]))
-        graph = helper.make_graph(nodes, "trees", inputs, [output], constants)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", TREES_OPSET)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
-
-    def _numbers(self) -> int:
-        return self.booster.num_feature() - sum(table.shape[1] for table in self.tables)
-
-    def _lookup(self) -> tuple[list, list, str]:
-        """The nodes and constants that put together what the trees look at, and its name."""
-        if not self.tables:
-            return [], [], "numbers"
-        starts = np.cumsum([0, *(len(table) for table in self.tables[:-1])]).astype(np.int64)
-        width = sum(table.shape[1] for table in self.tables)
-        constants = [
-            _constant("starts", starts),
-            _constant("table", np.concatenate(self.tables)),
-            _constant("shape", np.array([-1, width], np.int64)),
-        ]
-        nodes = [
-            helper.make_node("Add", ["codes", "starts"], ["places"]),
-            helper.make_node("Gather", ["table", "places"], ["looked_up"]),
-            helper.make_node("Reshape", ["looked_up", "shape"], ["categories"]),
-        ]
-        if not self._numbers():
-            return nodes, constants, "categories"
-        nodes.append(helper.make_node("Concat", ["categories", "numbers"], ["features"], axis=1))
-        return nodes, constants, "features"
-
-    def _ensemble(self, features: str):
-        outputs = self.booster.num_model_per_iteration()
-        nodes = {name: [] for name in ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids")}
-        leaves = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
-        for number, tree in enumerate(self.booster.dump_model()["tree_info"]):
-            target = number % outputs + (self.classes == 2)
-            waiting, count = [(0, tree["tree_structure"])], 1
-            while waiting:
-                at, node = waiting.pop()
-                feature, mode, value, left, right = 0, "LEAF", 0.0, 0, 0
-                if "split_feature" in node:
-                    feature, mode, value, left, right = (
-                        node["split_feature"], "BRANCH_LEQ", _below(node["threshold"]), count, count + 1
-                    )  # fmt: skip
-                    waiting += [(left, node["left_child"]), (right, node["right_child"])]
-                    count += 2
-                else:
-                    for name, entry in zip(leaves, (number, at, target, float(node["leaf_value"])), strict=True):
-                        leaves[name].append(entry)
-                for name, entry in zip(nodes, (number, at, feature, mode, value, left, right), strict=True):
-                    nodes[name].append(entry)
-        return helper.make_node(
-            "TreeEnsembleRegressor", [features], ["scores"], domain="ai.onnx.ml", n_targets=self.classes or 1,
-            **{f"nodes_{name}": entries for name, entries in nodes.items()},
-            **{f"target_{name}": entries for name, entries in leaves.items()},
-        )  # fmt: skip
 
 
 def fit_trees(
@@ -228,24 +155,9 @@ def _crossed(codes: np.ndarray, axes: np.ndarray, size: int, folds: np.ndarray) 
     return answer
 
 
-def _below(threshold: float) -> float:
-    """The float32 t for which x <= t just when LightGBM has x <= `threshold`, for every float32 x: the largest not above it.
-
-    To LightGBM a number within 1e-35 of 0 is 0, and splits at 0 lie at those ends.
-    """
-    if abs(threshold) <= ZERO:
-        return float(ZERO if threshold >= 0 else np.nextafter(-ZERO, np.float32(-np.inf)))
-    near = np.float32(threshold)
-    return float(np.nextafter(near, np.float32(-np.inf)) if float(near) > threshold else near)
-
-
 def _loss(answers: np.ndarray, targets: np.ndarray, classes: int, weights: Sequence[float] | None) -> float:
     if not classes:
         return float(((answers[:, 0].astype(np.float64) - targets) ** 2).mean())
     each = np.ones(len(targets)) if weights is None else np.asarray(weights, np.float64)[targets]
     said = np.clip(answers[np.arange(len(targets)), targets].astype(np.float64), 1e-7, 1)
     return float(-(each * np.log(said)).sum() / each.sum())
-
-
-def _constant(name: str, array: np.ndarray):
-    return numpy_helper.from_array(array, name)
