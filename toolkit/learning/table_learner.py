@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from toolkit.data.labelled_tables import LabelledTable
 from toolkit.errors import ToolkitError
-from toolkit.files import write_json
+from toolkit.files import read_json, write_json
 from toolkit.learning.bfloat16 import BFloat16OnCPU
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.class_weights import WEIGHINGS, class_weights
@@ -23,7 +23,7 @@ from toolkit.learning.fitting import ADAMW
 from toolkit.learning.runs import Run
 from toolkit.learning.table_loaders import table_loaders
 from toolkit.learning.table_networks import ClassLoss, Hiding, PlainNetwork, TabMNetwork, Unit, ValueLoss, settings_for
-from toolkit.learning.trees import fit_trees
+from toolkit.learning.trees import Trees, fit_trees
 from toolkit.learning.weights import RANDOM
 
 AUTO, TABM, PLAIN = ARCHITECTURES = ("auto", "tabm", "plain")
@@ -74,7 +74,19 @@ def table_learner(
 
 def blend_trees(learn: Learner, run: Run | None = None) -> str:
     """Fit gradient-boosted trees to the training rows and average them in, as far as that lowers the loss on the validation rows:
-    `learn.trees`. With `run` they are kept there as trees.json. Returns a sentence on their share."""
+    `learn.trees`. With `run` they are kept there as trees.json, and a run that goes on takes those. Returns a sentence on their
+    share."""
+    kept = run.folder / "trees.json" if run else None
+    if kept and kept.exists():
+        learn.trees = Trees.from_dict(read_json(kept, "a run with trees"))
+    else:
+        learn.trees = _fitted_trees(learn)
+        if kept:
+            write_json(kept, learn.trees.to_dict())
+    return f"blend: {100 * learn.trees.weight:.0f} % gradient-boosted trees, as the validation rows have it"
+
+
+def _fitted_trees(learn: Learner) -> Trees:
     labelled: LabelledTable = learn.dls.labelled
     parts = [
         [array[labelled.rows_of(part)] for array in (labelled.codes, labelled.numbers, labelled.targets)]
@@ -86,10 +98,7 @@ def blend_trees(learn: Learner, run: Run | None = None) -> str:
     with learn.no_bar(), learn.no_logging():
         answers, _ = learn.get_preds(dl=learn.dls.valid)
     trees.choose_weight(answers.numpy(), *parts[1], weights)
-    learn.trees = trees
-    if run:
-        write_json(run.folder / "trees.json", trees.to_dict())
-    return f"blend: {100 * trees.weight:.0f} % gradient-boosted trees, as the validation rows have it"
+    return trees
 
 
 def _network(labelled: LabelledTable, arch: str) -> torch.nn.Module:
