@@ -134,7 +134,7 @@ def table_answers(learn: Learner, part: str | np.ndarray = "test") -> dict[str, 
 def program_answer(learn: Learner) -> Answer:
     """What the program answers, as a function of codes and numbers: the network, with its share of trees where it has some."""
     network, trees = network_answer(learn), getattr(learn, "trees", None)
-    if trees is None:
+    if trees is None or not trees.weight:
         return network
 
     def answer(codes: np.ndarray, numbers: np.ndarray) -> np.ndarray:

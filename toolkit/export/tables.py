@@ -16,7 +16,7 @@ from torch import nn
 
 from toolkit.data.labelled_tables import LabelledTable
 from toolkit.errors import ExportError
-from toolkit.evaluation.table_scores import table_answers
+from toolkit.evaluation.table_scores import network_answer, program_answer, table_answers
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.pictures import TOLERANCE
 from toolkit.export.trees import trees_onnx
@@ -49,7 +49,7 @@ class TableExport:
         self.output = {"kind": "classes", "classes": classes, **weight} if classes else {"kind": "value", "name": name, **weight}
         self.needs = ["numpy", "onnxruntime"]
         self.described = {"target": name, "schema": self.input.schema()}
-        self.network = _Answering(learn.model.eval(), bool(classes))
+        self.network, self.answer = network_answer(learn), program_answer(learn)
         plain = deployed(copy.deepcopy(learn.model).to("cpu", torch.float32).eval())
         self.deployed = _Answering(plain, bool(classes)).eval()
         self.answers = table_answers(learn)
@@ -71,7 +71,7 @@ class TableExport:
             row = self.rows[place]
             cells = {name: _as_json(self.labelled.frame[name].iloc[row]) for name in self.input.names}
             prepared = self.input.prepare({name: [cell] for name, cell in cells.items()}, self.labelled.text)
-            answer = self._answer(prepared)[0]
+            answer = self.answer(prepared.codes, prepared.numbers)[0]
             chosen.append(
                 {
                     "row": cells,
@@ -98,7 +98,7 @@ class TableExport:
             if not (np.array_equal(single.codes, several.codes) and np.array_equal(single.numbers, several.numbers)):
                 raise ExportError(f"row {self.labelled.table.row[row]}: read by itself it is another row than among others")
         odd = program.input.prepare(self._odd_cells())
-        expected = {NETWORK: self._network(odd)}
+        expected = {NETWORK: self.network(odd.codes, odd.numbers)}
         if self.trees:
             expected[BOOSTED] = self.trees.predict(odd.codes, odd.numbers)
         self._compare(program, odd, expected)
@@ -129,18 +129,6 @@ class TableExport:
             else:
                 cells[column.name] = [None, "no date", datetime(9999, 1, 1), datetime(1, 1, 1), ""]
         return cells
-
-    def _network(self, rows: Prepared) -> np.ndarray:
-        with torch.no_grad():
-            device = next(self.network.parameters()).device
-            answer = self.network(torch.from_numpy(rows.codes).to(device), torch.from_numpy(rows.numbers).to(device))
-        return answer.float().cpu().numpy()
-
-    def _answer(self, rows: Prepared) -> np.ndarray:
-        answer = self._network(rows)
-        if self.trees is None:
-            return answer
-        return (1 - self.trees.weight) * answer + self.trees.weight * self.trees.predict(rows.codes, rows.numbers)
 
 
 class _Answering(nn.Module):

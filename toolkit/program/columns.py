@@ -72,7 +72,7 @@ class NumberColumn:
         if isinstance(cell, str):
             value = number_of(cell, self.decimal)
             if value is None and (value := number_of(cell, OTHER_SIGN[self.decimal])) is not None:
-                return self._within(value, f"{shown(cell)} read as {shown(value)}, though decimals were otherwise in training")
+                return self.within(value, f"{shown(cell)} read as {shown(value)}, though decimals were otherwise in training")
             if value is None:
                 return np.nan, f"{shown(cell)} is no number: taken as missing"
             note = "" if text or self.typed == TEXT else f"the text {shown(cell)} read as the number {shown(value)}"
@@ -80,14 +80,15 @@ class NumberColumn:
             value = float_of(cell)
         else:
             return np.nan, f"{shown(cell)} is no number: taken as missing"
-        return (np.nan, self._unmissed) if value in self.nothing else self._within(value, note)
+        return (np.nan, self._unmissed) if value in self.nothing else self.within(value, note)
 
     @property
     def _unmissed(self) -> str:
         """The note on a missing value."""
         return "" if self.had_missing else f"missing, which it never was in training: taken as {shown(self.fill)}"
 
-    def _within(self, value: float, note: str = "") -> tuple[float, str]:
+    def within(self, value: float, note: str = "") -> tuple[float, str]:
+        """A number brought within the limits, NaN where it is infinite, and what was done, or else `note`."""
         least, most = self.limits
         if least <= value <= most:
             return value, note
@@ -109,7 +110,7 @@ class NumberColumn:
         for row in np.flatnonzero(~((numbers >= least) & (numbers <= most))).tolist():
             value = float(numbers[row])
             if value == value or not self.had_missing:
-                numbers[row], note = self._within(value) if value == value else self.read(None)
+                numbers[row], note = self.within(value) if value == value else self.read(None)
                 notes[row] = note
         return numbers, notes
 

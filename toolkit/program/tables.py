@@ -263,7 +263,7 @@ def _dates(column: DateColumn, cells: Sequence, text: bool) -> tuple[np.ndarray,
         kept = known.get(cell) if isinstance(cell, (str, date)) else None
         if kept is None:
             moment, note = column.read(cell, text)
-            pairs = [(part, part._within(column.part(moment, part)) if moment else (np.nan, "")) for part in column.parts]
+            pairs = [(part, part.within(column.part(moment, part)) if moment else (np.nan, "")) for part in column.parts]
             far = next((said for part, (_, said) in pairs if said and part.name.endswith(": days")), "")
             parts = [((part.fill if value != value else value) - part.mean) / part.std for part, (value, _) in pairs]
             kept = parts, moment is None, note or (f"{shown(cell)} lies far outside the dates in training" if far else "")
