@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from toolkit.errors import RunError
 from toolkit.needs import require
 
 LOCK = ".lock"
+STANDARD = "-"  # standard input or output
 PART = ".toolkit-part"  # ends the name of every temporary file
 
 
@@ -45,6 +48,21 @@ def replacing(path: Path | str, durable: bool = True) -> Iterator[Path]:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(place: Path | str, encoding: str = "utf-8") -> Iterator[TextIO]:
+    """A stream to write lines to: standard output where `place` is "-", else a file that is there when all of it is written, or
+    as it was before. What is there and is no file, such as a pipe, is written to and not replaced."""
+    if place == STANDARD:
+        yield sys.stdout
+        return
+    if Path(place).exists() and not Path(place).is_file():
+        with open(place, "w", encoding=encoding, newline="") as stream:
+            yield stream
+        return
+    with replacing(place) as temporary, open(temporary, "w", encoding=encoding, newline="") as stream:
+        yield stream
 
 
 @contextmanager

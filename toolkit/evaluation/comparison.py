@@ -15,12 +15,29 @@ import pandas as pd
 
 from toolkit.errors import DataError
 from toolkit.evaluation.metrics import Answers, Bootstrap, interval, intervals, metric_samples, paired_interval
-from toolkit.evaluation.scores import ACCURACY, MEAN_IOU, PICTURE_METRICS, R2, ROC_AUC, Interval, Scores
+from toolkit.evaluation.scores import (
+    ACCURACY,
+    MAE,
+    MEAN_IOU,
+    NDCG,
+    NOVELTY,
+    OF_USERS,
+    PICTURE_METRICS,
+    R2,
+    RMSE,
+    ROC_AUC,
+    Interval,
+    Scores,
+)
 from toolkit.evaluation.segmentation import bounded_interval
 from toolkit.evaluation.table_metrics import finite_interval, ranked, ranking_interval, regression_samples
 
-ITEMS, PIXELS, NUMBERS = "classes of items", "classes of pixels", "numbers"  # what runs may answer
-OF_PICTURES = "each figure is the mean of the pictures' own, mean IoU that over the classes in a picture"
+ITEMS, PIXELS, NUMBERS = "classes of items", "classes of pixels", "numbers"  # what runs may answer, with the next line
+STARS, RANKINGS = "ratings", "rankings of items"
+NOTES = {
+    MEAN_IOU: "each figure is the mean of the pictures' own, mean IoU that over the classes in a picture",
+    NDCG: "each figure is the mean of the users' own, and a test item is a user with what was to be found",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,7 @@ class Comparison:
 
     `table` maps each run to its metrics on the `n_common` shared items, `differences` each run but the first to its
     metrics less those of the first. `left_out` is the number of test items that some run has and not all share.
-    `resampled` says what the bootstrap drew: "items" or "groups". `verdicts` is a sentence for each run but the first,
+    `resampled` says what the bootstrap drew: "items", "groups" or "users". `verdicts` is a sentence for each run but the first,
     `notes` what makes the runs hard to compare.
     """
 
@@ -48,7 +65,8 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     An item is the same where its file's content is (or its path, where a run recorded no content). The bootstrap draws
     the same items, or groups of items, for all runs: the intervals are those of paired differences. Where each pixel is
     classified, a run keeps three figures of each picture, and it is their means that are compared. Rows of a table are ranked
-    where all runs tell the same two classes, and where numbers are predicted it is their errors that are compared.
+    where all runs tell the same two classes, and where numbers are predicted it is their errors that are compared. Of
+    ratings that are RMSE and MAE, of rankings the means of users' figures; either way users are drawn.
 
     Raises `DataError` for fewer than two runs, for runs of different kinds, and where they share no test item.
     """
@@ -72,7 +90,7 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     shared = shared.sort_values()
     tables = [table.loc[shared] for table in tables]
     bootstrap = Bootstrap.draw(len(shared), _groups(tables[0]), seed)
-    headline, measure = {PIXELS: (MEAN_IOU, _of_pictures), NUMBERS: (R2, _of_numbers)}.get(questions[0], (ACCURACY, _of_items))
+    headline, measure = MEASURES.get(questions[0], (ACCURACY, _of_items))
     if all(scores.headline == ROC_AUC and set(scores.classes) == set(runs[names[0]].classes) for scores in runs.values()):
         headline, measure = ROC_AUC, partial(_of_ranks, positive=runs[names[0]].positive)
     found, gains = measure(tables, bootstrap)
@@ -80,11 +98,11 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     return Comparison(
         n_common=len(shared),
         left_out=len(every) - len(shared),
-        resampled=bootstrap.resampled,
+        resampled=_drawn(questions[0], bootstrap),
         table=dict(zip(names, found, strict=True)),
         differences=differences,
         verdicts=tuple(_verdict(name, names[0], gain[headline], headline) for name, gain in differences.items()),
-        notes=(*_other_classes(runs), *([OF_PICTURES] if headline == MEAN_IOU else [])),
+        notes=(*_other_classes(runs), *([NOTES[headline]] if headline in NOTES else [])),
     )
 
 
@@ -141,7 +159,33 @@ def _of_pictures(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list
     return found, gains
 
 
+def _of_stars(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[dict], list[dict]]:
+    """As `_of_numbers`, of ratings: the share of their variance that is explained says little, and is left out."""
+    return tuple([{name: each[name] for name in (RMSE, MAE)} for each in found] for found in _of_numbers(tables, bootstrap))
+
+
+def _of_rankings(tables: list[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[dict], list[dict]]:
+    """As `_of_items`, of the figures of each user."""
+    samples = [{name: bootstrap.mean(table[name].to_numpy()) for name in OF_USERS} for table in tables]
+    found = [{name: _of_users(name, values, 0.0, bootstrap) for name, values in each.items()} for each in samples]
+    gains = [{name: _of_users(name, each[name] - samples[0][name], -1.0, bootstrap) for name in OF_USERS} for each in samples[1:]]
+    return found, gains
+
+
+def _of_users(name: str, values: np.ndarray, lowest: float, bootstrap: Bootstrap) -> Interval:
+    return interval(values) if name == NOVELTY else bounded_interval(values, bootstrap.units, lowest)
+
+
+MEASURES = {
+    PIXELS: (MEAN_IOU, _of_pictures), NUMBERS: (R2, _of_numbers), STARS: (RMSE, _of_stars), RANKINGS: (NDCG, _of_rankings),
+}  # fmt: skip
+
+
 def _question(scores: Scores) -> str:
+    if scores.ranking:
+        return RANKINGS
+    if scores.headline == RMSE:
+        return STARS
     return PIXELS if MEAN_IOU in scores.predictions else NUMBERS if scores.regression else ITEMS
 
 
@@ -171,8 +215,14 @@ def _keyed(table: pd.DataFrame, by_content: bool) -> pd.DataFrame:
 
 
 def _groups(table: pd.DataFrame) -> np.ndarray | None:
+    if "user" in table:  # each ranking is of one, ratings belong to whoever gave them
+        return table.user.to_numpy(dtype=str)
     known = "group" in table and bool((table.group.astype(str) != "").all())
     return table.group.to_numpy(dtype=str) if known else None
+
+
+def _drawn(question: str, bootstrap: Bootstrap) -> str:
+    return "users" if question == RANKINGS or (question == STARS and bootstrap.resampled == "groups") else bootstrap.resampled
 
 
 def _answers(table: pd.DataFrame, classes: list[str]) -> Answers:
@@ -181,9 +231,21 @@ def _answers(table: pd.DataFrame, classes: list[str]) -> Answers:
 
 
 def _verdict(name: str, first: str, difference: Interval, headline: str) -> str:
+    if headline == RMSE:
+        return _verdict_of_errors(name, first, difference)
     points = "points" if headline == ACCURACY else f"points of {headline}"
     if difference.low > 0:
         return f"{name} is better than {first} by {100 * difference.value:.1f} {points} {difference.points}"
     if difference.high < 0:
         return f"{name} is worse than {first} by {-100 * difference.value:.1f} {points}: {difference.points} points"
     return f"no difference between {name} and {first} can be told: {difference.points} {points}"
+
+
+def _verdict_of_errors(name: str, first: str, difference: Interval) -> str:
+    """Of a figure that is the better the lower it is, in the unit of what is predicted."""
+    value, low, high = difference.figures
+    if difference.high < 0:
+        return f"{name} is better than {first} by {value.lstrip('-')} {RMSE}: [{low}, {high}]"
+    if difference.low > 0:
+        return f"{name} is worse than {first} by {value} {RMSE}: [{low}, {high}]"
+    return f"no difference between {name} and {first} can be told: [{low}, {high}] {RMSE}"

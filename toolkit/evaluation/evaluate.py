@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from toolkit.data.labelled_ratings import LabelledRatings
 from toolkit.data.labelled_tables import LabelledTable
 from toolkit.data.scenes import LabelledScenes
 from toolkit.errors import DataError
@@ -28,6 +29,7 @@ from toolkit.evaluation.metrics import (
     confusion_matrix,
     paired_interval,
 )
+from toolkit.evaluation.rating_scores import evaluate_ratings
 from toolkit.evaluation.raw import RawMethod, raw_probabilities
 from toolkit.evaluation.scene_scores import evaluate_scenes
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Scores, verdict
@@ -50,7 +52,7 @@ def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Sco
     `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `raw` is a method on the raw
     input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
     and pooled over each file. A network that answers for each pixel is scored by `evaluate_scenes`, one of tables by
-    `evaluate_tables`.
+    `evaluate_tables`, one of ratings or choices by `evaluate_ratings`.
     """
     if len(learn.dls.loaders) < 3:
         raise DataError("this learner's loaders hold no test part: build it with a recipe")
@@ -58,6 +60,8 @@ def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Sco
         return evaluate_scenes(learn, seed)
     if isinstance(getattr(learn.dls, "labelled", None), LabelledTable):
         return evaluate_tables(learn, seed)
+    if isinstance(getattr(learn.dls, "labelled", None), LabelledRatings):
+        return evaluate_ratings(learn, seed)
     classes = tuple(learn.dls.vocab)
     probabilities, targets = predictions(learn, learn.dls[2])
     with first_weights(learn) as untrained:

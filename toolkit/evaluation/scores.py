@@ -17,11 +17,16 @@ from toolkit.files import read_json, write_json, write_text
 NETWORK, UNTRAINED = "network", "untrained network"
 TREES, BLENDED = "trees", "network and trees"  # of a program that answers with both
 TABLES = ("table", "whole", "per_class")  # fields of `Scores` that map a method to its intervals
-TEXTS = ("path", "label", "predicted", "content", "group", "worst class")  # columns of predictions that are no numbers
+TEXTS = ("path", "label", "predicted", "content", "group", "worst class", "user", "item")  # columns of predictions: no numbers
 MEAN_IOU, PIXEL_ACCURACY, BOUNDARY_F1 = PICTURE_METRICS = ("mean IoU", "pixel accuracy", "boundary F1")  # of pixels
 ACCURACY = "accuracy"
 ROC_AUC, AVERAGE_PRECISION = "ROC AUC", "average precision"  # of ranked rows
 R2, RMSE, MAE = "R²", "RMSE", "MAE"  # of numbers
+NDCG, RECALL, PRECISION = "nDCG@10", "recall@10", "precision@10"  # of recommendations, with the next line
+MAP, COVERAGE, NOVELTY = "mean average precision", "catalogue coverage@10", "novelty@10"
+OF_USERS = (NDCG, RECALL, PRECISION, MAP, NOVELTY)  # those that each user has: coverage is of all together
+CURVES = ("nDCG", "recall")  # of the first 1, 2, … items of a ranking
+NONE = "–"  # in a table, where a metric does not apply to a method
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,12 @@ class Scores:
     are about: the rarer in training. `by_group` maps a column and a value of it to {"n": test rows, "metrics": {name: Interval}}.
     `calibration` has for each bin of answers {"said": mean probability (of `positive`, or of the predicted class of more than
     two), "share": how often it was so, "low", "high": its interval, "count"}.
+
+    Of ratings the headline is "RMSE", the difference is by how much the network's is the lower, and `predictions` has row, user,
+    item, content, label and predicted. Of choices, which are ranked, it is "nDCG@10", `n_test` counts users, and in `predictions`
+    are user, content (a digest of the user and of what was to be found), known (likes), asked (choices to find), and the user's
+    own metrics. Of either the bootstrap draws "users", a method lacks in `table` what it cannot answer, `curves` maps a method to
+    the "nDCG" and "recall" of the first 1, 2, … 50 items, and `notes` say which methods were left out, and why.
     """
 
     task: str
@@ -111,18 +122,30 @@ class Scores:
     positive: str = ""
     by_group: dict[str, dict[str, dict]] = field(default_factory=dict)
     calibration: list[dict[str, float]] = field(default_factory=list)
+    curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def regression(self) -> bool:
         """Whether what is predicted is a number."""
-        return not self.classes
+        return not self.classes and not self.ranking
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics of `table`: not every method need have each."""
+        return list(dict.fromkeys(name for row in self.table.values() for name in row))
+
+    @property
+    def ranking(self) -> bool:
+        """Whether items are ranked for people, and no rating or class is predicted."""
+        return self.headline == NDCG
 
     def card(self) -> dict:
-        """What a program carries of this: everything but the confusion matrix, the single predictions, and what other methods
-        than the network score on each class."""
+        """What a program carries of this: everything but the confusion matrix, the curves, the single predictions, and what other
+        methods than the network score on each class."""
         whole = self.to_json()
         whole["per_class"] = {method: each for method, each in whole["per_class"].items() if method == NETWORK}
-        return {name: value for name, value in whole.items() if name not in ("classes", "confusion")}
+        return {name: value for name, value in whole.items() if name not in ("classes", "confusion", "curves")}
 
     def to_json(self) -> dict:
         """All but the single predictions, as plain values."""
@@ -175,12 +198,13 @@ class Scores:
             raise RunError(f"{folder}: its scores were written by another version, or damaged ({error}): run it again") from error
 
     def __str__(self) -> str:
-        metrics = list(next(iter(self.table.values())))
+        metrics = self.metrics
         width = max(map(len, self.table)) + 2
         items = f"windows of {self.n_whole} held-out files" if self.whole else "held-out items"
-        items = "held-out rows" if "row" in self.predictions else items
+        items = "held-out rows" if "row" in self.predictions else "users with held-out choices" if self.ranking else items
         lines = [f"{self.n_test} {items}, 95 % intervals over {self.resampled}"]
-        cells = [["", *metrics], *([method, *(str(row[name]) for name in metrics)] for method, row in self.table.items())]
+        rows = [[method, *(str(row.get(name, NONE)) for name in metrics)] for method, row in self.table.items()]
+        cells = [["", *metrics], *rows]
         broad = max(23, max(len(cell) for row in cells for cell in row[1:]) + 2)
         lines += [first.ljust(width) + "".join(cell.ljust(broad) for cell in rest) for first, *rest in cells]
         for method, row in self.whole.items():
@@ -188,16 +212,25 @@ class Scores:
         for method, each in self.per_class.items():
             if method == NETWORK:
                 lines.append(f"IoU of each class, {method}: {', '.join(f'{name} {iou}' for name, iou in each.items())}")
+        counted = "users" if self.ranking else "rows"
         for column, values in self.by_group.items():
-            told = (f"{value} {each['metrics'][self.headline]} ({each['n']} rows)" for value, each in values.items())
+            told = (f"{value} {each['metrics'][self.headline]} ({each['n']} {counted})" for value, each in values.items())
             lines.append(f"{self.headline} by {column}: {', '.join(told)}")
         lines += [f"the split matters: {self.gap}"] if self.gap else []
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join(line.rstrip() for line in [*lines, f"verdict: {self.verdict}"])
 
 
 def verdict(best_simple: str, difference: Interval, of: str = "") -> str:
     """One sentence: is the network better than the best simple method, and by how much? `of` says what the points are of, where
-    it is not accuracy."""
+    it is not accuracy. Of "RMSE" there are no points, but the unit of what is predicted."""
+    if of == RMSE:
+        value, low, high = difference.figures
+        if difference.low > 0:
+            return f"better than the best simple method ({best_simple}) by {value} {of} [{low}, {high}]"
+        if difference.high < 0:
+            return f"worse than {best_simple} by {value.lstrip('-')} {of}: [{low}, {high}]"
+        return f"not better than {best_simple}: [{low}, {high}] {of}"
     points = f"points of {of}" if of else "points"
     if difference.low > 0:
         return f"better than the best simple method ({best_simple}) by {100 * difference.value:.1f} {points} {difference.points}"

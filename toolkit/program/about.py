@@ -34,6 +34,8 @@ def _input(card: dict) -> list[str]:
         lines += [f"       {_column(column)}" for column in card["columns"][:MOST_COLUMNS]]
         more = count - MOST_COLUMNS
         return lines + ([f"       … {more} more: the schema below has all"] if more > 0 else [])
+    if card["kind"] == "ratings":
+        return _ratings(card)
     if card["kind"] == "scene":
         scale = f"brought to a shorter side of {card['size']} pixels" if card["size"] else "in its own pixels"
         return [f"input: picture of any size, seen {scale}, in tiles of {card['tile']} pixels where it is larger"]
@@ -51,6 +53,21 @@ def _input(card: dict) -> list[str]:
     ]
 
 
+def _ratings(card: dict) -> list[str]:
+    """What a recommender takes, and whose history it carries."""
+    named = "titles or ids" if card["titles"] else "ids"
+    if not card["users"]:
+        return [
+            f"input: what somebody likes, by {named} of {card['items']} items",
+            "       inside are the factors of items only: nobody's history, no users (--no-users)",
+        ]
+    return [
+        f"input: what somebody likes, by {named} of {card['items']} items, or the id of one of {card['users']} known users",
+        "       inside are the factors of items, and each user's id, taste and history: keep it as private as the table it "
+        "was learnt from",
+    ]
+
+
 def _column(card: dict) -> str:
     """A column of a table in words."""
     if card["kind"] == "number":
@@ -64,6 +81,10 @@ def _column(card: dict) -> str:
 
 
 def _output(card: dict, target: str | None) -> list[str]:
+    if card["kind"] == "recommendations":
+        ranked = card["low"] is None
+        score = "a score, which only ranks," if ranked else f"the rating expected, {card['low']:g} to {card['high']:g},"
+        return [f"output: items that they have not seen, each with {score} and the reason"]
     trees = f" ({100 * card['trees']:.0f} % gradient-boosted trees, the rest the network)" if card.get("trees") else ""
     if card["kind"] == "value":
         return [f"output: a number, {card['name']}{trees}"]
@@ -78,7 +99,8 @@ def _scores(scores: dict | None) -> list[str]:
     if not scores:
         return ["", "scores: none were measured for this program"]
     files = scores.get("n_whole")
-    items = f"windows of {files} held-out files" if files else "held-out items"
+    of = {"nDCG@10": "users with held-out choices", "RMSE": "held-out ratings"}.get(scores.get("headline"), "held-out items")
+    items = f"windows of {files} held-out files" if files else of
     lines = ["", f"scores on {scores['n_test']} {items} that training never saw, with 95 % intervals:"]
     for name, metrics in scores["table"].items():
         cells = [f"{metric} {value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]" for metric, value in metrics.items()]
@@ -89,4 +111,5 @@ def _scores(scores: dict | None) -> list[str]:
     for name, classes in (scores.get("per_class") or {}).items():
         shown = ", ".join(f"{label} {value['value']:.3f}" for label, value in list(classes.items())[:20])
         lines.append(f"  {name}, IoU of each class: {shown}" + (f", … ({len(classes)} in all)" if len(classes) > 20 else ""))
+    lines += [f"note: {note}" for note in scores.get("notes") or []]
     return [*lines, f"verdict: {scores['verdict']}"]

@@ -14,7 +14,9 @@ from itertools import groupby
 from pathlib import Path
 
 from toolkit.errors import ConversionError, ToolkitError
+from toolkit.program.recommending import add_options, answer, asked_of_recommender, wrongly_asked
 
+MOST_PROBABLE = 3  # classes that are shown
 MOST_STRETCHES = 20  # lines of one item
 
 
@@ -29,8 +31,13 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
     parser = _parser(Path(archive).name)
     chosen = parser.parse_args(arguments)
     row = chosen.row is not None
-    if not (chosen.items or row or chosen.about or chosen.selftest):
-        parser.error("name at least one item to predict, or --about or --selftest")
+    asked = asked_of_recommender(chosen)
+    if not (chosen.items or row or asked or chosen.about or chosen.selftest):
+        parser.error(
+            "name at least one item to predict, or --about or --selftest (of a program that recommends: --likes, --user)"
+        )
+    if wrong := wrongly_asked(chosen):
+        parser.error(wrong)
     if row and chosen.items:
         parser.error("--row is a row of its own: give it without files")
     if chosen.why and not row:
@@ -48,6 +55,15 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
         program = load(archive)
         if chosen.selftest:
             return _selftest(program)
+        if program.card["input"]["kind"] == "ratings":
+            if not asked:
+                parser.error(
+                    "this program recommends and takes no files: ask with --likes, --user, --similar, --predict, --everyone"
+                )
+            return answer(program, chosen)
+        if asked:
+            parser.error(f"{asked[0]} is for programs that recommend; this one predicts from files")
+        chosen.top = chosen.top or MOST_PROBABLE
         if program.card["input"]["kind"] == "table":
             from toolkit.program.tabulating import answer_files, answer_row
 
@@ -80,17 +96,22 @@ def _parser(name: str) -> argparse.ArgumentParser:
         "items", nargs="*", metavar="FILE", help="what to predict: any number of files (of tables: CSV; - for standard input)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object for each item")
-    parser.add_argument("--top", type=_at_least_one, default=3, metavar="N", help="show the N most probable classes (default: 3)")
+    parser.add_argument(
+        "--top", type=_at_least_one, metavar="N", help="show the N most probable classes (default: 3), or N items (default: 10)"
+    )
     parser.add_argument(
         "--out", metavar="PLACE", help="of a program that answers for each pixel: the folder for masks and coloured pictures "
         "(default: segmented; none: nowhere); of one that predicts from tables: the CSV to write (default: NAME.predicted.csv; "
-        "-: standard output), or of several the folder",
+        "-: standard output), or of several the folder; with --everyone: the CSV to write (default: recommendations.csv)",
     )  # fmt: skip
     parser.add_argument(
         "--row", metavar="JSON", help="of a program that predicts from tables: one row, an object of column: cell"
     )
     parser.add_argument("--why", action="store_true", help="which columns moved the prediction for --row, and how far")
-    parser.add_argument("--strict", action="store_true", help="stop at the first item that cannot be read")
+    add_options(parser)
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first item that cannot be read, or title that had to be guessed"
+    )
     parser.add_argument("--about", action="store_true", help="show what this program is, its scores, and what it needs")
     parser.add_argument("--selftest", action="store_true", help="check that it answers here as it did when it was made")
     return parser
@@ -137,8 +158,11 @@ def _stretches(timeline: tuple) -> Iterator[str]:
 
 
 def _selftest(program) -> int:
-    if program.card["input"]["kind"] == "table":
+    kind = program.card["input"]["kind"]
+    if kind == "table":
         from toolkit.program.table_selftest import selftest
+    elif kind == "ratings":
+        from toolkit.program.recommender_selftest import selftest
     else:
         from toolkit.program.selftest import selftest
 

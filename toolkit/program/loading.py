@@ -16,22 +16,28 @@ if TYPE_CHECKING:
 
     from toolkit.converters.base import Converter
     from toolkit.program.program import Program
+    from toolkit.program.recommender import Recommender
     from toolkit.program.table_program import TableProgram
 
 
-def load(path: Path | str, converter: Converter | None = None) -> Program | TableProgram:
+def load(path: Path | str, converter: Converter | None = None) -> Program | TableProgram | Recommender:
     """Open a program file. It is read as data: no code inside it is run, and nothing in it is a pickle.
 
     `converter` is needed only where the program was made with one that is registered under no name. A program that predicts from
-    the rows of a table is a `TableProgram`.
+    the rows of a table is a `TableProgram`, one that recommends is a `Recommender`.
     Raises `ProgramError` for a file that is truncated, altered, or not a program.
     """
     archive = Archive(path)
     taken = archive.card.get("input")
-    if isinstance(taken, dict) and taken.get("kind") == "table":
+    kind = taken.get("kind") if isinstance(taken, dict) else None
+    if kind == "table":
         from toolkit.program.table_program import TableProgram
 
         return TableProgram(archive)
+    if kind == "ratings":
+        from toolkit.program.recommender import Recommender
+
+        return Recommender(archive)
     from toolkit.program.program import Program
 
     return Program(archive, converter)

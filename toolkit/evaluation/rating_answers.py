@@ -1,0 +1,59 @@
+"""What a learner of ratings or choices answers for held-out rows, from what is known of people when these are asked.
+
+It is a file of its own because training may know someone, may not know them but hear what they like, or know nothing of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+
+    from toolkit.data.labelled_ratings import LabelledRatings
+
+
+def rating_answers(learn: Learner, rows: np.ndarray) -> np.ndarray:
+    """The stars, float32 (n,), within their range, for rows (positions). Of an item that training did not meet a person gets what
+    items give them on average; of a person of whom nothing is known, what everyone gets."""
+    labelled: LabelledRatings = learn.dls.labelled
+    taste = learn.taste()
+    users, places = np.unique(labelled.user_codes[rows], return_inverse=True)
+    people = people_of(learn, users)
+    items = labelled.item_codes[rows]
+    met = items < labelled.n_items
+    found = np.zeros(len(rows), dtype=np.float32)
+    found[met] = taste.pairs(people[places[met]], items[met])
+    for person in np.unique(places[~met]):
+        found[~met & (places == person)] = taste.scores(people[person]).mean()
+    return taste.ratings(found).astype(np.float32)
+
+
+def ranking_answers(learn: Learner, users: np.ndarray) -> np.ndarray:
+    """The scores, float32 (n, items), of all items that training met, for users (codes). Somebody of whom nothing is known is
+    shown what most people chose."""
+    labelled: LabelledRatings = learn.dls.labelled
+    taste = learn.taste()
+    scores = taste.scores(people_of(learn, users))
+    if labelled.objective == "ranking":
+        chosen = labelled.history("test", liked=True)
+        unknown = np.diff(chosen.indptr)[users] == 0
+        scores[unknown] = np.bincount(chosen.indices, minlength=len(labelled.items))[: labelled.n_items]
+    return scores
+
+
+def people_of(learn: Learner, users: np.ndarray) -> np.ndarray:
+    """The vectors of users (codes), float64 (n, d), by what is known of them when the test is asked."""
+    labelled: LabelledRatings = learn.dls.labelled
+    trained = learn.people() if labelled.objective == "rating" or learn.about["form"] == "neural" else None
+    if trained is None:  # everybody is solved for
+        return learn.solve(labelled.history("test", liked=True)[users][:, : labelled.n_items])
+    known = labelled.history("test", liked=labelled.objective == "ranking")
+    found = np.tile(learn.taste().centre, (len(users), 1))
+    warm = users < labelled.n_users
+    found[warm] = trained[users[warm]]
+    for place in np.flatnonzero(~warm & (np.diff(known.indptr)[users] > 0)):
+        found[place] = learn.solve_one(known, users[place])
+    return found
