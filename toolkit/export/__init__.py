@@ -1,7 +1,8 @@
 """Learner -> `program.pyz`: one file that runs without fastai and gives the learner's answers, or no file at all.
 
 It is a room of its own because this is the one place that knows both sides: torch's network and the runtime's format.
-What differs from one kind of task to the next stands in a file for each: `pictures.py`, `scenes.py`, `tables.py`.
+What differs from one kind of task to the next stands in a file for each: `pictures.py`, `scenes.py`, `tables.py`,
+`ratings.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.data.labelled_ratings import LabelledRatings
 from toolkit.data.labelled_tables import LabelledTable
 from toolkit.data.scenes import LabelledScenes
 from toolkit.evaluation.scores import Scores
@@ -25,23 +27,25 @@ from toolkit.program.archive import FORMAT, card_digest
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
+    from toolkit.program.recommender import Recommender
     from toolkit.program.table_program import TableProgram
 
 __all__ = ["export"]
 
 
 def export(
-    learn: Learner, path: Path | str, scores: Scores | None = None, name: str = "", golden: int = 3
-) -> Program | TableProgram:
+    learn: Learner, path: Path | str, scores: Scores | None = None, name: str = "", golden: int = 3, **choices: bool
+) -> Program | TableProgram | Recommender:
     """Write `learn` as a program to `path` and return it, loaded.
 
     Normalisation and softmax are inside its graph. Before the file is moved into place, held-out items are replayed from their
     raw files or cells through both: a probability off by more than 1e-4, or another answer (see `PictureExport.check`,
-    `SceneExport.check`, `TableExport.check`), raises `ExportError` and leaves what was at `path`. `scores` becomes the score
-    card. `golden` items of the test set, as raw files or rows with the answers, travel inside for the self-test; 0 for none,
-    where they are private.
+    `SceneExport.check`, `TableExport.check`, `RatingExport.check`), raises `ExportError` and leaves what was at `path`. `scores`
+    becomes the score card. `golden` items of the test set, as raw files or rows with the answers, travel inside for the
+    self-test; 0 for none, where they are private. `choices` are those of one kind: `users=False` ships a recommender without
+    anybody's history.
     """
-    exported = _kind(getattr(learn.dls, "labelled", None))(learn)
+    exported = _kind(getattr(learn.dls, "labelled", None))(learn, **choices)
     members = exported.members()
     goldens = exported.golden(golden, path)
     for item in goldens:
@@ -74,4 +78,8 @@ def _kind(labelled: object) -> type:
         from toolkit.export.tables import TableExport  # here: its networks need packages that pictures do not
 
         return TableExport
+    if isinstance(labelled, LabelledRatings):
+        from toolkit.export.ratings import RatingExport  # here: what it needs of fastai pictures do not
+
+        return RatingExport
     return SceneExport if isinstance(labelled, LabelledScenes) else PictureExport

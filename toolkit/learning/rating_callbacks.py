@@ -1,0 +1,83 @@
+"""What happens around training on ratings and choices: who people are by now, items drawn beside those chosen, what was found.
+
+It is a file of its own because each is a plain fastai callback or metric, put beside one kind of network or another.
+"""
+
+from __future__ import annotations
+
+import torch
+from fastai.callback.core import Callback
+from fastai.learner import Learner, Metric
+
+DRAWN = 4  # items beside each that was chosen
+AT_ONCE = 20_000_000  # scores
+
+
+class SolvePeople(Callback):
+    """Before each validation, who the people of training are by now: what pairs of user and item are scored with."""
+
+    def before_validate(self) -> None:
+        labelled = self.dls.labelled
+        people = self.learn.solve(labelled.history("train", liked=True)[: labelled.n_users, : labelled.n_items])
+        self.model.u_weight.weight.data[1:] = torch.from_numpy(people).to(self.model.u_weight.weight)
+
+
+class DrawUnchosen(Callback):
+    """Beside each row that was chosen, items drawn at random, as not chosen; in validation the same ones each time."""
+
+    def __init__(self, n_items: int) -> None:
+        self.n_items = n_items
+
+    def before_validate(self) -> None:
+        self.fixed = torch.Generator().manual_seed(0)
+
+    def before_batch(self) -> None:
+        if not self.yb:
+            return
+        x, y = self.xb[0], self.yb[0]
+        fixed = None if self.training else getattr(self, "fixed", None)
+        drawn = torch.randint(1, self.n_items + 1, (DRAWN * len(x),), generator=fixed).to(x)
+        others = torch.stack([x[:, 0].repeat(DRAWN), drawn], dim=1)
+        self.learn.xb = (torch.cat([x, others]),)
+        self.learn.yb = (torch.cat([y, torch.zeros_like(y).repeat(DRAWN, 1)]),)
+
+
+class Found(Metric):
+    """How much of what was hidden stands among the ten highest items that were not shown: nDCG@10, the mean over people."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return "ndcg_10"
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.total, self.count = 0.0, 0
+
+    def accumulate(self, learn: Learner) -> None:
+        """Add a batch of validation."""
+        shown, (wanted,) = learn.xb[0], learn.yb
+        every = learn.xb[1]
+        vectors = learn.model.i_weight.weight
+        for rows in torch.arange(len(shown)).split(max(1, AT_ONCE // len(vectors))):
+            people = learn.model.solved(shown[rows])
+            scores = people @ vectors.T
+            scores[:, 0] = -torch.inf
+            scores.scatter_(1, shown[rows], -torch.inf)
+            top = scores.topk(min(10, scores.shape[1]), dim=1).indices
+            right = torch.zeros_like(scores)
+            right.scatter_(1, every[rows], (wanted[rows] > 0).to(scores))
+            right[:, 0] = 0
+            gains = 1 / torch.log2(torch.arange(2, top.shape[1] + 2, device=top.device))
+            counts = right.sum(1).long()
+            best = gains.cumsum(0)[counts.clamp(1, top.shape[1]) - 1]
+            self.total += float(((right.gather(1, top) * gains).sum(1) / best).sum())
+            self.count += len(rows)
+
+    @property
+    def value(self) -> float | None:
+        """The mean so far."""
+        return self.total / self.count if self.count else None
