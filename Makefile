@@ -11,7 +11,7 @@ env: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make env PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sound,tabular,app,timm,smp,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,sound,tabular,app,timm,smp,bench,test]'
 	$(BIN)/python -c 'import toolkit.learning'  # fails with an explanation where torch and torchvision do not fit
 	@touch $@
 
@@ -33,3 +33,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.mouse
 	$(BIN)/python -m benchmarks.segmentation
 	$(BIN)/python -m benchmarks.tabular
+	$(BIN)/python -m benchmarks.ratings

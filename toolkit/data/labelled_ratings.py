@@ -74,7 +74,13 @@ class LabelledRatings:
     def history(self, part: str, liked: bool = False) -> csr_array:
         """What is known of users when rows of `part` are asked: float32 (users, items), the values of training rows, of the
         part's given rows and, for the test, of validation rows too; with `liked` ones, of chosen rows alone. `part` "all" knows
-        every row. A rating of 0 is stored."""
+        every row. A rating of 0 is stored. It is made once: do not write to it."""
+        made = vars(self).setdefault("_histories", {})
+        if (part, liked) not in made:
+            made[part, liked] = self._history(part, liked)
+        return made[part, liked]
+
+    def _history(self, part: str, liked: bool) -> csr_array:
         split = self.table.split
         known = (split == "train") | ((split == part) & self.table.given) | (part == "all")
         if part == "test":

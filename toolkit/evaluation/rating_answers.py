@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolkit.program.taste import Taste
+
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
@@ -26,8 +28,11 @@ def rating_answers(learn: Learner, rows: np.ndarray) -> np.ndarray:
     met = items < labelled.n_items
     found = np.zeros(len(rows), dtype=np.float32)
     found[met] = taste.pairs(people[places[met]], items[met])
-    for person in np.unique(places[~met]):
-        found[~met & (places == person)] = taste.scores(people[person]).mean()
+    if isinstance(taste, Taste):  # the mean of scores is the score of the mean, however many items there are
+        found[~met] = people[places[~met]] @ taste.vectors.mean(axis=0, dtype=np.float64) + taste.offset.mean(dtype=np.float64)
+    else:
+        for person in np.unique(places[~met]):
+            found[~met & (places == person)] = taste.scores(people[person]).mean()
     return taste.ratings(found).astype(np.float32)
 
 

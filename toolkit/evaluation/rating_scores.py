@@ -170,7 +170,9 @@ def _difference(one: Answer, other: Answer, test: Test) -> Interval:
 
 
 def _of_few(people: int) -> str:
-    return f" (the test has only {people} users: too few to rely on)" if people < FEWEST_GROUPS else ""
+    if people >= FEWEST_GROUPS:
+        return ""
+    return f" (the test has only {people} user{'s' if people > 1 else ''}: too few to rely on)"
 
 
 def _of_samples(test: Test) -> list[str]:

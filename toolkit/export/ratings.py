@@ -100,7 +100,7 @@ class RatingExport:
             self._compare(program.run(likes, values, wanted), expected, "for somebody who is solved for")
 
     def _by_network(self, rows: np.ndarray) -> np.ndarray:
-        """What the network itself says of rows."""
+        """What the network itself says of rows, stars within their range."""
         labelled, model = self.labelled, self.learn.model.eval()
         device = next(model.parameters()).device
         codes = torch.from_numpy(coded(labelled)[rows]).to(device)
@@ -109,7 +109,8 @@ class RatingExport:
                 users, places = np.unique(labelled.user_codes[rows], return_inverse=True)
                 people = torch.from_numpy(people_of(self.learn, users)[places]).float().to(device)
                 return (people * model.i_weight(codes[:, 1])).sum(1).cpu().numpy()
-            return torch.cat([model(some)[:, 0] for some in codes.split(4096)]).float().cpu().numpy()
+            found = torch.cat([model(some)[:, 0] for some in codes.split(4096)]).float().cpu().numpy()
+            return found if self.taste.low is None else np.clip(found, self.taste.low, self.taste.high)
 
     def _people(self) -> np.ndarray:
         """The vectors of all people, float32 (users, d); whom the network did not learn is solved for from all their rows."""

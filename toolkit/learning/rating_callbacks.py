@@ -18,8 +18,22 @@ class SolvePeople(Callback):
 
     def before_validate(self) -> None:
         labelled = self.dls.labelled
+        if labelled is None:  # a learner that was exported keeps them as they were
+            return
+        if hasattr(self.learn, "gather_preds") and self.model.u_weight.weight.any():  # asked, not trained: they have not changed
+            return
         people = self.learn.solve(labelled.history("train", liked=True)[: labelled.n_users, : labelled.n_items])
         self.model.u_weight.weight.data[1:] = torch.from_numpy(people).to(self.model.u_weight.weight)
+
+
+class ForgetTaste(Callback):
+    """Training changes the weights, so what was made of them is made anew; a fused optimizer does not count its changes."""
+
+    def before_train(self) -> None:
+        vars(self.learn).pop("_taste", None)
+
+    def after_train(self) -> None:
+        vars(self.learn).pop("_taste", None)
 
 
 class DrawUnchosen(Callback):
@@ -32,7 +46,7 @@ class DrawUnchosen(Callback):
         self.fixed = torch.Generator().manual_seed(0)
 
     def before_batch(self) -> None:
-        if not self.yb:
+        if not self.yb or hasattr(self.learn, "gather_preds"):  # the rows themselves are asked about
             return
         x, y = self.xb[0], self.yb[0]
         fixed = None if self.training else getattr(self, "fixed", None)

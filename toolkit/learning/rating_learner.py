@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import torch
 from fastai.collab import EmbeddingNN
 from fastai.learner import Learner
 from fastai.losses import BCEWithLogitsLossFlat, MSELossFlat
@@ -22,26 +21,25 @@ from toolkit.data.labelled_ratings import LabelledRatings
 from toolkit.errors import DataError, ToolkitError
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.fitting import ADAMW
-from toolkit.learning.rating_callbacks import DrawUnchosen, Found, SolvePeople
+from toolkit.learning.rating_callbacks import DrawUnchosen, ForgetTaste, Found, SolvePeople
 from toolkit.learning.rating_loaders import People, RatingLoaders, listed, people_loaders, row_loaders
-from toolkit.learning.rating_networks import UNCHOSEN, ChoiceLoss, Choices, ManyDots, MembersLoss, precision
+from toolkit.learning.rating_networks import UNCHOSEN, ChoiceLoss, Choices, ManyDots, MembersLoss
+from toolkit.learning.rating_tastes import RANKING, RATING, rating_bounds, solve_one, taste_of
 from toolkit.learning.unfolded import unfolded
 from toolkit.learning.weights import RANDOM
 from toolkit.program.neural_taste import NeuralTaste
 from toolkit.program.taste import Taste
 
 DOT, NEURAL = FORMS = ("dot", "neural")
-RATING, RANKING = "rating", "ranking"
 MEMBERS, FACTORS, MOST_MEMBERS_WEIGHTS = 8, 24, 20_000_000
 CHOICE_FACTORS = 64
 CALM = 2e-4  # Adam's epsilon: an item that few chose, whose gradients are small and chance, moves in small steps
 LAYERS = [100]
-STRENGTHS = 2.0 ** np.arange(-4, 7)  # of what is known of people in general, beside what one says
-MOST_TRIED = 300  # people that these are tried on
+DROPOUT = {"embed_p": 0.3, "ps": 0.2}
 SETTINGS = {
     (RATING, DOT): {"epochs": 7, "lr": 7e-3, "wd": 0.2},
     (RANKING, DOT): {"epochs": 30, "lr": 0.02, "wd": 0.3},
-    (RATING, NEURAL): {"epochs": 5, "lr": 5e-3, "wd": 0.1},
+    (RATING, NEURAL): {"epochs": 5, "lr": 5e-3, "wd": 0.2},
     (RANKING, NEURAL): {"epochs": 8, "lr": 5e-3, "wd": 0.1},
 }
 
@@ -73,32 +71,16 @@ class RatingLearner(Learner):
         what serves validation best, but for `Choices`, which learns it."""
         now = tuple(parameter._version for parameter in self.model.parameters())  # counts what was written into each
         if getattr(self, "_taste", (None,))[0] != now:
-            self._taste = now, self._made_taste()
+            self._taste = now, taste_of(self.model, self.dls.labelled)
         return self._taste[1]
 
     def solve_one(self, known: csr_array, person: int) -> np.ndarray:
         """The vector, float64 (d,), of one person from what is known of them, sparse (people, items)."""
         return solve_one(self.taste(), known, person)
 
-    def _made_taste(self) -> Taste | NeuralTaste:
-        labelled = self.dls.labelled
-        if isinstance(self.model, Choices):
-            return self.model.taste()
-        train = labelled.rows_of("train")
-        low, high, bounds, like = labelled.low, labelled.high, None, float(_like(self.model, labelled))
-        if labelled.objective == RANKING:
-            low = high = None
-        else:
-            bounds = bounds_of(low, high)
-            like = float(np.quantile(labelled.values[train], 0.9))
-        if isinstance(self.model, ManyDots):
-            make = partial(self.model.taste, low, high, like)
-        else:
-            make = partial(_neural_taste, self.model, low, high, like, bounds)
-        return _best_strength(make, labelled)
-
     def solve(self, chosen: csr_array) -> np.ndarray:
         """The vectors, float64 (people, d), of people who chose these items, sparse (people, items); for `Choices`."""
+        chosen = chosen[:, : self.dls.labelled.n_items]  # of others nothing was learnt
         order = np.argsort(np.diff(chosen.indptr), kind="stable")
         found = np.zeros((chosen.shape[0], self.model.i_weight.weight.shape[1]))
         for start in range(0, len(order), 256):
@@ -123,8 +105,12 @@ def rating_learner(
     set_seed(seed)
     if factors < 0 or batch_size < 0:
         raise DataError(f"factors {factors}, batch_size {batch_size}: expected whole numbers from 0")
+    if (labelled.objective, form, batch_size) == (RATING, NEURAL, 1):
+        raise DataError(
+            "batch_size 1: the neural form has batch norms, which cannot learn from one row: 2 or more, or 0 for auto"
+        )
     kind = (labelled.objective, form)
-    chosen, callbacks, metrics, about = SETTINGS[kind], [FirstWeights()], [], {}
+    chosen, callbacks, metrics, about = SETTINGS[kind], [FirstWeights(), ForgetTaste()], [], {}
     opt = ADAMW
     if kind == (RANKING, DOT):
         dls = people_loaders(labelled, batch_size or _people_at_once(labelled.n_users))
@@ -137,9 +123,9 @@ def rating_learner(
         metrics = [Found()]
         about["factors"] = factors or CHOICE_FACTORS
     else:
-        targets = np.ones_like(labelled.values) if labelled.objective == RANKING else None
+        targets = labelled.chosen.astype(np.float32) if labelled.objective == RANKING else None
         dls = row_loaders(labelled, batch_size or _rows_at_once(len(labelled.rows_of("train"))), targets)
-        bounds = None if labelled.objective == RANKING else bounds_of(labelled.low, labelled.high)
+        bounds = None if labelled.objective == RANKING else rating_bounds(labelled.low, labelled.high)
         if form == DOT:
             about["factors"] = factors or FACTORS
             about["members"] = _members(labelled, about["factors"])
@@ -147,7 +133,7 @@ def rating_learner(
             loss, opt = MembersLoss(), partial(ADAMW, eps=1e-5 / about["members"])
         else:
             sizes = [(len(ids), factors or emb_sz_rule(len(ids))) for ids in dls.classes.values()]
-            model = EmbeddingNN(sizes, LAYERS, y_range=bounds)
+            model = EmbeddingNN(sizes, LAYERS, y_range=bounds, **DROPOUT)
             about["factors"] = [size for _, size in sizes]
             loss = MSELossFlat() if bounds else BCEWithLogitsLossFlat()
         if labelled.objective == RANKING:
@@ -161,11 +147,6 @@ def rating_learner(
         "rows": {"train": len(labelled.rows_of("train"))},
     }  # fmt: skip
     return learn
-
-
-def bounds_of(low: float, high: float) -> tuple[float, float]:
-    """What stars near without reaching it: a little beyond the lowest and the highest that there are, 0 and 5.5 of 1 to 5."""
-    return low - (high - low) / 4, high + (high - low) / 8
 
 
 def _members(labelled: LabelledRatings, factors: int) -> int:
@@ -188,56 +169,3 @@ def _many_dots(
     starts = np.concatenate([[0], seen.indptr]).astype(np.int64)  # code 0 has seen nothing
     mean = float(labelled.values[labelled.rows_of("train")].mean())
     return ManyDots(factors, members, dls.classes, bounds, mean, starts, seen.indices.astype(np.int64) + 1)
-
-
-def _like(model: torch.nn.Module, labelled: LabelledRatings) -> float:
-    """What a choice of training scores on average, where nothing is rated."""
-    if labelled.objective == RATING:
-        return 1.0
-    rows = labelled.rows_of("train")
-    some = np.random.default_rng(0).permutation(rows)[:20_000]
-    codes = torch.from_numpy(np.stack([labelled.user_codes[some] + 1, labelled.item_codes[some] + 1], axis=1))
-    with torch.inference_mode():
-        return float(model.eval()(codes.to(next(model.parameters()).device)).mean())
-
-
-def _neural_taste(
-    model: EmbeddingNN, low: float | None, high: float | None, like: float, bounds: tuple | None, noise: float = 1.0
-) -> NeuralTaste:
-    people, items, layers = unfolded(model)
-    people = people.astype(np.float64)
-    return NeuralTaste(
-        items, noise * precision(people), people.mean(axis=0), layers, like=like, low=low, high=high, bounds=bounds
-    )
-
-
-def _best_strength(make: partial, labelled: LabelledRatings) -> Taste | NeuralTaste:
-    """The taste that finds what people of validation rated or chose best, when they are solved for from their training rows."""
-    known, asked = labelled.history("valid", liked=labelled.objective == RANKING), labelled.asked("valid")
-    asked = asked[labelled.item_codes[asked] < labelled.n_items]
-    people = np.unique(labelled.user_codes[asked])
-    people = people[np.diff(known.indptr)[people] > 0]
-    people = np.random.default_rng(0).permutation(people)[:MOST_TRIED]
-    rows = asked[np.isin(labelled.user_codes[asked], people)]
-    if not len(rows):
-        return make(noise=1.0)
-    places = np.searchsorted(np.sort(people), labelled.user_codes[rows])
-
-    def loss(taste: Taste | NeuralTaste) -> float:
-        vectors = np.stack([solve_one(taste, known, person) for person in np.sort(people)])
-        found = taste.pairs(vectors[places], labelled.item_codes[rows])
-        if labelled.objective == RATING:
-            return float(((taste.ratings(found) - labelled.values[rows]) ** 2).mean())
-        others = np.random.default_rng(0).integers(0, labelled.n_items, len(rows))
-        return -float((found > taste.pairs(vectors[places], others)).mean())
-
-    return min((make(noise=strength) for strength in STRENGTHS), key=loss)
-
-
-def solve_one(taste: Taste | NeuralTaste, known: csr_array, person: int) -> np.ndarray:
-    """The vector of one person from what is known of them, sparse (people, items); items that training did not meet say
-    nothing."""
-    part = slice(known.indptr[person], known.indptr[person + 1])
-    items, values = known.indices[part], known.data[part]
-    met = items < len(taste.vectors)
-    return taste.solve(items[met], None if taste.low is None else values[met])

@@ -6,7 +6,7 @@ and because what to show first is learnt person by person, not row by row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -16,6 +16,7 @@ from fastai.collab import TabularCollab
 from fastai.data.block import TransformBlock
 from fastai.data.core import DataLoaders, TfmdDL
 from fastai.tabular.core import ReadTabBatch, TabularProc
+from fastai.torch_core import display_df
 from fastcore.basics import chunked
 from scipy.sparse import csr_array
 
@@ -73,19 +74,50 @@ class ReadPairs(ReadTabBatch):
     """Rows -> tensors; those that were held as tensors are so already."""
 
     def encodes(self, to: TabularCollab | list) -> tuple:
-        return tuple(to) if isinstance(to, list) else super().encodes(to)  # fasttransform makes a list of a tuple
+        if isinstance(to, list):  # fasttransform makes one of a tuple
+            return tuple(to)
+        found = [(to.cats, np.int64)] + ([(to.ys, np.float32)] if to.y_names[0] in to.items.columns else [])
+        return tuple(torch.from_numpy(frame.to_numpy(dtype=kind, copy=True)) for frame, kind in found)
+
+
+class PairLoader(TableLoader):
+    """Each training row once an epoch: one that would be a batch by itself, which a batch norm cannot learn from, stands in the
+    batch before."""
+
+    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
+        held = vars(self.dataset).get("held")
+        if held is None:
+            yield from super().create_batches(samples)
+            return
+        batches = list(chunked(samples, self.bs))
+        if self.shuffle and self.bs > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [batches[-2] + batches[-1]]
+        for rows in map(torch.as_tensor, batches):
+            yield tuple(tensor[rows] for tensor in held)
+
+    def show_results(self, b: tuple, out: torch.Tensor, max_n: int = 9, **kwargs: object) -> None:
+        """Show rows by the ids of users and items, with what is predicted of them."""
+        codes, classes = b[0][:max_n].tolist(), self.dataset.procs.classes
+        ids = [[classes[name][code] for name, code in zip(NAMES, row, strict=True)] for row in codes]
+        told = {"rating": b[1][:max_n].flatten().tolist(), "predicted": out[:max_n].flatten().tolist()}
+        display_df(pd.DataFrame(ids, columns=list(NAMES)).assign(**told))
 
 
 class People:
     """People with the items they chose: `known` is what is known of them, `asked` what is to be found (None: the known, of which
-    some is hidden, other each time); both sparse (people, items), of codes without a 0 for nothing."""
+    some is hidden, other each time); both sparse (people, items), of codes without a 0 for nothing. `titles` are those of
+    items."""
 
     n_inp = 2
 
-    def __init__(self, known: csr_array, asked: csr_array | None = None) -> None:
+    def __init__(self, known: csr_array, asked: csr_array | None, titles: Sequence[str]) -> None:
         counts = np.diff((known if asked is None else asked).indptr)
         self.people = np.flatnonzero(counts)
-        self.known, self.asked = known, asked
+        self.known, self.asked, self.titles = known, asked, titles
+
+    def new_empty(self) -> People:
+        """The same of nobody."""
+        return People(self.known[:0], None, self.titles)
 
     def __len__(self) -> int:
         return len(self.people)
@@ -137,6 +169,24 @@ class PeopleLoader(TfmdDL):
         for places in chunked(samples, self.bs):
             yield self.dataset.batch(places)
 
+    def show_batch(self, b: tuple | None = None, max_n: int = 9, **kwargs: object) -> None:
+        """Show people: what is shown of their choices, and what is to be found."""
+        self._show(self.one_batch() if b is None else b, max_n)
+
+    def show_results(self, b: tuple, out: torch.Tensor, max_n: int = 9, **kwargs: object) -> None:
+        """The same with the score of each item that is to be found."""
+        self._show(b, max_n, out)
+
+    def _show(self, batch: tuple, most: int, scores: torch.Tensor | None = None) -> None:
+        rows = []
+        for person, (known, every, wanted) in enumerate(zip(*(part.tolist() for part in batch[:3]), strict=True)):
+            hidden = [place for place, counted in enumerate(wanted) if counted > 0]
+            names = [self.dataset.titles[every[place] - 1] for place in hidden]
+            if scores is not None:
+                names = [f"{name} ({scores[person, place]:.3f})" for name, place in zip(names, hidden, strict=True)]
+            rows.append((", ".join(self.dataset.titles[code - 1] for code in known if code), ", ".join(names)))
+        display_df(pd.DataFrame(rows[:most], columns=["shown", "to be found"]))
+
     def _in_order(self, places: list[int], lengths: np.ndarray) -> list[int]:
         batches = list(chunked(sorted(places, key=lengths.__getitem__), self.bs))
         last = batches.pop() if len(batches[-1]) < self.bs else []  # the one that is not full stays the last
@@ -148,14 +198,21 @@ class RatingLoaders(DataLoaders):
     """Loaders that carry `labelled`, the LabelledRatings, and `classes`, the ids that codes stand for; `test_dl` takes rows of
     user and item as they come, whatever the loaders are of."""
 
-    def __init__(self, *loaders: TfmdDL, labelled: LabelledRatings, rows: TableLoader) -> None:
-        super().__init__(*loaders)
+    def __init__(self, *loaders: TfmdDL, labelled: LabelledRatings | None, rows: TableLoader, **settings: object) -> None:
+        super().__init__(*loaders, **settings)
         self.labelled, self.rows, self.vocab = labelled, rows, []
         self.classes = rows.dataset.procs.classes
+
+    def new_empty(self) -> RatingLoaders:
+        """The same without a row, and without `labelled`: what `learn.export` keeps."""
+        *loaders, rows = (loader.new(loader.dataset.new_empty()) for loader in (*self.loaders, self.rows))
+        return RatingLoaders(*loaders, labelled=None, rows=rows, path=self.path, device=self.device)
 
     def test_dl(self, rows: pd.DataFrame | list, **kwargs) -> TableLoader:
         """A loader of rows with columns user and item. Raises `DataError` for ids that training did not meet."""
         frame = pd.DataFrame(rows).reset_index(drop=True)
+        if isinstance(self.train, PeopleLoader):  # its network takes two things, so a rating would be the second
+            frame = frame.drop(columns=self.rows.dataset.y_names, errors="ignore")
         dataset = self.rows.dataset.new(frame)
         dataset.process()
         return self.rows.new(dataset, shuffle=False, bs=VALID_ROWS, after_batch=ReadPairs(dataset))
@@ -176,7 +233,7 @@ def row_loaders(labelled: LabelledRatings, batch_size: int, targets: np.ndarray 
         )
         dataset.held = torch.from_numpy(codes[rows]), torch.from_numpy(targets[rows].astype(np.float32))[:, None]
         size = min(batch_size, len(rows)) if part == "train" else VALID_ROWS
-        loaders.append(TableLoader(dataset, bs=size, shuffle=part == "train", drop_last=False, after_batch=ReadPairs(dataset)))
+        loaders.append(PairLoader(dataset, bs=size, shuffle=part == "train", drop_last=False, after_batch=ReadPairs(dataset)))
     return RatingLoaders(*loaders, labelled=labelled, rows=loaders[1])
 
 
@@ -184,9 +241,10 @@ def people_loaders(labelled: LabelledRatings, batch_size: int) -> RatingLoaders:
     """Loaders of people with what they chose (see `People`): a person is one item of an epoch. Whose history is known when
     validation and test ask is in `labelled`."""
     known = labelled.n_items
-    sets = [People(labelled.history("train", liked=True)[:, :known])]
+    sets = [People(labelled.history("train", liked=True)[:, :known], None, labelled.titles)]
     for part in PARTS[1:]:
-        sets.append(People(labelled.history(part, liked=True)[:, :known], asked_items(labelled, part)[:, :known]))
+        asked = asked_items(labelled, part)[:, :known]
+        sets.append(People(labelled.history(part, liked=True)[:, :known], asked, labelled.titles))
     for part, people in zip(PARTS, sets, strict=True):
         if not len(people):
             raise DataError(f"{part} holds nobody who chose an item that training met: give it a larger share")

@@ -71,9 +71,8 @@ class ManyDots(EmbeddingDotBias):
         return _array(torch.cat([torch.cat(parts), self.u_bias(users).mean(1, keepdim=True)], dim=1))
 
     @torch.no_grad()
-    def taste(self, low: float, high: float, like: float, noise: float = 1.0) -> Taste:
-        """Items as numbers. People vary about their mean as those of training do; `noise` is how far, squared, the score of a
-        rating lies from what is expected of the person."""
+    def taste(self, low: float, high: float, like: float) -> Taste:
+        """Items as numbers. People vary about their mean as those of training do."""
         factors = _array(self.i_weight.weight[1:]) / self.members
         own = np.hstack([_array(self.u_weight.weight[1:]), _array(self.u_bias.weight[1:]).mean(1, keepdims=True)])
         ones = np.ones((len(factors), 1))
@@ -81,7 +80,7 @@ class ManyDots(EmbeddingDotBias):
         vectors = np.hstack([factors, ones])
         offset = self.mean + _array(self.i_bias.weight[1:]).mean(1)
         return Taste(
-            vectors.astype(np.float32), offset.astype(np.float32), noise * precision(own), own.mean(axis=0), like, low, high,
+            vectors.astype(np.float32), offset.astype(np.float32), precision(own), own.mean(axis=0), like, low, high,
             tuple(map(float, self.y_range)), told.astype(np.float32),
         )  # fmt: skip
 

@@ -60,8 +60,7 @@ def _shares(person: Person, items: np.ndarray, taste: Taste) -> np.ndarray:
     have rated something badly also speaks for its opposite, but is no liking."""
     if not len(person.liked):
         return np.zeros((len(items), 0))
-    typical = np.linspace(0, len(taste.vectors) - 1, min(TYPICAL, len(taste.vectors))).astype(np.int64)
-    shares = taste.shares(person.liked, person.given, np.concatenate([items, typical]))
+    shares = taste.shares(person.liked, person.given, np.concatenate([items, _typical(taste)]))
     shares = shares[: len(items)] - shares[len(items) :].mean(axis=0)
     if person.given is None:
         return shares
@@ -84,8 +83,15 @@ def _top_two(shares: np.ndarray) -> list[int]:
 
 
 def _for_all(item: int, person: Person, taste: Taste, popularity: np.ndarray, people: int | None) -> str:
-    expected = float(taste.ratings(taste.nobody[item]))
-    if person.known and taste.low is not None and expected >= (taste.low + taste.high) / 2:
-        return f"well liked in general: {expected:.1f} is expected of anyone"
     of = f" of {people}" if people else ""
-    return f"popular: chosen by {int(popularity[item])}{of} people"
+    chosen, some = f"chosen by {int(popularity[item])}{of} people", _typical(taste)
+    if not person.known:  # that is what they are shown by
+        return f"popular: {chosen}"
+    expected = float(taste.ratings(taste.nobody[item]))
+    if taste.low is not None and expected >= (taste.low + taste.high) / 2:
+        return f"well liked in general: {expected:.1f} is expected of anyone"
+    return f"popular: {chosen}" if popularity[item] > np.median(popularity[some]) else chosen
+
+
+def _typical(taste: Taste) -> np.ndarray:
+    return np.linspace(0, len(taste.vectors) - 1, min(TYPICAL, len(taste.vectors))).astype(np.int64)

@@ -10,8 +10,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -19,13 +18,12 @@ from typing import TextIO
 import numpy as np
 
 from toolkit.errors import ConversionError, ProgramError
-from toolkit.files import replacing
+from toolkit.files import STANDARD, writing
 from toolkit.program.csv_files import Chunk, CsvTable, open_csv
 from toolkit.program.outputs import ClassOutput, Estimate, Prediction
 from toolkit.program.table_program import TableProgram
 from toolkit.program.tables import Header
 
-STANDARD = "-"  # standard input or output
 MOST_TOLD = 8  # columns whose notes are summed up
 
 
@@ -68,7 +66,10 @@ def answer_files(program: TableProgram, items: list[str], out: str | None, as_js
     failed = 0
     for item, place in zip(items, places, strict=True):
         try:
-            with open_csv(sys.stdin.buffer if item == STANDARD else Path(item)) as table, _opened(place, table.mark) as stream:
+            with (
+                open_csv(sys.stdin.buffer if item == STANDARD else Path(item)) as table,
+                writing(place, "utf-8-sig" if table.mark else "utf-8") as stream,
+            ):
                 header = _header(program, table)
                 lines = (
                     _JsonLines(program, item, top, stream) if as_json else _CsvRows(program, table, stream, len(header.remarks))
@@ -214,22 +215,6 @@ def _check_places(items: list[str], places: list[str | Path]) -> None:
         if path in taken:
             raise ProgramError(f"{place}: the answers to {taken[path]} and {item} would both go there: predict them one by one")
         taken[path] = item
-
-
-@contextmanager
-def _opened(place: str | Path, mark: bool) -> Iterator[TextIO]:
-    """A stream to write rows to in UTF-8, with a byte-order `mark` or without; a file is there when all of it is written, or as
-    it was before."""
-    encoding = "utf-8-sig" if mark else "utf-8"
-    if place == STANDARD:
-        yield sys.stdout
-        return
-    if Path(place).exists() and not Path(place).is_file():  # a pipe, or /dev/null: to be written to, not replaced
-        with open(place, "w", encoding=encoding, newline="") as stream:
-            yield stream
-        return
-    with replacing(place) as temporary, open(temporary, "w", encoding=encoding, newline="") as stream:
-        yield stream
 
 
 def _tell(item: str, place: str | Path, table: CsvTable, counted: _Counted) -> None:

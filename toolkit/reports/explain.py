@@ -26,6 +26,7 @@ from toolkit.program import Program, load
 from toolkit.program.inputs import ImageInput
 from toolkit.program.masks import MaskOutput
 from toolkit.program.outputs import Prediction
+from toolkit.program.recommender import Recommender
 from toolkit.program.table_program import TableProgram
 from toolkit.reports.images import looked_at
 from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
@@ -88,6 +89,11 @@ class Explainer:
             raise RunError(
                 f"{run}: a run on a table: python {self.run / 'program.pyz'} --row '{{…}}' --why explains one row, report.html "
                 "some of the test"
+            )
+        if isinstance(self.program, Recommender):
+            raise RunError(
+                f"{run}: a run on ratings or choices: python {self.run / 'program.pyz'} --likes TITLE gives its reason with each "
+                "item, report.html has examples"
             )
         if isinstance(self.program.output, MaskOutput):
             task = self.program.card["task"].replace("_", " ")

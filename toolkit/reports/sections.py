@@ -12,19 +12,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.evaluation.scores import MAE, NETWORK, RMSE, ROC_AUC, UNTRAINED, Interval, Scores
+from toolkit.evaluation.scores import MAE, NDCG, NETWORK, NONE, RMSE, ROC_AUC, UNTRAINED, Interval, Scores
 from toolkit.reports.charts import LEAST_DRAWN, MOST_NAMED, MOST_NUMBERED, bars, confusion, curves, drawable
 from toolkit.reports.page import Figure, Page, Section, Table, Text, drawn
 
 NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format", "cache"}  # of run.json
-RESAMPLED = {"items": "test items", "groups": "groups of test items"}
+RESAMPLED = {"items": "test items", "groups": "groups of test items", "users": "test users"}
 ABOUT_PIXELS = "pixel by pixel: its colour, that of its surroundings, and its place in the picture"
-METRIC_NAMES = {"_rmse": RMSE, "mae": MAE, "roc_auc": ROC_AUC}  # of fastai's that have others here
+METRIC_NAMES = {"_rmse": RMSE, "mae": MAE, "roc_auc": ROC_AUC, "ndcg_10": NDCG}  # of fastai's that have others here
 ALTERED = "the pictures are being altered (augmentation)"
 
 
-def cell(interval: Interval) -> tuple[str, str]:
-    """A figure and its interval, as a cell of a table."""
+def cell(interval: Interval | None) -> tuple[str, str] | str:
+    """A figure and its interval, as a cell of a table; a dash for None."""
+    if interval is None:
+        return NONE
     value, low, high = interval.figures
     return value, f"[{low}, {high}]"
 
@@ -41,8 +43,8 @@ def page_of(name: str, scores: Scores, data: str, parts: Sequence[Section]) -> P
 
 def score_section(scores: Scores, given: str = "", noun: str = "items", further: Sequence[Text] = ()) -> Section:
     """The network beside itself untrained and simple methods. `given` says how these see the data, `noun` what was held out."""
-    metrics = list(scores.table[NETWORK])
-    found = {name: row[scores.headline] for name, row in scores.table.items()}
+    metrics = scores.metrics
+    found = {name: row[scores.headline] for name, row in scores.table.items() if scores.headline in row}
     values = {name: (value.value, value.low, value.high) for name, value in found.items()}
     drawing = bars(values, scores.headline, scores.answers)
     what, drew = scores.headline[0].upper() + scores.headline[1:], RESAMPLED[scores.resampled].replace("items", noun)
@@ -60,7 +62,10 @@ def score_section(scores: Scores, given: str = "", noun: str = "items", further:
             ),
             *further,
             Figure([drawn(drawing, said)], caption),
-            Table(["method", *metrics], [[name, *map(cell, row.values())] for name, row in scores.table.items()]),
+            Table(
+                ["method", *metrics],
+                [[name, *(cell(row.get(metric)) for metric in metrics)] for name, row in scores.table.items()],
+            ),
         ],
     )
 
