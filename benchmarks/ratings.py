@@ -24,7 +24,7 @@ from benchmarks.harness import Figure, options, report
 from benchmarks.tabular import MEASURE, SLACK
 from recipes.collaborative_filtering import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.rating_answers import ranking_answers, rating_answers
+from toolkit.evaluation.rating_answers import people_of, ranking_answers, rating_answers
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.program.recommender import Recommender
@@ -253,7 +253,7 @@ def _agreement(figures: list[Figure], learn: Learner, program: Recommender, what
         items = known.indices[part]
         met = items < labelled.n_items
         if program.rated:
-            found = program.taste.scores(learn.people()[user]) if user < labelled.n_users else scores
+            found = program.taste.scores(people_of(learn, np.array([user]))[0])
         else:
             found = program.run(items[met], None, np.arange(labelled.n_items)) if met.any() else scores
         apart = max(apart, float(np.abs(found - scores).max()))

@@ -114,7 +114,8 @@ def test_all_test_rows_are_answered_in_order(run):
     )
     if run.program.rated:
         stars = answers[:, 0].clip(labelled.low, labelled.high)
-        assert stars.numpy() == pytest.approx(rating_answers(learn, rows), abs=1e-5)
+        taste, people = learn.taste(), learn.people()[labelled.user_codes[rows]]
+        assert stars.numpy() == pytest.approx(taste.ratings(taste.pairs(people, labelled.item_codes[rows])), abs=1e-5)
     else:
         scores = ranking_answers(learn, labelled.user_codes[rows])[np.arange(len(rows)), labelled.item_codes[rows]]
         assert answers[:, 0].logit().numpy() == pytest.approx(scores, abs=1e-4), "get_preds gives the loss's probabilities"
@@ -128,10 +129,9 @@ def test_items_that_training_did_not_meet_are_given_what_the_person_gives_on_ave
     codes = labelled.item_codes.copy()
     codes[rows] = len(labelled.items)
     unmet = replace(labelled, item_codes=codes, items=(*labelled.items, "unmet"), titles=(*labelled.titles, "unmet"))
-    learn = SimpleNamespace(
-        dls=SimpleNamespace(labelled=unmet), taste=run.learn.taste, people=run.learn.people, about=run.learn.about
-    )
-    taste, people = run.learn.taste(), run.learn.people()
+    learn = SimpleNamespace(dls=SimpleNamespace(labelled=unmet), taste=run.learn.taste, people_knowing=run.learn.people_knowing)
+    taste = run.learn.taste()
+    people = run.learn.people_knowing(np.arange(labelled.n_users), labelled.history("test"))
     expected = [taste.ratings(taste.scores(people[user]).mean()) for user in labelled.user_codes[rows]]
     assert rating_answers(learn, rows) == pytest.approx(np.array(expected), abs=1e-5)
 

@@ -52,13 +52,4 @@ def ranking_answers(learn: Learner, users: np.ndarray) -> np.ndarray:
 def people_of(learn: Learner, users: np.ndarray) -> np.ndarray:
     """The vectors of users (codes), float64 (n, d), by what is known of them when the test is asked."""
     labelled: LabelledRatings = learn.dls.labelled
-    trained = learn.people() if labelled.objective == "rating" or learn.about["form"] == "neural" else None
-    if trained is None:  # everybody is solved for
-        return learn.solve(labelled.history("test", liked=True)[users][:, : labelled.n_items])
-    known = labelled.history("test", liked=labelled.objective == "ranking")
-    found = np.tile(learn.taste().centre, (len(users), 1))
-    warm = users < labelled.n_users
-    found[warm] = trained[users[warm]]
-    for place in np.flatnonzero(~warm & (np.diff(known.indptr)[users] > 0)):
-        found[place] = learn.solve_one(known, users[place])
-    return found
+    return learn.people_knowing(users, labelled.history("test", liked=labelled.objective == "ranking"))

@@ -12,7 +12,6 @@ import torch
 
 from toolkit.data.labelled_ratings import LabelledRatings
 from toolkit.errors import ExportError
-from toolkit.evaluation.rating_answers import people_of
 from toolkit.export.pictures import TOLERANCE
 from toolkit.learning.rating_loaders import coded
 from toolkit.program.recommender import Recommender
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from toolkit.learning.rating_learner import RatingLearner
 
 REPLAYED = 20_000  # test rows
+CHECKED = 20  # users
 LIKED, WANTED = 3, 10  # items of a golden input
 
 
@@ -31,7 +31,8 @@ class RatingExport:
     def __init__(self, learn: RatingLearner, users: bool = True) -> None:
         self.learn, self.users = learn, users
         self.labelled: LabelledRatings = learn.dls.labelled
-        self.taste = taste = learn.taste()
+        self.taste, self.people = learn.taste(), learn.people()
+        taste = self.taste
         self.items = self.labelled.items[: self.labelled.n_items]
         named = self.labelled.has_titles or not all(text.lstrip("-").isdigit() for text in self.items)
         self.titles = self.labelled.titles[: self.labelled.n_items] if named else None
@@ -58,7 +59,9 @@ class RatingExport:
         popularity = np.bincount(liked, minlength=len(self.items))
         if not self.users:
             return members_of(self.taste, self.items, self.titles, popularity)
-        return members_of(self.taste, self.items, self.titles, popularity, labelled.users, self._people(), _seen(labelled))
+        everything = labelled.history("all", liked=labelled.objective == "ranking")
+        people = self.learn.people_knowing(np.arange(len(labelled.users)), everything)
+        return members_of(self.taste, self.items, self.titles, popularity, labelled.users, people, _seen(labelled))
 
     def golden(self, count: int, path: object) -> list[dict]:
         """A few likes, drawn by lot and nobody's own, with the scores of some items for whoever likes them."""
@@ -86,9 +89,8 @@ class RatingExport:
         users, items = labelled.user_codes[rows], labelled.item_codes[rows]
         if len(rows):
             expected = self._by_network(rows)
-            vectors, places = np.unique(users, return_inverse=True)
-            people = people_of(self.learn, vectors)[places]
-            self._compare(program.taste.ratings(program.taste.pairs(people, items)), expected, "of a held-out row")
+            self._compare(program.taste.ratings(program.taste.pairs(self.people[users], items)), expected, "of a held-out row")
+        self._check_seen(program)
         known = labelled.history("test", liked=labelled.objective == "ranking")
         for user in np.unique(labelled.user_codes[labelled.asked("test")])[:100]:
             part = slice(known.indptr[user], known.indptr[user + 1])
@@ -106,20 +108,19 @@ class RatingExport:
         codes = torch.from_numpy(coded(labelled)[rows]).to(device)
         with torch.inference_mode():
             if hasattr(model, "solve"):  # nobody's factors are learnt: they follow from what was chosen
-                users, places = np.unique(labelled.user_codes[rows], return_inverse=True)
-                people = torch.from_numpy(people_of(self.learn, users)[places]).float().to(device)
+                people = torch.from_numpy(self.people[labelled.user_codes[rows]]).float().to(device)
                 return (people * model.i_weight(codes[:, 1])).sum(1).cpu().numpy()
             found = torch.cat([model(some)[:, 0] for some in codes.split(4096)]).float().cpu().numpy()
             return found if self.taste.low is None else np.clip(found, self.taste.low, self.taste.high)
 
-    def _people(self) -> np.ndarray:
-        """The vectors of all people, float32 (users, d); whom the network did not learn is solved for from all their rows."""
-        labelled = self.labelled
-        everything = labelled.history("all", liked=labelled.objective == "ranking")
-        if hasattr(self.learn.model, "solve"):
-            return self.learn.solve(everything[:, : labelled.n_items]).astype(np.float32)
-        others = [self.learn.solve_one(everything, user) for user in range(labelled.n_users, len(labelled.users))]
-        return np.vstack([self.learn.people(), *others]).astype(np.float32)
+    def _check_seen(self, program: Recommender) -> None:
+        """Raise `ExportError` where a user is shown what their rows say they have seen."""
+        rows = self.labelled.table.iloc[np.flatnonzero(self.labelled.item_codes < self.labelled.n_items)]
+        for name in list(program.users)[:: max(1, len(program.users) // CHECKED)]:
+            shown = {each.item for each in program.recommend(name, n=len(self.items))}
+            seen = set(rows["item"][rows.user == name])
+            if shown & seen or len(shown) + len(seen) != len(self.items):
+                raise ExportError(f"the program would not know what user {name!r} has seen")
 
     def _compare(self, found: np.ndarray, expected: np.ndarray, what: str) -> None:
         apart = float(np.abs(found - expected).max())

@@ -5,25 +5,37 @@ It is a file of its own because each is a plain fastai callback or metric, put b
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from fastai.callback.core import Callback
+from fastai.collab import TabularCollab
 from fastai.learner import Learner, Metric
 
 DRAWN = 4  # items beside each that was chosen
 AT_ONCE = 20_000_000  # scores
+MOST_SOLVED = 20_000  # people, after each epoch
+MOST_COUNTED = 2_000  # people in whose lists is looked for what was hidden
 
 
 class SolvePeople(Callback):
-    """Before each validation, who the people of training are by now: what pairs of user and item are scored with."""
+    """Who people are by now, of what they chose in training: what pairs of user and item are scored with. Before each validation
+    all of them, unless they are very many; where rows are asked about, those that are in them."""
 
     def before_validate(self) -> None:
         labelled = self.dls.labelled
         if labelled is None:  # a learner that was exported keeps them as they were
             return
-        if hasattr(self.learn, "gather_preds") and self.model.u_weight.weight.any():  # asked, not trained: they have not changed
+        asked, rows = hasattr(self.learn, "gather_preds"), getattr(self.dl, "dataset", None)
+        if asked and not isinstance(rows, TabularCollab):  # people come with what they chose
             return
-        people = self.learn.solve(labelled.history("train", liked=True)[: labelled.n_users, : labelled.n_items])
-        self.model.u_weight.weight.data[1:] = torch.from_numpy(people).to(self.model.u_weight.weight)
+        if not asked and labelled.n_users > MOST_SOLVED:
+            return
+        users = np.arange(labelled.n_users)
+        if asked:
+            codes = np.unique(rows.items["user"].to_numpy(dtype=np.int64))
+            users = codes[codes > 0] - 1
+        people = self.learn.solve(labelled.history("train", liked=True)[users])
+        self.model.u_weight.weight.data[users + 1] = torch.from_numpy(people).to(self.model.u_weight.weight)
 
 
 class ForgetTaste(Callback):
@@ -72,7 +84,9 @@ class Found(Metric):
         self.total, self.count = 0.0, 0
 
     def accumulate(self, learn: Learner) -> None:
-        """Add a batch of validation."""
+        """Add a batch of validation, until people are enough."""
+        if self.count >= MOST_COUNTED:
+            return
         shown, (wanted,) = learn.xb[0], learn.yb
         every = learn.xb[1]
         vectors = learn.model.i_weight.weight

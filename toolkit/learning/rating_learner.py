@@ -33,6 +33,8 @@ from toolkit.program.taste import Taste
 DOT, NEURAL = FORMS = ("dot", "neural")
 MEMBERS, FACTORS, MOST_MEMBERS_WEIGHTS = 8, 24, 20_000_000
 CHOICE_FACTORS = 64
+MOST_FACTORS = 1000
+STEPS, FEWEST_EPOCHS = 1500, 6  # of training where the dot product ranks: very many people need fewer passes
 CALM = 2e-4  # Adam's epsilon: an item that few chose, whose gradients are small and chance, moves in small steps
 LAYERS = [100]
 DROPOUT = {"embed_p": 0.3, "ps": 0.2}
@@ -58,13 +60,30 @@ class RatingLearner(Learner):
         return row, float(answers[0, 0]), answers[0]
 
     def people(self) -> np.ndarray:
-        """The vectors of the people that training met, float64 (users, d), as `taste` has them."""
+        """The vectors of the people that training met, float64 (users, d), as `taste` has them and the network answers."""
         labelled = self.dls.labelled
         if isinstance(self.model, ManyDots):
             return self.model.people()
         if isinstance(self.model, Choices):
             return self.solve(labelled.history("test", liked=True)[: labelled.n_users])
         return unfolded(self.model)[0].astype(np.float64)
+
+    def people_knowing(self, users: np.ndarray, known: csr_array) -> np.ndarray:
+        """The vectors, float64 (n, d), of users (codes) of whom there is `known`, sparse (users, items), perhaps more than
+        training was told. Those that the network learnt are moved as far as the additional rows move somebody who is solved for,
+        others are solved for; of whom nothing is known stands where people are on average."""
+        labelled = self.dls.labelled
+        if isinstance(self.model, Choices):
+            return self.solve(known[users])
+        train = labelled.history("train", liked=labelled.objective == RANKING)
+        before, now = (np.diff(rows.indptr)[users] for rows in (train, known))
+        found, warm = np.tile(self.taste().centre, (len(users), 1)), users < labelled.n_users
+        found[warm] = self.people()[users[warm]]
+        for place in np.flatnonzero((now > before) & warm):
+            found[place] += self.solve_one(known, users[place]) - self.solve_one(train, users[place])
+        for place in np.flatnonzero((now > 0) & ~warm):
+            found[place] = self.solve_one(known, users[place])
+        return found
 
     def taste(self) -> Taste | NeuralTaste:
         """Items as numbers, with which anybody is solved for, for the weights as they are. How much a person's own words weigh is
@@ -103,8 +122,10 @@ def rating_learner(
     The parameters are as in the recipe. Its `about` says what was chosen, for the run's record.
     """
     set_seed(seed)
-    if factors < 0 or batch_size < 0:
-        raise DataError(f"factors {factors}, batch_size {batch_size}: expected whole numbers from 0")
+    if not 0 <= factors <= MOST_FACTORS or batch_size < 0:
+        raise DataError(
+            f"factors {factors}, batch_size {batch_size}: expected whole numbers from 0, of factors to {MOST_FACTORS}"
+        )
     if (labelled.objective, form, batch_size) == (RATING, NEURAL, 1):
         raise DataError(
             "batch_size 1: the neural form has batch norms, which cannot learn from one row: 2 or more, or 0 for auto"
@@ -141,9 +162,12 @@ def rating_learner(
         else:
             metrics = [rmse, mae]
     learn = RatingLearner(dls, model, loss_func=loss, opt_func=opt, metrics=metrics, wd=chosen["wd"], cbs=callbacks)
+    epochs = chosen["epochs"]
+    if kind == (RANKING, DOT):
+        epochs = int(np.clip(STEPS // len(dls.train), FEWEST_EPOCHS, epochs))
     learn.about = {
         "task": "collaborative_filtering", "objective": labelled.objective, "form": form, **about, "arch": form,
-        "weights": RANDOM, "batch_size": dls.train.bs, "epochs": chosen["epochs"], "lr": chosen["lr"], "seed": seed,
+        "weights": RANDOM, "batch_size": dls.train.bs, "epochs": epochs, "lr": chosen["lr"], "seed": seed,
         "rows": {"train": len(labelled.rows_of("train"))},
     }  # fmt: skip
     return learn

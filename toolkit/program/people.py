@@ -12,6 +12,7 @@ import numpy as np
 from toolkit.program.taste import Taste
 from toolkit.program.titles import TitleIndex
 
+TELLING = 5  # ratings of a person: less than their mean is then no liking
 TYPICAL = 64  # items of the catalogue that stand for all
 SECOND = 0.5  # of the strongest like's share: a second like is named too
 
@@ -64,8 +65,10 @@ def _shares(person: Person, items: np.ndarray, taste: Taste) -> np.ndarray:
     shares = shares[: len(items)] - shares[len(items) :].mean(axis=0)
     if person.given is None:
         return shares
-    middle = (taste.low + taste.high) / 2
-    liked = (person.given >= middle) & (person.given >= taste.ratings(taste.nobody[person.liked]))
+    least = np.maximum((taste.low + taste.high) / 2, taste.ratings(taste.nobody[person.liked]))
+    if len(person.given) >= TELLING:
+        least = np.maximum(least, person.given.mean())
+    liked = person.given >= least
     return np.where(liked, shares, 0.0)
 
 
@@ -89,7 +92,8 @@ def _for_all(item: int, person: Person, taste: Taste, popularity: np.ndarray, pe
         return f"popular: {chosen}"
     expected = float(taste.ratings(taste.nobody[item]))
     if taste.low is not None and expected >= (taste.low + taste.high) / 2:
-        return f"well liked in general: {expected:.1f} is expected of anyone"
+        others = taste.ratings(taste.nobody[some])
+        return f"{'well liked in general: ' if expected >= np.median(others) else ''}{expected:.1f} is expected of anyone"
     return f"popular: {chosen}" if popularity[item] > np.median(popularity[some]) else chosen
 
 
