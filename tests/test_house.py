@@ -74,6 +74,8 @@ def test_importing_the_runtime_loads_neither_torch_nor_fastai_nor_pandas():
     assert not loaded_by("import toolkit.data") & {"torch", "fastai", "fastcore"}
     assert not loaded_by("import toolkit") & {"numpy", "PIL", "torch"}
     assert not loaded_by("import toolkit.program.table_program, toolkit.program.tabulating") & {"PIL", "pandas", "torch"}
+    recommending = loaded_by("import toolkit.program.recommender, toolkit.program.recommending")
+    assert not recommending & {"PIL", "onnxruntime", "scipy", "pandas", "torch"}
 
 
 def test_recipes_of_pictures_do_without_what_tables_need():

@@ -13,6 +13,7 @@ from read_page import Read
 
 from toolkit.data.labelled_ratings import labelled_ratings
 from toolkit.data.rating_options import as_rating_options
+from toolkit.errors import RunError
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.rating_answers import ranking_answers
 from toolkit.evaluation.scores import NDCG, NETWORK, NONE, RMSE, Interval
@@ -21,6 +22,7 @@ from toolkit.learning.fitting import fit
 from toolkit.learning.rating_learner import rating_learner
 from toolkit.learning.runs import Run
 from toolkit.program import load
+from toolkit.reports.explain import Explainer
 from toolkit.reports.rating_charts import error_bars, ranking_curves
 from toolkit.reports.rating_insight import apart, asked_as
 from toolkit.reports.rating_map import boxes_meet, directions, drawing, places, shortened, text_width
@@ -327,3 +329,8 @@ def test_a_curve_has_a_point_for_each_length():
     lines = ranking_curves({NETWORK: [0.1, 0.3, 0.4], "popularity": [0.1]}, "recall").axes[0].lines
     assert [len(line.get_xdata()) for line in lines] == [3, 1]
     assert lines[0].get_xdata()[0] == 1
+
+
+def test_a_run_on_ratings_is_not_explained_picture_by_picture(rating):
+    with pytest.raises(RunError, match="a run on ratings or choices: .* --likes TITLE gives its reason"):
+        Explainer(rating.run.folder)

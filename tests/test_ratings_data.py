@@ -6,39 +6,11 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from rating_tables import labelled, ratings, told, written
 
-from toolkit.data.labelled_ratings import labelled_ratings
-from toolkit.data.rating_options import as_rating_options
 from toolkit.errors import DataError
 
 COLUMNS = ["user", "item", "rating", "time"]
-
-
-def ratings(rows=300, users=30, items=25):
-    rng = np.random.default_rng(0)
-    pairs = rng.permutation(users * items)[:rows]
-    return pd.DataFrame(
-        {
-            "user": pairs // items,
-            "item": pairs % items,
-            "rating": rng.integers(1, 6, rows),
-            "time": 10**9 + rng.permutation(rows),
-        }
-    )
-
-
-def labelled(data, seed=42, strict=False, **options):
-    return labelled_ratings(data, as_rating_options(**options), seed=seed, strict=strict)
-
-
-def written(folder, content, name="ratings.csv"):
-    path = folder / name
-    path.write_text(content, encoding="utf-8")
-    return path
-
-
-def told(found, words):
-    return [note for note in found.notes if words in note]
 
 
 def test_every_row_has_its_user_its_item_its_rating_and_its_part():

@@ -200,6 +200,7 @@ def test_about_tells_whose_history_is_inside(said, paths):
     out = said(paths.private, "--about")[1]
     assert "input: what somebody likes, by titles or ids of 15 items\n" in out
     assert "inside are the factors of items only: nobody's history, no users (--no-users)" in out
+    assert "an item that one person alone chose is among them" in out
     assert "each with a score, which only ranks, and the reason" in out
     assert "by ids of 15 items" in said(paths.bare, "--about")[1]
 

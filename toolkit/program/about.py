@@ -60,6 +60,7 @@ def _ratings(card: dict) -> list[str]:
         return [
             f"input: what somebody likes, by {named} of {card['items']} items",
             "       inside are the factors of items only: nobody's history, no users (--no-users)",
+            "       an item that one person alone chose is among them",
         ]
     return [
         f"input: what somebody likes, by {named} of {card['items']} items, or the id of one of {card['users']} known users",
