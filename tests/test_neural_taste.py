@@ -10,10 +10,14 @@ import pytest
 import torch
 from fastai.collab import EmbeddingNN
 from fastai.layers import SigmoidRange
+from rating_programs import SAMPLE
 from rating_samples import IDS, TITLES, USERS, history, write_recommender
 from torch import nn
 
+from recipes.collaborative_filtering import build_learner
 from toolkit.errors import ExportError, ProgramError
+from toolkit.evaluation import evaluate
+from toolkit.evaluation.scores import NDCG
 from toolkit.learning.unfolded import bounds_of, unfolded
 from toolkit.program import load, neural_taste
 from toolkit.program.neural_taste import NeuralTaste
@@ -263,6 +267,14 @@ def test_threads_share_what_is_made_when_first_needed():
     fresh = drawn((20,))
     with ThreadPoolExecutor(8) as pool:
         assert np.allclose(np.stack(list(pool.map(fresh.scores, people))), alone, atol=1e-6)
+
+
+def test_newcomers_are_shown_what_goes_with_their_likes_rather_than_what_everyone_likes():
+    learn = build_learner(SAMPLE, objective="ranking", form="neural", split="user")
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(20, 5e-3)
+    found = evaluate(learn).table
+    assert found["network"][NDCG].value > found["popularity"][NDCG].value + 0.1
 
 
 def grouped_taste(rated):

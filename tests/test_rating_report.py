@@ -242,7 +242,7 @@ def test_a_catalogue_of_two_and_a_test_of_one_person_are_told_as_well(tmp_path, 
     rows = pd.DataFrame({"user": ["a", "a", "b"], "item": ["x", "y", "x"], "rating": [1, 5, 4]})
     test = pd.DataFrame({"user": ["b"], "item": ["y"], "rating": [5]})
     made = reported(rows, tmp_path, 1, objective="ranking", test=test, form=form)
-    assert "the test has only 1 users" in made.page.text
+    assert "the test has only 1 user: too few" in made.page.text
     assert made.page.html.count('<div class="line">likes ') == 1
     assert made.page.section("Newcomers").count("because") <= 1
 

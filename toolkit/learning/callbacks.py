@@ -77,9 +77,9 @@ class Checkpoints(Callback):
     """Keep the best weights, write `best` and `last` after every epoch, and stop when nothing improves for long.
 
     Best is the lowest validation loss. `patience` is the number of epochs without a lower one after which training
-    stops; 0 never stops it. `about` is what a later run needs to know of this one, saved with the best weights. From epoch
-    `settled` on, the best is looked for anew: a validation part of a few sessions is noisy, and may find weights best that
-    were still at the full rate.
+    stops, though not before `settled`; 0 never stops it. `about` is what a later run needs to know of this one, saved with
+    the best weights. From epoch `settled` on, the best is looked for anew: a validation part of a few sessions is noisy, and
+    may find weights best that were still at the full rate.
     """
 
     order = 60  # after the log
@@ -105,7 +105,8 @@ class Checkpoints(Callback):
             self.lowest, self.best_epoch, self.best = row["valid_loss"], row["epoch"], copy_of(self.model)
             if self.place:
                 save_tensors(self.place.best, {"model": self.best, "epoch": row["epoch"], **self.about})
-        self.stopped = bool(self.patience) and row["epoch"] - self.best_epoch >= self.patience
+        waited = self.patience and row["epoch"] - self.best_epoch >= self.patience
+        self.stopped = bool(waited) and row["epoch"] >= self.settled
         if self.place:
             save_tensors(self.place.last, self.state())
         if self.stopped:

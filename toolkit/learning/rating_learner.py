@@ -42,7 +42,7 @@ SETTINGS = {
     (RATING, DOT): {"epochs": 7, "lr": 7e-3, "wd": 0.2},
     (RANKING, DOT): {"epochs": 30, "lr": 0.02, "wd": 0.3},
     (RATING, NEURAL): {"epochs": 5, "lr": 5e-3, "wd": 0.2},
-    (RANKING, NEURAL): {"epochs": 8, "lr": 5e-3, "wd": 0.1},
+    (RANKING, NEURAL): {"epochs": 20, "lr": 5e-3, "wd": 0.01},
 }
 
 
@@ -159,6 +159,7 @@ def rating_learner(
             loss = MSELossFlat() if bounds else BCEWithLogitsLossFlat()
         if labelled.objective == RANKING:
             callbacks.append(DrawUnchosen(labelled.n_items))
+            about["settled"] = 1.0  # items are told apart last, when the loss, mostly of items drawn, has long been at its lowest
         else:
             metrics = [rmse, mae]
     learn = RatingLearner(dls, model, loss_func=loss, opt_func=opt, metrics=metrics, wd=chosen["wd"], cbs=callbacks)
