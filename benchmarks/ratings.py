@@ -44,7 +44,7 @@ def main() -> int:
     films = chosen.data / "ratings_ml100k"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        on_sample(figures, chosen.short)
+        on_sample(figures, folder, chosen.short)
         speed(figures, folder, chosen.short)
         if films.is_dir():
             stars(figures, films, folder, chosen.short)
@@ -55,8 +55,9 @@ def main() -> int:
     return report(figures, chosen)
 
 
-def on_sample(figures: list[Figure], short: bool) -> None:
-    """The sample, the recipe as it comes: the network beside the best simple method, for both objectives."""
+def on_sample(figures: list[Figure], folder: Path, short: bool) -> None:
+    """The sample, the recipe as it comes: the network beside the best simple method, and what a newcomer is shown, for both
+    objectives."""
     for objective in ("rating", "ranking"):
         learn = build_learner(SAMPLE, objective=objective)
         began = time.perf_counter()
@@ -67,6 +68,12 @@ def on_sample(figures: list[Figure], short: bool) -> None:
         figures.append(
             Figure(f"sample, {objective}: test {scores.headline}", [network], [best],
                    note=f"peer: {scores.best_simple}; {seconds:.0f} s; {scores.verdict}")
+        )  # fmt: skip
+        shown = [each.title for each in export(learn, folder / "sample.pyz").recommend(likes=NEWCOMER, n=100)]
+        place = 1 + shown.index(FIRST)
+        figures.append(
+            Figure(f"sample, {objective}: place of {FIRST} for {' and '.join(NEWCOMER)}", [place], target="first",
+                   reached=None if short else place == 1)
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from toolkit.data.labelled_ratings import LabelledRatings
 from toolkit.learning.rating_networks import Choices, ManyDots, precision
-from toolkit.learning.unfolded import unfolded
+from toolkit.learning.unfolded import bounds_of, unfolded
 from toolkit.program.neural_taste import NeuralTaste
 from toolkit.program.taste import Taste
 
@@ -41,8 +41,7 @@ def taste_of(model: torch.nn.Module, labelled: LabelledRatings) -> Taste | Neura
     like = float(np.quantile(labelled.values[labelled.rows_of("train")], WELL_LIKED))
     if isinstance(model, ManyDots):
         return _best(model.taste(labelled.low, labelled.high, like), labelled)
-    bounds = rating_bounds(labelled.low, labelled.high)
-    return _best(_neural_taste(model, like, labelled.low, labelled.high, bounds), labelled)
+    return _best(_neural_taste(model, like, labelled.low, labelled.high, bounds_of(model)), labelled)
 
 
 def rating_bounds(low: float, high: float) -> tuple[float, float]:
