@@ -1,7 +1,8 @@
 """Ratings beside plain fastai, Surprise, implicit and EASE: `python -m benchmarks.ratings`.
 
 Needs `ratings_ml100k` below --data: u.data, u1.base and u1.test of MovieLens 100K as published
-(https://grouplens.org/datasets/movielens/100k/). Without it only the sample and the speed are measured. Takes about five minutes.
+(https://grouplens.org/datasets/movielens/100k/). Without it only the sample and the speed are measured. Takes about
+eight minutes.
 """
 
 from __future__ import annotations
