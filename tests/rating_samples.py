@@ -1,6 +1,7 @@
 """Small programs that recommend, made by hand: what people like is known, so what they should be shown is too."""
 
 import hashlib
+import io
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -99,3 +100,10 @@ def samples(folder):
         private=write_sample(folder / "private.pyz", with_users=False),
         bare=write_sample(folder / "bare.pyz", with_titles=False),
     )
+
+
+def npy(array):
+    """An array as the bytes of a file."""
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
