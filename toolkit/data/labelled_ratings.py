@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.sparse import coo_array, csr_array
 
 from toolkit.data.items import PARTS, summary
-from toolkit.data.rating_options import RatingOptions
+from toolkit.data.rating_options import RATING, RatingOptions
 from toolkit.data.rating_rows import Rows, read_rows
 from toolkit.data.rating_split import FILE, split_ratings
 from toolkit.data.rating_titles import titles_of
@@ -96,7 +96,7 @@ class LabelledRatings:
         parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in PARTS)
         what = f"ratings from {self.low:g} to {self.high:g}" if self.rated else "choices"
         rows = f"{len(self.table)} {what} by {len(self.users)} users of {len(self.items)} items"
-        aim = "how many stars" if self.objective == "rating" else "what to show first"
+        aim = "how many stars" if self.objective == RATING else "what to show first"
         lines = [f"{rows}: {parts} (split: {self.way}); predicted is {aim}"]
         if not self.chosen.all():
             lines.append(f"{int(self.chosen.sum())} of them count as chosen")
@@ -171,7 +171,7 @@ def _range(values: np.ndarray, options: RatingOptions, source: str) -> tuple[flo
     if not options.rating:
         return None, None
     least, most = float(values.min()), float(values.max())
-    if least == most and options.objective == "rating":
+    if least == most and options.objective == RATING:
         raise DataError(
             f"{source}: every rating that is trained on, in column {options.rating!r}, is {least:g}: there is nothing to "
             "predict; ask for objective ranking, what to show first"

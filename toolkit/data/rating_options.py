@@ -18,7 +18,7 @@ from toolkit.data.table_files import Table
 from toolkit.data.table_options import column_named, name_of
 from toolkit.errors import DataError
 
-OBJECTIVES = ("auto", "rating", "ranking")
+AUTO, RATING, RANKING = OBJECTIVES = ("auto", "rating", "ranking")
 NONE = "none"  # said of ratings that are not to be used
 
 
@@ -59,7 +59,7 @@ class RatingOptions:
         columns = {role: found.get(role, "") for role in ROLES}
         if columns["title"] == columns["item"]:
             columns["title"] = ""
-        objective = self.objective if self.objective != "auto" else ("rating" if columns["rating"] else "ranking")
+        objective = self.objective if self.objective != AUTO else (RATING if columns["rating"] else RANKING)
         resolved = replace(self, **columns, objective=objective)
         resolved._check(source, ignored)
         return resolved, list(_told(resolved, found, asked, placed, frame, ignored))
@@ -69,7 +69,7 @@ class RatingOptions:
         if self.rating:
             return
         why = "they are ignored (rating none)" if ignored else "no column of ratings was found"
-        if self.objective == "rating":
+        if self.objective == RATING:
             raise DataError(
                 f"{source}: objective rating needs ratings, and {why}: name their column with rating, or ask for ranking"
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolkit.data.rating_options import RANKING
 from toolkit.program.taste import Taste
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def ranking_answers(learn: Learner, users: np.ndarray) -> np.ndarray:
     labelled: LabelledRatings = learn.dls.labelled
     taste = learn.taste()
     scores = taste.scores(people_of(learn, users))
-    if labelled.objective == "ranking":
+    if labelled.objective == RANKING:
         chosen = labelled.history("test", liked=True)
         unknown = np.diff(chosen.indptr)[users] == 0
         scores[unknown] = np.bincount(chosen.indices, minlength=len(labelled.items))[: labelled.n_items]
@@ -52,4 +53,4 @@ def ranking_answers(learn: Learner, users: np.ndarray) -> np.ndarray:
 def people_of(learn: Learner, users: np.ndarray) -> np.ndarray:
     """The vectors of users (codes), float64 (n, d), by what is known of them when the test is asked."""
     labelled: LabelledRatings = learn.dls.labelled
-    return learn.people_knowing(users, labelled.history("test", liked=labelled.objective == "ranking"))
+    return learn.people_knowing(users, labelled.history("test", liked=labelled.objective == RANKING))

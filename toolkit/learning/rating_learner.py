@@ -18,13 +18,14 @@ from fastai.torch_core import set_seed
 from scipy.sparse import csr_array
 
 from toolkit.data.labelled_ratings import LabelledRatings
+from toolkit.data.rating_options import RANKING, RATING
 from toolkit.errors import DataError, ToolkitError
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.rating_callbacks import DrawUnchosen, ForgetTaste, Found, SolvePeople
 from toolkit.learning.rating_loaders import People, RatingLoaders, listed, people_loaders, row_loaders
 from toolkit.learning.rating_networks import UNCHOSEN, ChoiceLoss, Choices, ManyDots, MembersLoss
-from toolkit.learning.rating_tastes import RANKING, RATING, rating_bounds, solve_one, taste_of
+from toolkit.learning.rating_tastes import rating_bounds, solve_one, taste_of
 from toolkit.learning.unfolded import unfolded
 from toolkit.learning.weights import RANDOM
 from toolkit.program.neural_taste import NeuralTaste

@@ -15,12 +15,12 @@ from fastai.collab import EmbeddingNN
 from scipy.sparse import csr_array
 
 from toolkit.data.labelled_ratings import LabelledRatings
+from toolkit.data.rating_options import RANKING
 from toolkit.learning.rating_networks import Choices, ManyDots, precision
 from toolkit.learning.unfolded import bounds_of, unfolded
 from toolkit.program.neural_taste import NeuralTaste
 from toolkit.program.taste import Taste
 
-RATING, RANKING = "rating", "ranking"
 STRENGTHS = 2.0 ** np.arange(-4, 7)  # of what is known of people in general, beside what one says
 MOST_TRIED = 300  # people that these are tried on
 WELL_LIKED = 0.9  # the quantile of training's ratings that a like without a rating stands for
