@@ -81,14 +81,8 @@ def on_sample(figures: list[Figure], folder: Path, short: bool) -> None:
 def stars(figures: list[Figure], films: Path, folder: Path, short: bool) -> None:
     """How many stars: u1.base to u1.test."""
     train, test = peers.read(films / "u1.base"), peers.read(films / "u1.test")
-    learners, found, seconds = [], [], []
-    for seed in SEEDS[:1] if short else SEEDS:
-        began = time.perf_counter()
-        learn = build_learner(train, test=test, rating_range="1,5", valid_pct=VALID, seed=seed)
-        fit(learn, epochs=1 if short else 0)
-        seconds.append(time.perf_counter() - began)
-        learners.append(learn)
-        found.append(_rmse(learn))
+    learners, seconds = _trained(short, train, test=test, rating_range="1,5")
+    found = [_rmse(learn) for learn in learners]
     plain, plain_seconds = peers.train_fastai(train, 1 if short else 5)
     others = {"plain fastai": (peers.fastai_rmse(plain, test), plain_seconds)}
     for method in (SVD,) if short else (SVD, SVDpp):
@@ -97,7 +91,7 @@ def stars(figures: list[Figure], films: Path, folder: Path, short: bool) -> None
         figures.append(
             Figure("MovieLens 100K u1: test RMSE", found, [rmse] * len(found), target="at most 0.912, aim 0.905",
                    reached=None if short else max(found) <= 0.912,
-                   note=f"peer: {name}, {took:.1f} s; ours {statistics.median(seconds):.1f} s, reading included")
+                   note=f"peer: {name}, {took:.1f} s; ours {seconds:.1f} s, reading included")
         )  # fmt: skip
     print(evaluate(learners[0]))
     _agreement(figures, learners[0], export(learners[0], folder / "stars.pyz"), "stars")
@@ -113,14 +107,8 @@ def rankings(figures: list[Figure], films: Path, folder: Path, short: bool) -> N
     ratings = peers.read(films / "u.data")
     train, test = peers.split(ratings)
     chosen = peers.matrix(train, ratings.user.max() + 1, ratings["item"].max() + 1)
-    found, seconds, learners = [], [], []
-    for seed in SEEDS[:1] if short else SEEDS:
-        began = time.perf_counter()
-        learn = build_learner(train, test=test, objective="ranking", valid_pct=VALID, seed=seed)
-        fit(learn, epochs=2 if short else 0)
-        seconds.append(time.perf_counter() - began)
-        learners.append(learn)
-        found.append(peers.ndcg(_scores(learn, chosen.shape[1]), chosen, test))
+    learners, seconds = _trained(short, train, test=test, objective="ranking")
+    found = [peers.ndcg(_scores(learn, chosen.shape[1]), chosen, test) for learn in learners]
     plain, _ = peers.train_fastai(train, 1 if short else 5)
     others = {
         "EASE": peers.ease(chosen), "implicit ALS": peers.als(chosen), "popularity": peers.popularity(chosen),
@@ -133,7 +121,7 @@ def rankings(figures: list[Figure], films: Path, folder: Path, short: bool) -> N
         figures.append(
             Figure("MovieLens 100K 75/25: nDCG@10", found, [peer] * len(found), target=words,
                    reached=None if short or not words else min(found) >= times * peer,
-                   note=f"peer: {name}; {min(found) / peer:.2f} times; ours {statistics.median(seconds):.1f} s")
+                   note=f"peer: {name}; {min(found) / peer:.2f} times; ours {seconds:.1f} s")
         )  # fmt: skip
     print(evaluate(learners[0]))
     program = export(learners[0], folder / "films.pyz")
@@ -226,6 +214,17 @@ def _timed(call: Callable, *given: object) -> float:
     began = time.perf_counter()
     call(*given)
     return time.perf_counter() - began
+
+
+def _trained(short: bool, data: pd.DataFrame, **options: object) -> tuple[list[Learner], float]:
+    """Learners of ours, one for each seed, and the seconds that one took, reading included."""
+    learners, seconds = [], []
+    for seed in SEEDS[:1] if short else SEEDS:
+        began = time.perf_counter()
+        learners.append(build_learner(data, valid_pct=VALID, seed=seed, **options))
+        fit(learners[-1], epochs=2 if short else 0)
+        seconds.append(time.perf_counter() - began)
+    return learners, statistics.median(seconds)
 
 
 def _rmse(learn: Learner) -> float:
