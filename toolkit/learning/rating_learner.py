@@ -61,8 +61,8 @@ class RatingLearner(Learner):
         return row, float(answers[0, 0]), answers[0]
 
     def people(self) -> np.ndarray:
-        """The vectors of the people that training met, float64 (users, d), as `taste` has them: those that the network learnt, or for
-        `Choices`, which learns none, those that follow from what people chose before the test."""
+        """The vectors of the people that training met, float64 (users, d), as `taste` has them: those that the network learnt, or
+        for `Choices`, which learns none, those that follow from what people chose before the test."""
         labelled = self.dls.labelled
         if isinstance(self.model, ManyDots):
             return self.model.people()
