@@ -22,14 +22,14 @@ from benchmarks import plain_fastai
 from benchmarks.harness import Figure, in_turn, options, report
 from recipes.image_classification import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.evaluate import predictions
+from toolkit.evaluation.images.scores import predictions
 from toolkit.export import export
-from toolkit.export.pictures import NEEDS
-from toolkit.learning.calibration import calibrate
+from toolkit.export.images import NEEDS
 from toolkit.learning.fitting import EPOCHS, fit
+from toolkit.learning.images.calibration import calibrate
 from toolkit.learning.runs import Run
 from toolkit.program import Program
-from toolkit.reports.images import write_image_report
+from toolkit.reports.images.report import write_image_report
 
 DIGITS = Path(__file__).resolve().parent.parent / "sample_data" / "digits"
 QUICK = "too short to judge"

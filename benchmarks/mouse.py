@@ -19,12 +19,12 @@ from PIL import Image, ImageDraw
 from benchmarks import plain_fastai
 from benchmarks.harness import Figure, options, report
 from recipes.mouse_classification import build_learner
-from toolkit.evaluation.evaluate import predictions
-from toolkit.evaluation.metrics import Bootstrap, paired_interval
-from toolkit.evaluation.raw import kinematics_and_forest, raw_probabilities
+from toolkit.evaluation.bootstrap import Bootstrap, paired_interval
+from toolkit.evaluation.images.raw_baselines import kinematics_and_forest, raw_probabilities
+from toolkit.evaluation.images.scores import predictions
 from toolkit.export import export
-from toolkit.learning.calibration import calibrate
 from toolkit.learning.fitting import fit
+from toolkit.learning.images.calibration import calibrate
 from toolkit.program.outputs import pool
 
 WINDOW, FOLDS = 256, 7

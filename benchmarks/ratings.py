@@ -25,10 +25,10 @@ from benchmarks.harness import Figure, options, report
 from benchmarks.tabular import MEASURE, SLACK
 from recipes.collaborative_filtering import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.rating_answers import people_of, ranking_answers, rating_answers
+from toolkit.evaluation.collab.answers import people_of, ranking_answers, rating_answers
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.program.recommender import Recommender
+from toolkit.program.collab.program import Recommender
 
 SAMPLE = Path(__file__).resolve().parent.parent / "sample_data" / "ratings.csv"
 NEWCOMER, FIRST = ["Demon Slayer", "Chainsaw Man"], "Hell's Paradise"

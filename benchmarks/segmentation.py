@@ -28,9 +28,9 @@ from toolkit.evaluation.learner import network_runner
 from toolkit.evaluation.scores import Scores
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.scene_learner import scene_learner
+from toolkit.learning.segmentation.learner import scene_learner
 from toolkit.program import Program
-from toolkit.program.scenes import segment
+from toolkit.program.segmentation.inputs import segment
 
 ROADS = Path(__file__).resolve().parent.parent / "sample_data" / "roads"
 CHOSEN = {"seed": 0}  # of the recipe, on CamVid: as it comes

@@ -23,10 +23,10 @@ from benchmarks import plain_fastai
 from benchmarks.harness import Figure, options, report
 from recipes.sound_classification import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.evaluate import predictions
+from toolkit.evaluation.images.scores import predictions
 from toolkit.export import export
-from toolkit.learning.calibration import calibrate
 from toolkit.learning.fitting import fit
+from toolkit.learning.images.calibration import calibrate
 
 
 def main() -> int:

@@ -24,12 +24,12 @@ from benchmarks import plain_tabular
 from benchmarks.harness import Figure, options, report
 from recipes.tabular import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.table_scores import table_answers
+from toolkit.evaluation.tabular.scores import table_answers
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.table_learner import blend_trees
-from toolkit.program.columns import FIRST
-from toolkit.program.table_program import TableProgram
+from toolkit.learning.tabular.learner import blend_trees
+from toolkit.program.tabular.columns import FIRST
+from toolkit.program.tabular.program import TableProgram
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
 TABLES = {"breast_cancer": "diagnosis", "admissions": "admitted", "income": "income"}  # file -> what is predicted

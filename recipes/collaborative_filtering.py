@@ -13,14 +13,14 @@ if __name__ == "__main__":
     sys.excepthook = report_plainly
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 
-from toolkit.data.labelled_ratings import labelled_ratings
-from toolkit.data.rating_options import as_rating_options
+from toolkit.data.collab.labelled import labelled_ratings
+from toolkit.data.collab.options import as_rating_options
 from toolkit.evaluation import evaluate
 from toolkit.export import export
+from toolkit.learning.collab.learner import check_rating_choices, rating_learner
 from toolkit.learning.fitting import fit
-from toolkit.learning.rating_learner import check_rating_choices, rating_learner
 from toolkit.learning.runs import Run
-from toolkit.reports.ratings import write_rating_report
+from toolkit.reports.collab.report import write_rating_report
 
 import pandas as pd
 from fastai.learner import Learner

@@ -14,15 +14,15 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 
 from toolkit.converters import IMAGE_SUFFIXES, find_converter
+from toolkit.data.images.labelled import labelled_images
 from toolkit.data.items import find_items
-from toolkit.data.labelled import labelled_images
 from toolkit.evaluation import evaluate
 from toolkit.export import export
-from toolkit.learning.calibration import calibrate
 from toolkit.learning.fitting import fit
-from toolkit.learning.learners import check_choices, picture_learner
+from toolkit.learning.images.calibration import calibrate
+from toolkit.learning.images.learner import check_choices, picture_learner
 from toolkit.learning.runs import Run
-from toolkit.reports.images import write_image_report
+from toolkit.reports.images.report import write_image_report
 
 from fastai.learner import Learner
 from fastcore.meta import delegates

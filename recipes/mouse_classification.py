@@ -14,17 +14,17 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "jinja2", why="to train", extra="train")
 
 from toolkit.converters.mouse import Mouse
+from toolkit.data.images.mouse_logs import rows_left_out
+from toolkit.data.images.windows import labelled_pictures
 from toolkit.data.items import find_items
-from toolkit.data.logs import rows_left_out
-from toolkit.data.windows import labelled_pictures
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.raw import kinematics_and_forest
+from toolkit.evaluation.images.raw_baselines import kinematics_and_forest
 from toolkit.export import export
-from toolkit.learning.calibration import calibrate
 from toolkit.learning.fitting import EPOCHS, fit
-from toolkit.learning.learners import check_choices, picture_learner
+from toolkit.learning.images.calibration import calibrate
+from toolkit.learning.images.learner import check_choices, picture_learner
 from toolkit.learning.runs import Run
-from toolkit.reports.images import write_image_report
+from toolkit.reports.images.report import write_image_report
 
 from fastai.learner import Learner
 from fastcore.meta import delegates

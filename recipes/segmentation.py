@@ -13,17 +13,17 @@ if __name__ == "__main__":
     sys.excepthook = report_plainly
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 
-from toolkit.data.mask_doctor import check_masks
-from toolkit.data.masks import read_code
-from toolkit.data.pairs import find_pairs
-from toolkit.data.scenes import labelled_scenes
+from toolkit.data.segmentation.labelled import labelled_scenes
+from toolkit.data.segmentation.mask_coding import read_code
+from toolkit.data.segmentation.mask_doctor import check_masks
+from toolkit.data.segmentation.pairs import find_pairs
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
-from toolkit.learning.scene_learner import check_scene_choices, scene_learner
-from toolkit.learning.segmenters import choose_segmenter, stride_of
-from toolkit.reports.scenes import write_scene_report
+from toolkit.learning.segmentation.learner import check_scene_choices, scene_learner
+from toolkit.learning.segmentation.networks import choose_segmenter, stride_of
+from toolkit.reports.segmentation.report import write_scene_report
 
 from fastai.learner import Learner
 from fastcore.meta import delegates

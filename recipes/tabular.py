@@ -14,14 +14,14 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 require("tabm", "rtdl_num_embeddings", "lightgbm", why="to learn from tables", extra="tabular")
 
-from toolkit.data.labelled_tables import labelled_table
-from toolkit.data.table_options import as_reading
+from toolkit.data.tabular.options import as_reading
+from toolkit.data.tabular.prepare import labelled_table
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
-from toolkit.learning.table_learner import blend_trees, check_table_choices, table_learner
-from toolkit.reports.tables import write_table_report
+from toolkit.learning.tabular.learner import blend_trees, check_table_choices, table_learner
+from toolkit.reports.tabular.report import write_table_report
 
 import pandas as pd
 from fastai.learner import Learner

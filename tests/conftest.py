@@ -6,47 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from PIL import Image, ImageDraw
-
-SOUND_RATE = 8000
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def draw_shape(name: str, rng: np.random.Generator, size: int = 32) -> Image.Image:
-    """A disc, a box or a cross of a random colour, size and place on a noisy ground."""
-    ground = rng.integers(0, 60, (size, size, 3), dtype=np.uint8)
-    image = Image.fromarray(ground)
-    draw = ImageDraw.Draw(image)
-    colour = tuple(int(level) for level in rng.integers(120, 256, 3))
-    reach = int(rng.integers(size // 5, size // 3))
-    x, y = (int(place) for place in rng.integers(reach, size - reach, 2))
-    if name == "disc":
-        draw.ellipse([x - reach, y - reach, x + reach, y + reach], fill=colour)
-    elif name == "box":
-        draw.rectangle([x - reach, y - reach, x + reach, y + reach], outline=colour, width=3)
-    else:
-        draw.line([x - reach, y - reach, x + reach, y + reach], fill=colour, width=3)
-        draw.line([x - reach, y + reach, x + reach, y - reach], fill=colour, width=3)
-    return image
-
-
-def make_shapes(folder: Path, count: int = 20, names=("box", "cross", "disc"), seed: int = 0, size: int = 32) -> Path:
-    """`count` PNG files of each shape, a folder for each."""
-    rng = np.random.default_rng(seed)
-    for name in names:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(count):
-            draw_shape(name, rng, size).save(folder / name / f"{name}_{number:03d}.png")
-    return folder
-
-
-def draw_photo(seed=0, size=(900, 600)):
-    """A smooth coloured picture with shapes on it, as a camera might see it."""
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    image = coarse.resize(size, Image.Resampling.BICUBIC)
-    image.paste(draw_shape("disc", rng, 300), (int(rng.integers(0, 500)), 100))
-    return image
+from helpers import ROOT
+from helpers.pictures import draw_photo, make_shapes
+from helpers.sounds import SOUND_RATE, write_recording
 
 
 @pytest.fixture
@@ -73,7 +35,7 @@ def trained(tmp_path_factory):
     from toolkit.export import export
     from toolkit.learning.fitting import fit
     from toolkit.learning.runs import Run
-    from toolkit.reports.images import write_image_report
+    from toolkit.reports.images.report import write_image_report
 
     home = tmp_path_factory.mktemp("trained")
     learn = build_learner(make_shapes(home / "shapes", 60), batch_size=32)
@@ -84,16 +46,6 @@ def trained(tmp_path_factory):
         export(learn, run.program, scores)
         write_image_report(learn, scores, log, run)
     return learn, run.folder, scores
-
-
-def write_recording(path, hertz, seconds, seed):
-    """A tone that wavers, in noise."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * SOUND_RATE)) / SOUND_RATE
-    wavering = hertz * (1 + 0.05 * np.sin(2 * np.pi * rng.uniform(1, 3) * time))
-    samples = 0.3 * np.sin(2 * np.pi * np.cumsum(wavering) / SOUND_RATE) + 0.02 * rng.standard_normal(len(time))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, SOUND_RATE)
 
 
 @pytest.fixture(scope="session")
@@ -112,11 +64,11 @@ def listener(recordings, tmp_path_factory):
     """A finished run on windows of a second every half second: (learner, run folder, scores)."""
     from recipes.sound_classification import build_learner
     from toolkit.evaluation import evaluate
-    from toolkit.evaluation.raw import mfcc_and_svm
+    from toolkit.evaluation.images.raw_baselines import mfcc_and_svm
     from toolkit.export import export
     from toolkit.learning.fitting import fit
     from toolkit.learning.runs import Run
-    from toolkit.reports.images import write_image_report
+    from toolkit.reports.images.report import write_image_report
 
     learn = build_learner(recordings, window=1.0, step=0.5, size=32, batch_size=16, cache="none")
     with Run.open("long", learn, {}, tmp_path_factory.mktemp("run") / "run") as run:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 
 FLOORS = {
     "errors": 0, "needs": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4, "data": 4, "learning": 5,
@@ -73,8 +73,8 @@ def test_importing_the_runtime_loads_neither_torch_nor_fastai_nor_pandas():
     assert not loaded_by("import toolkit.program") & {"torch", "fastai", "fastcore", "pandas", "matplotlib", "sklearn", "librosa"}
     assert not loaded_by("import toolkit.data") & {"torch", "fastai", "fastcore"}
     assert not loaded_by("import toolkit") & {"numpy", "PIL", "torch"}
-    assert not loaded_by("import toolkit.program.table_program, toolkit.program.tabulating") & {"PIL", "pandas", "torch"}
-    recommending = loaded_by("import toolkit.program.recommender, toolkit.program.recommending")
+    assert not loaded_by("import toolkit.program.tabular.program, toolkit.program.tabular.cli") & {"PIL", "pandas", "torch"}
+    recommending = loaded_by("import toolkit.program.collab.program, toolkit.program.collab.cli")
     assert not recommending & {"PIL", "onnxruntime", "scipy", "pandas", "torch"}
 
 

@@ -7,9 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from helpers import ROOT
 
-pytest_plugins = ["table_runs"]
+pytest_plugins = ["helpers.tabular_runs"]
 
 NEEDS = ("numpy", "pillow", "onnxruntime")
 

@@ -11,13 +11,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from toolkit.data.bulk import tell
-from toolkit.data.class_lists import read_list
-from toolkit.data.mask_doctor import COMMAND, Diagnosis, Finding, diagnose
-from toolkit.data.mask_repair import COPIED, REPAIRED, repair_masks
-from toolkit.data.mask_values import many
-from toolkit.data.masks import IGNORED, MaskCode, PalettesDiffer, TooManyValues, read_code, show_value
-from toolkit.data.pairs import Pairs, find_pairs
+from toolkit.data.mirror.mirror import tell
+from toolkit.data.segmentation.class_lists import read_list
+from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, PalettesDiffer, TooManyValues, read_code, show_value
+from toolkit.data.segmentation.mask_doctor import COMMAND, Diagnosis, Finding, diagnose
+from toolkit.data.segmentation.mask_repair import COPIED, REPAIRED, repair_masks
+from toolkit.data.segmentation.mask_values import many
+from toolkit.data.segmentation.pairs import Pairs, find_pairs
 from toolkit.errors import DataError, report_plainly
 from toolkit.files import write_json
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from toolkit.converters import IMAGE_SUFFIXES, picture_size, read_image
-from toolkit.data.bulk import Outcome, mirror, tell
+from toolkit.data.mirror.mirror import Outcome, mirror, tell
 from toolkit.errors import ConversionError, DataError, report_plainly
 
 QUALITY = 92  # of JPEG files

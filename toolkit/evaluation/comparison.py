@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.evaluation.metrics import Answers, Bootstrap, interval, intervals, metric_samples, paired_interval
+from toolkit.evaluation.bootstrap import Bootstrap, bounded_interval, finite_interval, interval, paired_interval, ranking_interval
+from toolkit.evaluation.classification import Answers, intervals, metric_samples
 from toolkit.evaluation.scores import (
     ACCURACY,
     MAE,
@@ -29,8 +30,7 @@ from toolkit.evaluation.scores import (
     Interval,
     Scores,
 )
-from toolkit.evaluation.segmentation import bounded_interval
-from toolkit.evaluation.table_metrics import finite_interval, ranked, ranking_interval, regression_samples
+from toolkit.evaluation.tabular.metrics import ranked, regression_samples
 
 ITEMS, PIXELS, NUMBERS = "classes of items", "classes of pixels", "numbers"  # what runs may answer, with the next line
 STARS, RANKINGS = "ratings", "rankings of items"

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
-    from toolkit.program.scenes import Run
+    from toolkit.program.segmentation.inputs import Run
 
 
 @contextmanager

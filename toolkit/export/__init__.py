@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.data.labelled_ratings import LabelledRatings
-from toolkit.data.labelled_tables import LabelledTable
-from toolkit.data.scenes import LabelledScenes
+from toolkit.data.collab.labelled import LabelledRatings
+from toolkit.data.segmentation.labelled import LabelledScenes
+from toolkit.data.tabular.labelled import LabelledTable
 from toolkit.evaluation.scores import Scores
 from toolkit.export.archive import write_program
-from toolkit.export.pictures import PictureExport
-from toolkit.export.scenes import SceneExport
+from toolkit.export.images import PictureExport
+from toolkit.export.segmentation import SceneExport
 from toolkit.files import replacing
 from toolkit.learning.runs import versions
 from toolkit.program import Program, load
@@ -27,8 +27,8 @@ from toolkit.program.archive import FORMAT, card_digest
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
-    from toolkit.program.recommender import Recommender
-    from toolkit.program.table_program import TableProgram
+    from toolkit.program.collab.program import Recommender
+    from toolkit.program.tabular.program import TableProgram
 
 __all__ = ["export"]
 
@@ -75,11 +75,11 @@ def export(
 
 def _kind(labelled: object) -> type:
     if isinstance(labelled, LabelledTable):
-        from toolkit.export.tables import TableExport  # here: its networks need packages that pictures do not
+        from toolkit.export.tabular.export import TableExport  # here: its networks need packages that pictures do not
 
         return TableExport
     if isinstance(labelled, LabelledRatings):
-        from toolkit.export.ratings import RatingExport  # here: what it needs of fastai pictures do not
+        from toolkit.export.collab import RatingExport  # here: what it needs of fastai pictures do not
 
         return RatingExport
     return SceneExport if isinstance(labelled, LabelledScenes) else PictureExport

@@ -17,7 +17,7 @@ from fastai.vision.learner import create_timm_model, create_vision_model, defaul
 from torch import nn
 
 from toolkit.errors import ToolkitError, WeightsError
-from toolkit.learning.small import small_network
+from toolkit.learning.images.small_resnet import small_network
 from toolkit.needs import missing
 
 SMALL, LIGHT = "small", "light"  # the networks of our own: for a picture, for each pixel

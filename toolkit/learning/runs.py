@@ -19,16 +19,14 @@ from weakref import WeakValueDictionary
 import torch
 from fastai.learner import Learner
 
-from toolkit.errors import RunError, ToolkitError, WeightsError
+from toolkit.errors import RunError, WeightsError
 from toolkit.files import locked, read_json, replacing, write_json, write_text
-from toolkit.learning.augment import MIRRORED
-from toolkit.learning.networks import Network, create_network
 from toolkit.learning.weights import load_tensors
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from toolkit.data.labelled import LabelledImages
+    from toolkit.data.images.labelled import LabelledImages
 
 RUNS = Path("runs")
 NO_MATTER = {"cache"}  # settings that change no result
@@ -152,27 +150,6 @@ def read_checkpoint(path: Path) -> dict:
         return load_tensors(path)
     except WeightsError as error:
         raise RunError(f"cannot go on from this checkpoint: {error}") from error
-
-
-def load_network(folder: Path | str) -> Network:
-    """The trained network of a run, with the `stats` its pictures are normalised with, from its best checkpoint.
-
-    It is not calibrated: its scores lie apart from the program's by one factor. Raises `RunError`.
-    """
-    path = Path(folder) / "checkpoints" / "best.pth"
-    if not path.is_file():
-        raise RunError(f"{folder}: not a run of ours (no checkpoints/best.pth)")
-    saved = read_checkpoint(path)
-    try:
-        network = create_network(saved["arch"], len(saved["classes"]))
-        network.model.load_state_dict(saved["model"])
-        network.stats = tuple(tuple(values) for values in saved["stats"])
-        if hasattr(network.model, "average"):
-            network.model.average = saved["augment"] in MIRRORED
-    except (KeyError, TypeError, RuntimeError, ToolkitError) as error:
-        raise RunError(f"{path}: written by another version, or damaged ({error}): run it again") from error
-    network.model.eval()
-    return network
 
 
 def versions() -> dict[str, str]:

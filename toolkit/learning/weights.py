@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from toolkit.data.labelled import LabelledImages
+from toolkit.data.images.labelled import LabelledImages
 from toolkit.errors import DataError, RunError, ToolkitError, WeightsError
 from toolkit.files import read_json
 from toolkit.learning.networks import SMALL, Network, create_network

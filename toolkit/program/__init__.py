@@ -15,7 +15,7 @@ __all__ = ["Program", "load"]
 def __getattr__(name: str) -> type:
     """`Program`, imported where it is asked for: a program of tables runs without what it needs."""
     if name == "Program":
-        from toolkit.program.program import Program
+        from toolkit.program.images.program import Program
 
         return Program
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from toolkit.errors import ConversionError, ToolkitError
-from toolkit.program.recommending import add_options, answer, asked_of_recommender, wrongly_asked
+from toolkit.program.collab.cli import add_options, answer, asked_of_recommender, wrongly_asked
 
 MOST_PROBABLE = 3  # classes that are shown
 MOST_STRETCHES = 20  # lines of one item
@@ -65,7 +65,7 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
             parser.error(f"{asked[0]} is for programs that recommend; this one predicts from files")
         chosen.top = chosen.top or MOST_PROBABLE
         if program.card["input"]["kind"] == "table":
-            from toolkit.program.tabulating import answer_files, answer_row
+            from toolkit.program.tabular.cli import answer_files, answer_row
 
             if row:
                 return answer_row(program, chosen.row, chosen.json, chosen.top, chosen.why)
@@ -73,7 +73,7 @@ def main(archive: str, arguments: list[str] | None = None) -> int:
         if row:
             parser.error("--row is for programs that predict from the rows of a table; this one takes files")
         if program.card["output"]["kind"] == "mask":
-            from toolkit.program.colouring import colour_in
+            from toolkit.program.segmentation.cli import colour_in
 
             return colour_in(program, chosen.items, chosen.out or "segmented", chosen.json, chosen.top, chosen.strict)
         if chosen.out:
@@ -160,11 +160,11 @@ def _stretches(timeline: tuple) -> Iterator[str]:
 def _selftest(program) -> int:
     kind = program.card["input"]["kind"]
     if kind == "table":
-        from toolkit.program.table_selftest import selftest
+        from toolkit.program.tabular.selftest import selftest
     elif kind == "ratings":
-        from toolkit.program.recommender_selftest import selftest
+        from toolkit.program.collab.selftest import selftest
     else:
-        from toolkit.program.selftest import selftest
+        from toolkit.program.images.selftest import selftest
 
     problems = selftest(program)
     count = len(program.card.get("golden", []))

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _explain(chosen: argparse.Namespace) -> int:
-    from toolkit.reports.explain import Explainer, page_name
+    from toolkit.reports.images.explain import Explainer, page_name
     from toolkit.reports.page import write_page
 
     explainer, failed = Explainer(chosen.run), 0

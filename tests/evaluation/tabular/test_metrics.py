@@ -1,0 +1,112 @@
+"""Metrics of rows of a table: equal to scikit-learn's, in each resample too."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import (
+    average_precision_score,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
+
+from toolkit.evaluation.bootstrap import Bootstrap
+from toolkit.evaluation.tabular.metrics import (
+    Measure,
+    calibration_points,
+    classification_intervals,
+    classification_samples,
+    ranked,
+    ranking_samples,
+    regression_samples,
+)
+
+
+def answers(seed, classes=2, count=300, decimals=16):
+    """Probabilities that know something, rounded so that they tie, and the true class numbers."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, classes, count)
+    scores = rng.normal(size=(count, classes)) + 1.2 * np.eye(classes)[targets]
+    found = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return found.round(decimals), targets
+
+
+@pytest.mark.parametrize("decimals", [16, 2, 1, 0])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ranking_equals_scikit_learns_in_every_resample(seed, decimals):
+    probabilities, targets = answers(seed, decimals=decimals)
+    bootstrap = Bootstrap.draw(len(targets), seed=seed)
+    areas, precisions = ranked(probabilities[:, 1], targets == 1, bootstrap.weights)
+    for draw in (0, 1, 2, 700, 2000):
+        weights = bootstrap.weights[draw]
+        area = roc_auc_score(targets, probabilities[:, 1], sample_weight=weights)
+        precision = average_precision_score(targets, probabilities[:, 1], sample_weight=weights)
+        assert [areas[draw], precisions[draw]] == pytest.approx([area, precision], abs=1e-6)
+
+
+def test_of_more_classes_ranking_is_the_mean_over_those_that_are_there():
+    probabilities, targets = answers(2, classes=4)
+    targets = np.where(targets == 3, 0, targets)  # nobody is of the last
+    area, precision = ranking_samples(probabilities, targets, Bootstrap.draw(len(targets)))
+    of_each = [roc_auc_score(targets == number, probabilities[:, number]) for number in range(3)]
+    assert area[0] == pytest.approx(np.mean(of_each))
+    of_each = [average_precision_score(targets == number, probabilities[:, number]) for number in range(3)]
+    assert precision[0] == pytest.approx(np.mean(of_each))
+
+
+def test_average_precision_is_of_the_positive_class_and_roc_auc_of_either():
+    probabilities, targets = answers(3)
+    bootstrap = Bootstrap.draw(len(targets))
+    samples = [classification_samples(probabilities, targets, bootstrap, positive) for positive in (0, 1)]
+    assert samples[0]["ROC AUC"][0] == pytest.approx(samples[1]["ROC AUC"][0])
+    for positive, found in enumerate(samples):
+        expected = average_precision_score(targets == positive, probabilities[:, positive])
+        assert found["average precision"][0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e6, 1e-6])
+def test_errors_of_numbers_equal_scikit_learns(unit):
+    rng = np.random.default_rng(4)
+    targets = unit * (1000 + rng.normal(size=200))
+    values = targets + unit * rng.normal(size=200) / 2
+    bootstrap = Bootstrap.draw(200)
+    samples = regression_samples(values, targets, bootstrap)
+    for draw in (0, 5):
+        weights = bootstrap.weights[draw]
+        expected = [
+            how(targets, values, sample_weight=weights) for how in (r2_score, root_mean_squared_error, mean_absolute_error)
+        ]
+        assert [samples[name][draw] for name in ("R²", "RMSE", "MAE")] == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_cannot_be_known_is_not_claimed():
+    probabilities, _ = answers(5, count=40)
+    alone = np.zeros(40, dtype=int)
+    bootstrap = Bootstrap.draw(40)
+    found = classification_intervals(classification_samples(probabilities, alone, bootstrap), alone, bootstrap)
+    assert (found["ROC AUC"].low, found["ROC AUC"].value, found["ROC AUC"].high) == (0, 0.5, 1)
+    few = (np.arange(40) < 3).astype(int)
+    faultless = np.column_stack([1 - few, few]).astype(float)
+    found = classification_intervals(classification_samples(faultless, few, bootstrap), few, bootstrap)
+    assert found["ROC AUC"].value == 1
+    assert found["ROC AUC"].low < 0.5  # three rows prove little
+    same = Measure(()).intervals(Measure(()).samples(np.ones((40, 1)), np.ones(40), bootstrap), np.ones(40), bootstrap)
+    assert same["R²"].value == 0
+    assert same["RMSE"].value == 0
+
+
+def test_calibration_points_count_every_row_once_and_tell_sure_from_right():
+    rng = np.random.default_rng(6)
+    said = rng.random(20_000)
+    targets = (rng.random(20_000) < said).astype(int)
+    points = calibration_points(np.column_stack([1 - said, said]), targets)
+    assert sum(point["count"] for point in points) == 20_000
+    assert all(abs(point["said"] - point["share"]) < 0.04 for point in points)
+    assert all(point["low"] <= point["share"] <= point["high"] for point in points)
+    boastful = calibration_points(np.column_stack([said < 0.5, said >= 0.5]).astype(float), targets)
+    assert [round(point["said"]) for point in boastful] == [0, 1]
+    assert boastful[0]["share"] > 0.2
+    many, truth = answers(7, classes=3)
+    points = calibration_points(many, truth)
+    right = sum(point["share"] * point["count"] for point in points)
+    assert right == pytest.approx((many.argmax(axis=1) == truth).sum())

@@ -1,0 +1,1 @@
+"""Data of ratings and interactions of users with items."""

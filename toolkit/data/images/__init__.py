@@ -1,0 +1,1 @@
+"""Data of pictures, and what converters make pictures of."""

@@ -1,0 +1,197 @@
+"""From a folder to labelled pictures that are checked, split and ready to learn from: the whole first station.
+
+It is a file of its own because every recipe whose items are, or become, pictures takes these same steps in this order:
+find, read once, set aside what cannot be used, look for twins, split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from toolkit.converters import RESIZE_METHODS, picture_size
+from toolkit.converters.base import Converter
+from toolkit.data.duplicates import beside_the_test, twin_notes, twins_of
+from toolkit.data.images.cache import AUTO, PictureCache, cache_folder
+from toolkit.data.images.reading import Readings, read_items
+from toolkit.data.items import PARTS, Items, summary
+from toolkit.data.splitting import split_items, units_of
+from toolkit.errors import ConversionError, DataError
+from toolkit.program.images.inputs import ImageInput
+
+SMALLEST, LARGEST = 32, 128  # pixels: what a size that nobody chose lies between
+MUCH_LARGER = 4  # times the side learnt from: pictures from here on are kept shrunk for the next run
+
+
+@dataclass
+class LabelledImages:
+    """Labelled pictures, split.
+
+    `table`: one row an item: `path`, `label`, `group`, `split`, `width`, `height` (as stored), `grey`, `content`
+    (hash of the file). `pixels`: uint8 (items, height, width, 3) in the same order, or None where they were too many to
+    keep. `classes`: sorted labels of the training part. `set_aside`: (item, reason) for what is not used. `notes`:
+    sentences a user should read. `image_input` is how each item was read. `cache` holds pictures as they are learnt from,
+    where they were worth keeping. Where items are windows of files, the table also has `item` (a `Window`), `start` and
+    `stop`, and `read_window` reads one again; see `labelled_windows`.
+    """
+
+    table: pd.DataFrame
+    pixels: np.ndarray | None
+    classes: tuple[str, ...]
+    set_aside: list[tuple[str, str]]
+    notes: list[str]
+    image_input: ImageInput
+    cache: PictureCache | None = None
+    read_window: Callable[[object, str], np.ndarray] | None = None
+
+    @property
+    def items(self) -> list:
+        """What the rows of the table are: files, or windows of files."""
+        return self.table["item" if "item" in self.table else "path"].tolist()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures learnt from, in pixels."""
+        return self.image_input.size
+
+    @property
+    def grey(self) -> bool:
+        """Whether every picture is grey."""
+        return bool(self.table.grey.all())
+
+    def without(self, unwanted: pd.Series, reason: str) -> LabelledImages:
+        """The same with the rows where `unwanted` is True set aside."""
+        aside = [(str(path), reason) for path in self.table.path[unwanted]]
+        pixels = None if self.pixels is None else self.pixels[~unwanted.to_numpy()]
+        table = self.table[~unwanted].reset_index(drop=True)
+        return replace(self, table=table, pixels=pixels, set_aside=[*self.set_aside, *aside])
+
+    def describe(self) -> str:
+        """How many items each part holds, and what was set aside, for a reader."""
+        counts = self.table.split.value_counts()
+        parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in ("train", "valid", "test"))
+        lines = [f"{len(self.table)} items of {len(self.classes)} classes: {parts}", *self.notes]
+        return "\n".join(lines + ([summary(self.set_aside)] if self.set_aside else []))
+
+
+def labelled_images(
+    items: Items,
+    converter: Converter | None = None,
+    size: int = 0,
+    resize: str = "squish",
+    valid_pct: float = 0.1,
+    test_pct: float = 0.2,
+    seed: int = 42,
+    group_near: bool = False,
+    strict: bool = False,
+    cache: Path | str = AUTO,
+) -> LabelledImages:
+    """Read and split `items`; see `split_items` for the split.
+
+    `converter` makes pictures of items that are none. `size` is the side of the square learnt from, in pixels; 0 takes
+    the median shorter side of the pictures, between 32 and 128. Pictures with identical pixels stay on one side; near
+    twins are noted, and kept together with `group_near`. With `strict`, the first item that cannot be used is an error.
+    `cache` is where pictures that are much larger are kept shrunk for the next run; see `cache_folder`.
+
+    Raises `DataError` where too little is left to learn from.
+    """
+    if size < 0 or 0 < size < 8 or seed < 0:
+        raise DataError(f"size {size}, seed {seed}: expected a size of 8 pixels or more (0: the pictures' own) and a seed from 0")
+    if resize not in RESIZE_METHODS:
+        raise DataError(f"resize method {resize!r}; choose from {', '.join(RESIZE_METHODS)}")
+    paths = items.table.path.tolist()
+    sides = sample_sides(paths, converter)
+    side = size or usual_size(sides)
+    image_input = ImageInput((side, side), resize, converter)
+    kept = _cache(cache, image_input, sides)
+    readings = read_items(paths, image_input, kept)
+    readings = _kept(items, readings, readings.table.error.isna(), readings.table.error)
+    exact, near = twins_of(readings.table)
+    apart = beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
+    if apart.any():
+        readings = _kept(items, readings, ~apart, "the same picture stands in the test or valid part")
+        exact, near = twins_of(readings.table)
+    check_enough(items, strict)
+    table = items.table.join(readings.table[["width", "height", "grey", "content"]])
+    table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
+    notes = items.notes + twin_notes(table, exact, near, group_near) + untested(table) + _about(kept, bool(converter))
+    items.table = table
+    learnable = table.label.isin(table.label[table.split == "train"])
+    readings = _kept(items, readings, learnable, "its class has no training item")
+    check_enough(items, strict, parts=PARTS)
+    classes = tuple(sorted(items.table.label.unique()))
+    return LabelledImages(items.table, readings.pixels, classes, items.set_aside, notes, image_input, kept)
+
+
+def sample_sides(paths: list[Path], converter: Converter | None = None, sample: int = 32) -> list[int]:
+    """The shorter side, in pixels, of each picture of a sample that can be read."""
+    chosen = paths[:: max(1, len(paths) // sample)]
+    if converter is None:
+        return [min(size) for path in chosen if (size := picture_size(path))]
+    sides = []
+    for path in chosen:
+        try:
+            sides.append(min(converter(path).size))
+        except ConversionError:
+            continue
+    return sides
+
+
+def usual_size(sides: list[int]) -> int:
+    """The median of `sides`, rounded to 8 pixels, between 32 and 128."""
+    median = float(np.median(sides)) if sides else SMALLEST
+    return int(np.clip(round(median / 8) * 8, SMALLEST, LARGEST))
+
+
+def _cache(asked: Path | str, image_input: ImageInput, sides: list[int]) -> PictureCache | None:
+    """The cache, where pictures are so much larger than `image_input` asks for that keeping them shrunk saves time."""
+    worth = image_input.converter or (sides and np.median(sides) >= MUCH_LARGER * max(image_input.size))
+    folder = cache_folder(asked) if worth else None
+    return PictureCache(folder, image_input) if folder else None
+
+
+def _about(cache: PictureCache | None, converted: bool) -> list[str]:
+    if cache is None:
+        return []
+    if cache.trouble:
+        return [f"pictures are not kept for the next run: {cache.trouble}"]
+    if converted:
+        return []
+    return [f"large pictures: kept shrunk in {cache.folder} for the next run (--cache none keeps none)"]
+
+
+def _kept(items: Items, readings: Readings, wanted: pd.Series, reason: pd.Series | str) -> Readings:
+    """Set aside the items that are not `wanted`, and return the readings of the others."""
+    if wanted.all():
+        return readings
+    items.keep(wanted, reason)
+    pixels = None if readings.pixels is None else readings.pixels[wanted.to_numpy()]
+    return Readings(readings.table[wanted].reset_index(drop=True), pixels)
+
+
+def check_enough(items: Items, strict: bool, parts: tuple[str, ...] = ()) -> None:
+    """Raise `DataError` where fewer than two classes are left, or none of one of `parts`; with `strict`, where any item was
+    set aside."""
+    if strict and items.set_aside:
+        raise DataError("strict: " + summary(items.set_aside))
+    labels = items.table.label.nunique()
+    if labels < 2:
+        only = f"only one class ({items.table.label.iloc[0]!r})" if labels else "nothing"
+        raise DataError(
+            f"{items.root}: {only} is left to learn from; expected a folder for each of two or more classes "
+            f"({summary(items.set_aside)})"
+        )
+    empty = [part for part in parts if part not in set(items.table.split)]
+    if empty:
+        raise DataError(f"{items.root}: nothing is left for {' and '.join(empty)} ({summary(items.set_aside)})")
+
+
+def untested(table: pd.DataFrame) -> list[str]:
+    """A note where classes have no test item."""
+    counts = table.groupby(["label", "split"]).size().unstack(fill_value=0)
+    without = counts.index[counts["test"] == 0]
+    return [f"no test item of {', '.join(without)}: how well it is recognised is not measured"] if len(without) else []

@@ -1,0 +1,1 @@
+"""Data of pictures with a class for each pixel."""

@@ -1,0 +1,261 @@
+"""From pairs of pictures and masks to scenes that are checked, split and ready to learn from.
+
+It is a file of its own because a scene's answer is as large as the picture: both are read once, brought to one scale together,
+and kept side by side.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from PIL import Image
+
+from toolkit.converters import picture_size
+from toolkit.data.duplicates import beside_the_test, fingerprints, twin_notes, twins_of
+from toolkit.data.hashing import content_hash
+from toolkit.data.items import PARTS, Items, summary
+from toolkit.data.progress import track
+from toolkit.data.reading import PIXEL_BUDGET
+from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, read_mask
+from toolkit.data.splitting import split_items, units_of
+from toolkit.errors import ConversionError, DataError
+from toolkit.program.segmentation.inputs import SceneInput
+
+SMALLEST, LARGEST = 160, 192  # pixels of the shorter side: what a size that nobody chose lies between
+SEEN = 0.8  # part of the length of what a training step takes that it sees
+FIT, OWN = "fit", "own"
+SCALES = (FIT, OWN)
+Pair = tuple[np.ndarray, np.ndarray]  # a picture, uint8 (height, width, 3), and its class numbers, uint8 (height, width)
+
+
+@dataclass
+class LabelledScenes:
+    """Pictures with masks, split.
+
+    `table`: one row a picture: `path`, `mask` (files), `label` (the class of it that the fewest pictures show, which the split is
+    stratified by), `group`, `split`, `width`, `height` (upright), `content` and `mask_content` (hashes of the files). `pairs`:
+    picture and class numbers of each row at the scale that is learnt from, or None where they were too many to keep. `counts`:
+    pixels of each class, int64 (rows, classes). `code` says what the masks' values stand for, `scene_input` how pictures are
+    seen, and `view` is (height, width) of what a training step takes of each, in pixels, and `crop` of what it sees of that.
+    """
+
+    table: pd.DataFrame
+    pairs: list[Pair] | None
+    counts: np.ndarray
+    code: MaskCode
+    scene_input: SceneInput
+    view: tuple[int, int]
+    crop: tuple[int, int]
+    set_aside: list[tuple[str, str]]
+    notes: list[str]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names; a class's number is its place."""
+        return self.code.classes
+
+    @property
+    def items(self) -> list[Path]:
+        """The pictures' files."""
+        return self.table.path.tolist()
+
+    def picture(self, row: int) -> Image.Image:
+        """The picture of a row, upright RGB, in its own size."""
+        return self.scene_input.read(self.table.path[row])
+
+    def truth(self, row: int) -> np.ndarray:
+        """The class number of each of its pixels, uint8 (height, width), IGNORED where none counts."""
+        return self.code.numbers(read_mask(self.table["mask"][row]))
+
+    def pair(self, row: int) -> Pair:
+        """What is learnt from a row: picture and class numbers at the scale it is seen at."""
+        return self.pairs[row] if self.pairs is not None else _at_scale(self.picture(row), self.truth(row), self.scene_input)
+
+    def without(self, unwanted: pd.Series, reason: str) -> LabelledScenes:
+        """The same with the rows where `unwanted` is True set aside."""
+        wanted = ~unwanted.to_numpy()
+        return replace(
+            self,
+            table=self.table[wanted].reset_index(drop=True),
+            pairs=None if self.pairs is None else [pair for pair, keep in zip(self.pairs, wanted, strict=True) if keep],
+            counts=self.counts[wanted],
+            set_aside=[*self.set_aside, *((str(path), reason) for path in self.table.path[unwanted])],
+        )
+
+    def describe(self) -> str:
+        """How many pictures each part holds, how common the classes are, and what was set aside, for a reader."""
+        parts = self.table.split.value_counts()
+        split = ", ".join(f"{parts.get(part, 0)} {part}" for part in PARTS)
+        shares = self.counts.sum(axis=0) / max(1, self.counts.sum())
+        each = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip(self.classes, shares, strict=True))
+        lines = [f"{len(self.table)} pictures: {split}", f"{len(self.classes)} classes: {each}", *self.notes]
+        return "\n".join(lines + ([summary(self.set_aside)] if self.set_aside else []))
+
+
+def labelled_scenes(
+    items: Items,
+    code: MaskCode,
+    size: int = 0,
+    scale: str = FIT,
+    multiple: int = 32,
+    valid_pct: float = 0.1,
+    test_pct: float = 0.2,
+    seed: int = 42,
+    group_near: bool = False,
+    strict: bool = False,
+) -> LabelledScenes:
+    """Read and split the pairs of `items` (see `find_pairs`), whose masks `code` explains; see `split_items` for the split.
+
+    With `scale` "fit" the shorter side of every picture is brought to `size` pixels (0: the pictures' own, 160 to 192), and a
+    training step sees four fifths of a picture's length; with "own" pictures stay in their own pixels, and a step sees squares
+    of `size` cut out of them. `multiple` is what the sides of what the network sees are multiples of. A pair that
+    cannot be used is set aside; with `strict` it is an error.
+
+    Raises `DataError` where too little is left to learn from.
+    """
+    if size < 0 or 0 < size < 32 or seed < 0:
+        raise DataError(
+            f"size {size}, seed {seed}: expected a size of 32 pixels or more (0: the pictures' own) and a seed from 0"
+        )
+    if scale not in SCALES:
+        raise DataError(f"scale {scale!r}; choose from {', '.join(SCALES)}")
+    side = size or _usual_size(items.table.path.tolist())
+    scene_input = SceneInput(side if scale == FIT else 0, multiple)
+    read = _read_all(items, code, scene_input)
+    read = _kept(items, read, read.facts.error.isna(), read.facts.error)
+    _check(items, strict)
+    exact, near = twins_of(read.facts)
+    units = units_of(len(items.table), [exact, near] if group_near else [exact])
+    apart = beside_the_test(items.table.split, units)
+    if apart.any():
+        read = _kept(items, read, ~apart, "the same picture stands in the test or valid part")
+        _check(items, strict)
+        exact, near = twins_of(read.facts)
+    table = items.table.join(read.facts[["width", "height", "content", "mask_content"]])
+    table["label"] = _rarest(read.counts, code.classes)
+    table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
+    view, crop = _cuts(table, scene_input, side if scale == OWN else 0)
+    notes = [
+        *items.notes,
+        *code.notes,
+        *twin_notes(table, exact, near, group_near),
+        *_unlearnt(table.split, read.counts, code.classes),
+    ]
+    return LabelledScenes(table, read.pairs, read.counts, code, scene_input, view, crop, items.set_aside, notes)
+
+
+@dataclass
+class _Read:
+    """What the pass over the pairs found: a row of `facts` for each (`error` where it cannot be used); see `LabelledScenes`."""
+
+    facts: pd.DataFrame
+    pairs: list[Pair] | None
+    counts: np.ndarray
+
+
+def _usual_size(paths: list[Path], sample: int = 32) -> int:
+    sizes = [picture_size(path) for path in paths[:: max(1, len(paths) // sample)]]
+    return int(np.clip(np.median([min(size) for size in sizes if size] or [LARGEST]), SMALLEST, LARGEST))
+
+
+def _read_all(items: Items, code: MaskCode, scene_input: SceneInput) -> _Read:
+    paths, masks = items.table.path.tolist(), items.table["mask"].tolist()
+    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
+        delayed(_read_one)(path, mask, code, scene_input) for path, mask in zip(paths, masks, strict=True)
+    )
+    rows, pairs, held = [], [], 0
+    counts = np.zeros((len(paths), len(code.classes)), dtype=np.int64)
+    for number, (facts, pair) in enumerate(track(work, total=len(paths), what="reading")):
+        rows.append(facts)
+        if pair is not None:
+            counts[number] = np.bincount(pair[1].ravel(), minlength=IGNORED + 1)[: len(code.classes)]
+            held += pair[0].nbytes + pair[1].nbytes
+        if pairs is not None:
+            pairs.append(pair)
+        if held > PIXEL_BUDGET:
+            pairs = None  # read again in each epoch
+    columns = ("content", "mask_content", "pixels_hash", "near_hash", "width", "height", "error")
+    table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
+    return _Read(table, pairs, counts)
+
+
+def _kept(items: Items, read: _Read, wanted: pd.Series, reason: pd.Series | str) -> _Read:
+    """Set aside the pairs that are not `wanted`, and return what was read of the others."""
+    if wanted.all():
+        return read
+    items.keep(wanted, reason)
+    keep = wanted.to_numpy()
+    pairs = None if read.pairs is None else [pair for pair, wanted in zip(read.pairs, keep, strict=True) if wanted]
+    return _Read(read.facts[keep].reset_index(drop=True), pairs, read.counts[keep])
+
+
+def _read_one(path: Path, mask: Path, code: MaskCode, scene_input: SceneInput) -> tuple[dict, Pair | None]:
+    try:
+        picture = scene_input.read(path)
+        exact, near = fingerprints(picture)
+        facts = {"content": content_hash(path), "mask_content": content_hash(mask), "pixels_hash": exact, "near_hash": near}
+        facts |= {"width": picture.width, "height": picture.height}
+        numbers = code.numbers(read_mask(mask))
+    except ConversionError as error:
+        return {"error": error.reason if str(path) == error.source else f"its mask {error}"}, None
+    except DataError as error:
+        return {"error": f"its mask {mask}: {error}"}, None
+    except OSError as error:
+        return {"error": error.strerror or str(error)}, None
+    if numbers.shape != (picture.height, picture.width):
+        found = f"{numbers.shape[1]}x{numbers.shape[0]}"
+        return {"error": f"it is {picture.width}x{picture.height} pixels, its mask {mask} {found}"}, None
+    pair = _at_scale(picture, numbers, scene_input)
+    if (pair[1] == IGNORED).all():
+        return {"error": f"no pixel of its mask {mask} counts"}, None
+    return facts, pair
+
+
+def _at_scale(picture: Image.Image, numbers: np.ndarray, scene_input: SceneInput) -> Pair:
+    small = scene_input.scaled(picture)
+    mask = Image.fromarray(numbers).resize(small.size, Image.Resampling.NEAREST)
+    return np.asarray(small), np.asarray(mask)
+
+
+def _rarest(counts: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    """For each picture the class in it that the fewest pictures show."""
+    shown = counts > 0
+    return [classes[number] for number in np.where(shown, shown.sum(axis=0), len(counts) + 1).argmin(axis=1)]
+
+
+def _cuts(table: pd.DataFrame, scene_input: SceneInput, side: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What a training step takes of pictures, the usual size or, where they hold it, a square a quarter longer than `side`, and
+    what it sees of that: four fifths, in whole multiples."""
+    seen = [scene_input.seen_size(*size) for size in zip(table.width, table.height, strict=True)]
+    usual = np.median(seen, axis=0)[::-1]
+    square = np.full(2, min(usual.min(), side / SEEN))
+    height, width = (square if side else usual).round().astype(int).tolist()
+    multiple = scene_input.multiple
+    high = max(2, round(SEEN * height / multiple)) * multiple
+    return (height, width), (high, max(2, round(high * width / height / multiple)) * multiple)  # hardly stretched
+
+
+def _check(items: Items, strict: bool) -> None:
+    if strict and items.set_aside:
+        raise DataError("strict: " + summary(items.set_aside))
+    if len(items.table) < len(PARTS):
+        raise DataError(
+            f"{items.root}: {len(items.table)} pictures with a mask are left, too few for train, valid and test "
+            f"({summary(items.set_aside)})"
+        )
+
+
+def _unlearnt(split: pd.Series, counts: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    """Notes on classes that are not learnt, or not tested."""
+    notes = []
+    for part, what in (("train", "cannot be learnt"), ("test", "how well it is recognised is not measured")):
+        found = counts[(split == part).to_numpy()].sum(axis=0)
+        absent = [name for name, count in zip(classes, found, strict=True) if not count]
+        if absent:
+            notes.append(f"no pixel of {', '.join(absent)} in the {part} part: {what}")
+    return notes

@@ -1,0 +1,1 @@
+"""Data of rows of tables."""

@@ -1,0 +1,62 @@
+"""Rows of a table with what is to be predicted, checked and split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from toolkit.data.items import PARTS, summary
+from toolkit.data.tabular.column_kinds import Decision
+from toolkit.data.tabular.targets import Target
+from toolkit.program.tabular.inputs import TableInput
+
+
+@dataclass
+class LabelledTable:
+    """Rows of a table with what is to be predicted, split.
+
+    `frame`: the rows as read, all columns. `table`: for each row `path` (the file, where there is one), `row` (1 is the first
+    below the header), `label`, `group`, `split` and `content` (a hash of its cells). `codes`, int64 (rows, categories), and
+    `numbers`, float32 (rows, features), are the rows as `table_input` prepares them, `targets` class numbers (int64) or values
+    (float32).
+    `decisions` say what each column was taken for. `by` names the columns by whose values scores are broken
+    down. `text`: the cells of `frame` are texts, as a CSV has them.
+    """
+
+    frame: pd.DataFrame
+    table: pd.DataFrame
+    target: Target
+    table_input: TableInput
+    codes: np.ndarray
+    numbers: np.ndarray
+    targets: np.ndarray
+    decisions: list[Decision]
+    by: tuple[str, ...]
+    text: bool
+    set_aside: list[tuple[str, str]]
+    notes: list[str]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, none where a number is predicted."""
+        return self.target.classes
+
+    @property
+    def regression(self) -> bool:
+        """Whether a number is predicted."""
+        return not self.target.classes
+
+    def rows_of(self, part: str) -> np.ndarray:
+        """The positions of the rows of "train", "valid" or "test"."""
+        return np.flatnonzero((self.table.split == part).to_numpy())
+
+    def describe(self) -> str:
+        """How many rows each part holds, what each column was taken for, and what was set aside, for a reader."""
+        counts = self.table.split.value_counts()
+        parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in PARTS)
+        what = f"one of {len(self.classes)} classes" if self.classes else "a number"
+        lines = [f"{len(self.table)} rows: {parts}; predicted is {self.target.name!r}, {what}"]
+        lines += [f"  {decision}" for decision in self.decisions] + self.notes
+        return "\n".join(lines + ([summary(self.set_aside)] if self.set_aside else []))

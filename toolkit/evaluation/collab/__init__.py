@@ -1,0 +1,1 @@
+"""Scores of ratings and interactions of users with items."""

@@ -1,0 +1,261 @@
+"""Scoring a learner of ratings or choices on what people chose in held-out rows, beside the untrained network and simple methods.
+
+It is a file of its own because there are two questions, how many stars and what to show first; people are what is drawn; and what
+is known of them decides how well they can be served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from toolkit.errors import DataError
+from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, bounded_interval, interval, ranking_interval
+from toolkit.evaluation.collab.baselines import Method, asked_choices, rating_baselines
+from toolkit.evaluation.collab.metrics import Choices, Rankings, drawn_mean, ranking_intervals, rankings
+from toolkit.evaluation.learner import first_weights
+from toolkit.evaluation.sampling import sample_rows
+from toolkit.evaluation.scores import MAE, NDCG, NETWORK, OF_USERS, RMSE, UNTRAINED, Interval, Scores, verdict
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+
+    from toolkit.data.collab.labelled import LabelledRatings
+
+MOST_ROWS = 500_000  # of the test whose ratings are scored
+MOST_CELLS, FEWEST_USERS = 300_000_000, 500  # users times items that are ranked for each method; and users at the least
+KNOWN = (1, 10, 20, 50, 100)  # known likes at which groups of users begin
+WARM, GIVEN, COLD = "warm", "cold, with likes", "cold"
+
+
+@dataclass(frozen=True)
+class Test:
+    """What is asked: the positions of `rows` whose ratings are estimated (none where items are only ranked), the `choices` that
+    rankings are to find, and the codes of all `people` of either, sorted, which `bootstrap` draws."""
+
+    labelled: LabelledRatings
+    rows: np.ndarray
+    choices: Choices
+    people: np.ndarray
+    bootstrap: Bootstrap
+
+    @classmethod
+    def of(cls, labelled: LabelledRatings, seed: int) -> Test:
+        """The test part of `labelled`; samples of its rows and users where there are very many."""
+        asked = labelled.asked("test")
+        if not len(asked):
+            raise DataError("this learner's ratings have no test rows: build it with a recipe")
+        rows = asked[sample_rows(len(asked), MOST_ROWS, seed)] if labelled.objective == "rating" else asked[:0]
+        most = max(FEWEST_USERS, MOST_CELLS // max(1, labelled.n_items))
+        choices = asked_choices(labelled, "test", most, seed)
+        if not len(choices.users) and not len(rows):
+            raise DataError(
+                "no test row counts as chosen, so nothing can be ranked: give a smaller liked_from or a larger test_pct"
+            )
+        people = np.union1d(labelled.user_codes[rows], choices.users)
+        return cls(labelled, rows, choices, people, Bootstrap.draw(len(people), seed=seed))
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The ratings of the rows, float64."""
+        return self.labelled.values[self.rows].astype(np.float64)
+
+    def errors(self, predicted: np.ndarray, some: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """RMSE and MAE of ratings `predicted` for the rows: of all (or of `some`, a mask), and in each resample of people."""
+        off = predicted - self.truth
+        of = np.searchsorted(self.people, self.labelled.user_codes[self.rows])
+        off, of = (off, of) if some is None else (off[some], of[some])
+        terms = off**2, np.abs(off), np.ones_like(off)
+        sums = np.stack([np.bincount(of, term, minlength=len(self.people)) for term in terms], axis=1)
+        totals = (self.bootstrap.weights @ sums.astype(np.float32)).astype(np.float64)
+        totals[0] = sums.sum(axis=0)
+        totals = totals[totals[:, 2] > 0]  # of few people a resample may draw none
+        return {RMSE: np.sqrt(totals[:, 0] / totals[:, 2]), MAE: totals[:, 1] / totals[:, 2]}
+
+    def counted(self, users: np.ndarray) -> np.ndarray:
+        """Where `users` stand among the people."""
+        return np.searchsorted(self.people, users)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method says of the test: ratings of its rows, within their range, and rankings; None where it has no such."""
+
+    predicted: np.ndarray | None
+    ranked: Rankings | None
+
+
+def evaluate_ratings(learn: Learner, seed: int = 0) -> Scores:
+    """Score `learn`, whose loaders carry `LabelledRatings`, on the test rows that were not given.
+
+    Where stars are estimated, RMSE and MAE are over rows and decide; how methods rank is told beside. Rankings are of all items
+    that training met and the user has not seen, users counting alike; those without a chosen test row do not count. Of very large
+    tests a sample of rows and of users is scored. The bootstrap draws users, the same ones for all methods. Simple methods are
+    fitted on the train and valid parts, and know of users what the network knows of them.
+    """
+    labelled: LabelledRatings = learn.dls.labelled
+    test, rating = Test.of(labelled, seed), labelled.objective == "rating"
+    answers = {NETWORK: _of_network(learn, test, seed)}
+    with first_weights(learn) as untrained:
+        if untrained:
+            answers[UNTRAINED] = _of_network(learn, test, seed)
+    simple, notes = rating_baselines(labelled, seed)
+    answers |= {name: _of_method(method, test, seed) for name, method in simple.items()}
+    table = {name: _metrics(answer, test) for name, answer in answers.items()}
+
+    headline = RMSE if rating else NDCG
+    able = [name for name in simple if headline in table[name]]
+    best_simple = (min if rating else max)(able, key=lambda name: table[name][headline].value)
+    difference = _difference(answers[NETWORK], answers[best_simple], test)
+    told = verdict(best_simple, difference, headline) + _of_few(len(test.people))
+    return Scores(
+        task=getattr(learn, "about", {}).get("task", "collaborative_filtering"),
+        classes=(),
+        n_test=len(test.rows) if rating else len(test.choices.users),
+        resampled="users",
+        table=table,
+        confusion={},
+        best_simple=best_simple,
+        difference=difference,
+        verdict=told,
+        predictions=(_per_row if rating else _per_user)(answers[NETWORK], test),
+        headline=headline,
+        by_group=_by_group(answers[NETWORK], test),
+        curves={name: answer.ranked.curves for name, answer in answers.items() if answer.ranked},
+        notes=notes + _of_samples(test) + (_ranked_better(table) if rating else []),
+    )
+
+
+def _of_network(learn: Learner, test: Test, seed: int) -> Answer:
+    from toolkit.evaluation.collab.answers import ranking_answers, rating_answers  # here: it needs torch, comparing runs does not
+
+    predicted = rating_answers(learn, test.rows).astype(np.float64) if len(test.rows) else None
+    return Answer(predicted, _ranked(lambda users: ranking_answers(learn, users), test, seed))
+
+
+def _of_method(method: Method, test: Test, seed: int) -> Answer:
+    labelled, predicted = test.labelled, None
+    if len(test.rows) and hasattr(method, "rates"):
+        predicted = method.rates(labelled.user_codes[test.rows], labelled.item_codes[test.rows])
+        predicted = np.clip(predicted, labelled.low, labelled.high)
+    return Answer(predicted, _ranked(method.ranks, test, seed) if hasattr(method, "ranks") else None)
+
+
+def _ranked(ranks: Callable[[np.ndarray], np.ndarray], test: Test, seed: int) -> Rankings | None:
+    return rankings(ranks, test.choices, seed) if len(test.choices.users) else None
+
+
+def _metrics(answer: Answer, test: Test) -> dict[str, Interval]:
+    errors = {} if answer.predicted is None else {name: interval(each) for name, each in test.errors(answer.predicted).items()}
+    if answer.ranked is None:
+        return errors
+    return errors | ranking_intervals(answer.ranked, test.choices, test.bootstrap, test.counted(test.choices.users))
+
+
+def _difference(one: Answer, other: Answer, test: Test) -> Interval:
+    """By how much `one` is the better: RMSE of the other less its own, or nDCG less that of the other, on the same resamples."""
+    if one.predicted is not None:
+        return interval(test.errors(other.predicted)[RMSE] - test.errors(one.predicted)[RMSE])
+    gained = one.ranked.users[NDCG] - other.ranked.users[NDCG]
+    counted = test.counted(test.choices.users)
+    return ranking_interval(drawn_mean(gained, test.bootstrap, counted), len(counted), lowest=-1.0)
+
+
+def _of_few(people: int) -> str:
+    if people >= FEWEST_GROUPS:
+        return ""
+    return f" (the test has only {people} user{'s' if people > 1 else ''}: too few to rely on)"
+
+
+def _of_samples(test: Test) -> list[str]:
+    """What was not scored because there was so much."""
+    labelled, notes = test.labelled, []
+    asked = labelled.asked("test")
+    if 0 < len(test.rows) < len(asked):
+        notes.append(f"RMSE and MAE are of a sample of {len(test.rows):,} of {len(asked):,} test rows")
+    users = len(np.unique(labelled.user_codes[asked[labelled.chosen[asked]]]))
+    if len(test.choices.users) < users:
+        notes.append(f"rankings are of a sample of {len(test.choices.users):,} of {users:,} test users")
+    return notes
+
+
+def _ranked_better(table: dict[str, dict[str, Interval]]) -> list[str]:
+    """That a network which estimates stars is not the one to choose what is shown first, where that is so."""
+    own = table[NETWORK].get(NDCG)
+    ranked = {name: metrics[NDCG] for name, metrics in table.items() if NDCG in metrics}
+    best = max(ranked, key=lambda name: ranked[name].value, default=NETWORK)
+    if own is None or ranked[best].low <= own.high:
+        return []
+    told = f"{NDCG} {ranked[best].value:.3f}, the network's {own.value:.3f}"
+    return [f"to choose what to show first, {best} is better ({told}): that is learnt with the objective ranking"]
+
+
+def _per_row(answer: Answer, test: Test) -> pd.DataFrame:
+    table = test.labelled.table.iloc[test.rows]
+    named = {name: table[name].astype(str).to_numpy() for name in ("user", "item", "content")}
+    return pd.DataFrame({"row": table.row.to_numpy(dtype=np.int64), **named, "label": test.truth, "predicted": answer.predicted})
+
+
+def _per_user(answer: Answer, test: Test) -> pd.DataFrame:
+    """A row for each user. Its content is a digest of the user and of what was to be found: a run that held out others of their
+    choices asked them something else."""
+    labelled, choices = test.labelled, test.choices
+    asked = labelled.asked("test")
+    rows = asked[labelled.chosen[asked]]
+    chosen = labelled.table.iloc[rows].assign(code=labelled.user_codes[rows])
+    digests = {
+        code: sha256("\n".join([name, *sorted(items)]).encode()).hexdigest()[:16]
+        for code, (name, items) in chosen[chosen.code.isin(choices.users)].astype({"user": str, "item": str})
+        .groupby("code").agg(user=("user", "first"), item=("item", list)).iterrows()
+    }  # fmt: skip
+    return pd.DataFrame(
+        {
+            "user": [labelled.users[code] for code in choices.users],
+            "content": [digests[code] for code in choices.users],
+            "known": _likes(labelled, choices.users),
+            "asked": choices.asked.astype(np.int64),
+            **{name: answer.ranked.users[name] for name in OF_USERS},
+        }
+    )
+
+
+def _likes(labelled: LabelledRatings, users: np.ndarray) -> np.ndarray:
+    """How many likes of each user are known when the test is asked."""
+    return np.diff(labelled.history("test", liked=True).indptr)[users]
+
+
+def _by_group(answer: Answer, test: Test) -> dict[str, dict[str, dict]]:
+    """The network's metrics for users with and without training rows, for users by how many likes of them are known, and, of
+    ratings, for items with and without training rows; of the last two only where there are several."""
+    labelled = test.labelled
+    users = labelled.user_codes[test.rows] if len(test.rows) else test.choices.users
+    known = np.diff(labelled.history("test").indptr)[users]
+    groups = {"users": np.where(users < labelled.n_users, WARM, np.where(known > 0, GIVEN, COLD))}
+    likes = _likes(labelled, users)
+    names = ["none", *(f"{start} to {after - 1}" for start, after in pairwise(KNOWN)), f"{KNOWN[-1]} or more"]
+    groups["known likes"] = np.array(names)[np.searchsorted(KNOWN, likes, side="right")]
+    orders = {"users": (WARM, GIVEN, COLD), "known likes": names, "items": (WARM, COLD)}
+    if len(test.rows):
+        groups["items"] = np.where(labelled.item_codes[test.rows] < labelled.n_items, WARM, COLD)
+    found = {}
+    for column, values in groups.items():
+        there = [value for value in orders[column] if (values == value).any()]
+        if len(there) > 1 or column == "users":
+            found[column] = {value: _of_group(answer, test, values == value) for value in there}
+    return found
+
+
+def _of_group(answer: Answer, test: Test, some: np.ndarray) -> dict:
+    """The metrics of some rows, or, where only rankings are scored, of some users."""
+    if len(test.rows):
+        errors = test.errors(answer.predicted, some)
+        return {"n": int(some.sum()), "metrics": {name: interval(each) for name, each in errors.items()}}
+    counted = test.counted(test.choices.users[some])
+    samples = {name: drawn_mean(answer.ranked.users[name][some], test.bootstrap, counted) for name in OF_USERS[:-1]}
+    return {"n": len(counted), "metrics": {name: bounded_interval(each, len(counted)) for name, each in samples.items()}}

@@ -1,0 +1,1 @@
+"""Scores of pictures, and what converters make pictures of."""

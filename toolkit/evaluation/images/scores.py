@@ -1,0 +1,177 @@
+"""Scoring a learner on its held-out test set, beside the untrained network and simple methods.
+
+It is a file of its own because this is the one place where the test set is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from toolkit.data.collab.labelled import LabelledRatings
+from toolkit.data.segmentation.labelled import LabelledScenes
+from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.errors import DataError
+from toolkit.evaluation.bootstrap import FEWEST_GROUPS, FEWEST_WINDOWED, Bootstrap, paired_interval
+from toolkit.evaluation.classification import MOST_CLASSES, classification_metrics, confusion_matrix
+from toolkit.evaluation.collab.scores import evaluate_ratings
+from toolkit.evaluation.images.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
+from toolkit.evaluation.images.raw_baselines import RawMethod, raw_probabilities
+from toolkit.evaluation.learner import first_weights, test_groups
+from toolkit.evaluation.sampling import sample_rows
+from toolkit.evaluation.scores import NETWORK, UNTRAINED, Scores, verdict
+from toolkit.evaluation.segmentation.scores import evaluate_scenes
+from toolkit.evaluation.tabular.scores import evaluate_tables
+from toolkit.program.outputs import pool
+
+DESCRIBED = ("content", "group", "start", "stop")  # columns of the items' table that stand beside each prediction
+
+if TYPE_CHECKING:
+    from fastai.data.core import Datasets, TfmdDL
+    from fastai.learner import Learner
+
+    from toolkit.data.images.labelled import LabelledImages
+
+
+def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Scores:
+    """Score `learn` on its test set, the third of its loaders, and nothing else.
+
+    The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
+    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `raw` is a method on the raw
+    input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
+    and pooled over each file. A network that answers for each pixel is scored by `evaluate_scenes`, one of tables by
+    `evaluate_tables`, one of ratings or choices by `evaluate_ratings`.
+    """
+    if len(learn.dls.loaders) < 3:
+        raise DataError("this learner's loaders hold no test part: build it with a recipe")
+    if isinstance(getattr(learn.dls, "labelled", None), LabelledScenes):
+        return evaluate_scenes(learn, seed)
+    if isinstance(getattr(learn.dls, "labelled", None), LabelledTable):
+        return evaluate_tables(learn, seed)
+    if isinstance(getattr(learn.dls, "labelled", None), LabelledRatings):
+        return evaluate_ratings(learn, seed)
+    classes = tuple(learn.dls.vocab)
+    probabilities, targets = predictions(learn, learn.dls[2])
+    with first_weights(learn) as untrained:
+        before = predictions(learn, learn.dls[2])[0] if untrained else None
+    simple = _simple(learn, len(classes), seed)
+    labelled = getattr(learn.dls, "labelled", None)
+    gap = None
+    if raw is not None:
+        simple[raw.name], gap = raw_probabilities(raw, labelled, classes, seed)
+    methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
+    windowed = labelled is not None and "item" in labelled.table
+    fewest = FEWEST_WINDOWED if windowed else FEWEST_GROUPS
+    bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed, fewest)
+    predicted = probabilities.argmax(axis=1)
+    best_simple = max(simple, key=lambda name: (simple[name].argmax(axis=1) == targets).mean())
+    gained = (predicted == targets).astype(float) - (simple[best_simple].argmax(axis=1) == targets)
+    difference = paired_interval(gained, bootstrap)
+    return Scores(
+        task=getattr(learn, "about", {}).get("task", "image_classification"),
+        classes=classes,
+        n_test=len(targets),
+        resampled=bootstrap.resampled,
+        table={name: classification_metrics(answer, targets, bootstrap) for name, answer in methods.items()},
+        confusion={name: confusion_matrix(methods[name], targets, bootstrap) for name in _confused(methods, len(classes))},
+        best_simple=best_simple,
+        difference=difference,
+        verdict=verdict(best_simple, difference) + _of_few(bootstrap, windowed),
+        predictions=_per_item(learn.dls[2].dataset.items, classes, probabilities, targets, labelled),
+        gap=gap,
+        **_whole_files(methods, targets, labelled, seed),
+    )
+
+
+def _whole_files(methods: dict, targets: np.ndarray, labelled: LabelledImages | None, seed: int) -> dict:
+    """The scores of each method on whole files, each answered by the pool of its windows."""
+    if labelled is None or "item" not in labelled.table:
+        return {}
+    table = labelled.table[labelled.table.split == "test"]
+    numbers, first = np.unique(pd.factorize(table.path.astype(str))[0], return_index=True)
+    windows = np.split(np.arange(len(table)), first[1:])  # those of a file stand together
+    pooled = {name: np.stack([pool(answer[rows]) for rows in windows]) for name, answer in methods.items()}
+    bootstrap = Bootstrap.draw(len(numbers), table.group.to_numpy(dtype=str)[first], seed, FEWEST_WINDOWED)
+    found = {name: classification_metrics(answer, targets[first], bootstrap) for name, answer in pooled.items()}
+    return {"whole": found, "n_whole": len(numbers)}
+
+
+def _confused(methods: dict, classes: int) -> list[str]:
+    """Whose confusion matrix is kept: everyone's, but the network's alone where it has very many cells."""
+    return list(methods) if classes <= MOST_CLASSES else [NETWORK]
+
+
+def _of_few(bootstrap: Bootstrap, windowed: bool) -> str:
+    """A warning where few recordings, however many their windows, stand for all there are."""
+    if not windowed or bootstrap.units >= FEWEST_GROUPS:
+        return ""
+    return f" (the test has only {bootstrap.units} groups of windows: too few to rely on)"
+
+
+def predictions(learn: Learner, loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]:
+    """The learner's probabilities (items, classes) and the class numbers (items,) over a loader, in its order."""
+    with learn.no_bar(), learn.no_logging():
+        probabilities, targets = learn.get_preds(dl=loader)
+    return probabilities.numpy(), targets.numpy().astype(np.int64)
+
+
+def _simple(learn: Learner, classes: int, seed: int) -> dict[str, np.ndarray]:
+    """The test probabilities of each simple method, fitted on (a sample of) the train and valid parts."""
+    test = learn.dls[2].dataset
+    pixels, labels = _small(known_pictures(learn, seed))
+    return baseline_probabilities(pixels, labels, _small(pictures_of(test, np.arange(len(test))))[0], classes, seed)
+
+
+def known_pictures(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What the simple methods are fitted on: chunks of (a sample of) the train and valid parts; see `pictures_of`."""
+    datasets = [loader.dataset for loader in learn.dls.loaders[:2]]
+    total = sum(map(len, datasets))
+    for dataset in datasets:
+        yield from pictures_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed))
+
+
+def pictures_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pictures, uint8 (up to `chunk`, height, width, 3), and class numbers of the items `rows`, a chunk at a time.
+
+    They are as prepared, before augmentation and normalisation.
+    """
+    held = vars(dataset).get("held")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(rows), chunk):
+            part = np.array(rows[start : start + chunk])  # a copy: torch wants to be able to write
+            if held is not None:
+                yield held[0][part].numpy(), held[1][part].numpy()
+            else:
+                items = list(pool.map(dataset.__getitem__, part.tolist()))
+                yield np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), np.array([int(y) for _, y in items])
+
+
+def _small(pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Small pixels, float32 (items, features), and class numbers of chunks of pictures."""
+    found = [(small_pixels(pixels), targets) for pixels, targets in pictures]
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+def _per_item(
+    items: Sequence, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray, labelled: LabelledImages | None
+) -> pd.DataFrame:
+    names = np.array(classes, dtype=object)
+    table = None if labelled is None else labelled.table[labelled.table.split == "test"]
+    paths = items if table is None else table.path
+    described = {} if table is None else {name: table[name].fillna("").tolist() for name in DESCRIBED if name in table}
+    return pd.DataFrame(
+        {
+            "path": [str(Path(path).absolute()) for path in paths],
+            "label": names[targets],
+            "predicted": names[probabilities.argmax(axis=1)],
+            "probability": probabilities.max(axis=1),
+            "probability_of_label": probabilities[np.arange(len(targets)), targets],
+            **described,
+        }
+    )

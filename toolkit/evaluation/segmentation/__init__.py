@@ -1,0 +1,1 @@
+"""Scores of pictures with a class for each pixel."""

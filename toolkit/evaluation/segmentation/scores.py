@@ -1,0 +1,127 @@
+"""Scoring a learner that answers for each pixel, beside the untrained network and simple methods.
+
+It is a file of its own because masks are too large to be kept: test pictures are gone through one at a time, and of each only
+counts stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from toolkit.data.progress import track
+from toolkit.data.segmentation.labelled import LabelledScenes
+from toolkit.errors import DataError
+from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, bounded_interval
+from toolkit.evaluation.learner import first_weights, network_runner, test_groups
+from toolkit.evaluation.sampling import sample_rows
+from toolkit.evaluation.scores import MEAN_IOU, NETWORK, UNTRAINED, Interval, Scores, verdict
+from toolkit.evaluation.segmentation.baselines import PixelBaselines, nearest
+from toolkit.evaluation.segmentation.metrics import Tally, metric_samples, segmentation_metrics
+from toolkit.program.segmentation.inputs import Run, segment
+
+if TYPE_CHECKING:
+    from fastai.learner import Learner
+    from PIL import Image
+
+MOST_PICTURES = 2000  # that simple methods are fitted on: some hundred pixels of each are enough
+
+Masks = dict[str, np.ndarray]  # method -> class numbers, uint8 (height, width)
+
+
+def evaluate_scenes(learn: Learner, seed: int = 0, run: Run | None = None) -> Scores:
+    """Score `learn`, whose loaders carry `LabelledScenes`, on its test pictures, each at its own size, and nothing else.
+
+    The simple methods are fitted on the train and valid parts, and see pictures at the scale the network does. `run` is the
+    network as a function from pixels to probabilities, which follows the learner's weights; None makes one of `learn`. The
+    verdict is about mean IoU: the difference is taken on the same resamples for both sides.
+    """
+    labelled: LabelledScenes = learn.dls.labelled
+    classes = tuple(map(str, labelled.classes))
+    run = run or network_runner(learn)
+    simple = _fitted(labelled, seed)
+
+    def network(picture: Image.Image) -> Masks:
+        return {NETWORK: segment(picture, run, labelled.scene_input)}
+
+    def by_simple(picture: Image.Image) -> Masks:
+        found = simple.predict(np.asarray(labelled.scene_input.scaled(picture)))
+        return {name: nearest(mask, picture.size[::-1]) for name, mask in found.items()}
+
+    found = tallies(labelled, lambda picture: {**network(picture), **by_simple(picture)}, "segmenting")
+    with first_weights(learn) as untrained:
+        before = tallies(labelled, network, "segmenting untrained") if untrained else None
+    methods = {NETWORK: found.pop(NETWORK), **({UNTRAINED: before[NETWORK]} if before else {}), **found}
+
+    groups = test_groups(learn)
+    bootstrap = Bootstrap.draw(len(methods[NETWORK].counts), groups, seed)
+    measured = {name: segmentation_metrics(tally, bootstrap, groups) for name, tally in methods.items()}
+    best_simple = max(found, key=lambda name: measured[name][0][MEAN_IOU].value)
+    difference = paired_difference(methods[NETWORK], methods[best_simple], bootstrap)
+    return Scores(
+        task=getattr(learn, "about", {}).get("task", "segmentation"),
+        classes=classes,
+        n_test=len(methods[NETWORK].counts),
+        resampled=bootstrap.resampled,
+        table={name: metrics for name, (metrics, _) in measured.items()},
+        confusion={name: {"counts": tally.confusion.tolist(), "low": None, "high": None} for name, tally in methods.items()},
+        best_simple=best_simple,
+        difference=difference,
+        verdict=verdict(best_simple, difference, MEAN_IOU) + _of_few(groups),
+        predictions=_per_picture(labelled, methods[NETWORK], classes),
+        headline=MEAN_IOU,
+        per_class={name: {classes[number]: iou for number, iou in each.items()} for name, (_, each) in measured.items()},
+    )
+
+
+def tallies(labelled: LabelledScenes, answer: Callable[[Image.Image], Masks], what: str = "segmenting") -> dict[str, Tally]:
+    """Go over the test pictures in their order, one at a time, and tally what each method of `answer` makes of them."""
+    found: dict[str, Tally] = {}
+    rows = _rows(labelled, "test")
+    if not len(rows):
+        raise DataError("this learner's data holds no test pictures: build it with a recipe")
+    for row in track(rows, len(rows), what):
+        truth = labelled.truth(row)
+        for name, mask in answer(labelled.picture(row)).items():
+            found.setdefault(name, Tally(len(labelled.classes))).add(truth, mask)
+    return found
+
+
+def paired_difference(one: Tally, other: Tally, bootstrap: Bootstrap) -> Interval:
+    """Mean IoU of `one` less that of `other`: resamples draw the same pictures for both."""
+    first, second = (metric_samples(tally, bootstrap)[0][MEAN_IOU] for tally in (one, other))
+    return bounded_interval(first - second, bootstrap.units, lowest=-1.0)
+
+
+def _fitted(labelled: LabelledScenes, seed: int) -> PixelBaselines:
+    """The simple methods, fitted on (a sample of) the train and valid parts."""
+    known = np.array([*_rows(labelled, "train"), *_rows(labelled, "valid")])
+    some = known[sample_rows(len(known), MOST_PICTURES, seed)].tolist()
+
+    def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        yield from (labelled.pair(row) for row in track(some, len(some), "fitting simple methods"))
+
+    return PixelBaselines(len(labelled.classes), seed).fit(pairs(), len(some))
+
+
+def _of_few(groups: np.ndarray | None) -> str:
+    """A warning where pictures belong together, and to so few groups that the bootstrap could only draw pictures."""
+    few = 0 if groups is None else len(set(groups))
+    return f" (the test's pictures are of only {few} groups: too few to rely on)" if 0 < few < FEWEST_GROUPS else ""
+
+
+def _rows(labelled: LabelledScenes, part: str) -> list[int]:
+    return np.flatnonzero(labelled.table.split == part).tolist()
+
+
+def _per_picture(labelled: LabelledScenes, tally: Tally, classes: tuple[str, ...]) -> pd.DataFrame:
+    table = labelled.table[labelled.table.split == "test"]
+    figures, worst = zip(*map(tally.picture, range(len(table))), strict=True)
+    described = {name: table[name].fillna("").tolist() for name in ("content", "group") if name in table}
+    named = {"worst class": [classes[number] if number >= 0 else "" for number in worst]}
+    paths = {"path": [str(Path(path).absolute()) for path in table.path]}
+    return pd.DataFrame({**paths, **described, **{name: [row[name] for row in figures] for name in figures[0]}, **named})

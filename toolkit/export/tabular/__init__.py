@@ -1,0 +1,1 @@
+"""From a learner of tables, and its trees, to a program."""

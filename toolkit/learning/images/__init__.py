@@ -1,0 +1,1 @@
+"""Learning from pictures, and what converters make pictures of."""

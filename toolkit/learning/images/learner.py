@@ -1,0 +1,69 @@
+"""A fastai Learner from labelled pictures: the last steps of `build_learner`, the same whatever the pictures were made of.
+
+It is a file of its own because recipes differ in where their pictures come from, and never in this.
+"""
+
+from __future__ import annotations
+
+from fastai.learner import Learner
+from fastai.losses import LabelSmoothingCrossEntropyFlat
+from fastai.metrics import accuracy
+from fastai.torch_core import set_seed
+
+from toolkit.data.images.labelled import LabelledImages
+from toolkit.errors import ToolkitError
+from toolkit.learning.callbacks import FirstWeights
+from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
+from toolkit.learning.cpu.conv_gradients import SmallMapGradients
+from toolkit.learning.fitting import ADAMW
+from toolkit.learning.images.augment import MIRRORED, choose_augmentation
+from toolkit.learning.images.loaders import image_loaders, training_stats
+from toolkit.learning.networks import check_name
+from toolkit.learning.weights import choose_architecture, network_with_weights, without_seen
+
+
+def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> None:
+    """Refuse an unknown architecture, or what is none of a recipe's `augmentations`, before any item is read. Raises
+    `ToolkitError`."""
+    check_name(arch)
+    if augment not in augmentations:
+        raise ToolkitError(f"augment {augment!r}; choose from {', '.join(augmentations)}")
+
+
+def picture_learner(
+    labelled: LabelledImages,
+    task: str,
+    arch: str = "auto",
+    weights: str = "auto",
+    augment: str = "auto",
+    batch_size: int = 64,
+    seed: int = 42,
+    strict: bool = False,
+    epochs: int = 0,
+    settled: float = 0.0,
+) -> Learner:
+    """A Learner whose loaders are train, valid and the held-out test of `labelled`.
+
+    `arch`, `weights` and `augment` are as in the recipes. Its `about` says what was chosen, for the run's record; `task` is
+    what its scores and its program are named by, `epochs` how long `fit` trains it unless told otherwise (0: as usual), and
+    `settled` the share of the cycle after which the best epoch is looked for.
+    Raises `WeightsError` for first weights that cannot be had.
+    """
+    arch, weights = choose_architecture(arch, str(weights), labelled.size)
+    set_seed(seed)
+    network = network_with_weights(arch, len(labelled.classes), weights)
+    labelled = without_seen(labelled, weights, strict)
+    augment = choose_augmentation(augment, labelled.grey, labelled.image_input.converter is not None)
+    if hasattr(network.model, "average"):
+        network.model.average = augment in MIRRORED
+    stats = network.stats or training_stats(labelled)
+    dls = image_loaders(labelled, stats, batch_size, augment)
+    learn = Learner(
+        dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
+        cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
+    )  # fmt: skip
+    learn.about = {"arch": arch, "weights": weights, "augment": augment, "size": labelled.size[0], "seed": seed, "stats": stats}
+    learn.about |= {"task": task, **({"epochs": epochs} if epochs else {}), **({"settled": settled} if settled else {})}
+    if labelled.image_input.windowed:
+        learn.about["training_step"] = labelled.read_window.training_input.converter.step
+    return learn

@@ -1,0 +1,35 @@
+"""The trained network of a finished run of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.errors import RunError, ToolkitError
+from toolkit.learning.images.augment import MIRRORED
+from toolkit.learning.networks import Network, create_network
+from toolkit.learning.runs import read_checkpoint
+
+if TYPE_CHECKING:
+    pass
+
+
+def load_network(folder: Path | str) -> Network:
+    """The trained network of a run, with the `stats` its pictures are normalised with, from its best checkpoint.
+
+    It is not calibrated: its scores lie apart from the program's by one factor. Raises `RunError`.
+    """
+    path = Path(folder) / "checkpoints" / "best.pth"
+    if not path.is_file():
+        raise RunError(f"{folder}: not a run of ours (no checkpoints/best.pth)")
+    saved = read_checkpoint(path)
+    try:
+        network = create_network(saved["arch"], len(saved["classes"]))
+        network.model.load_state_dict(saved["model"])
+        network.stats = tuple(tuple(values) for values in saved["stats"])
+        if hasattr(network.model, "average"):
+            network.model.average = saved["augment"] in MIRRORED
+    except (KeyError, TypeError, RuntimeError, ToolkitError) as error:
+        raise RunError(f"{path}: written by another version, or damaged ({error}): run it again") from error
+    network.model.eval()
+    return network

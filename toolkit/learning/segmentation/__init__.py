@@ -1,0 +1,1 @@
+"""Learning from pictures with a class for each pixel."""

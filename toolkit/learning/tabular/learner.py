@@ -1,0 +1,149 @@
+"""A fastai Learner from a labelled table: network, loss and metrics, the last steps of its `build_learner`; a blend with trees.
+
+It is a file of its own because tables are learnt from otherwise than pictures: by rows of codes and numbers, some of them hidden.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from fastai.learner import Learner
+from fastai.metrics import AccumMetric, ActivationType, accuracy, mae, rmse
+from fastai.tabular.learner import TabularLearner
+from fastai.torch_core import set_seed
+from sklearn.metrics import roc_auc_score
+
+from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.errors import ToolkitError
+from toolkit.files import read_json, write_json
+from toolkit.learning.callbacks import FirstWeights
+from toolkit.learning.class_weights import WEIGHINGS, class_weights
+from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
+from toolkit.learning.fitting import ADAMW
+from toolkit.learning.runs import Run
+from toolkit.learning.tabular.boosted_trees import Trees, fit_trees
+from toolkit.learning.tabular.loaders import table_loaders
+from toolkit.learning.tabular.networks import ClassLoss, Hiding, PlainNetwork, TabMNetwork, Unit, ValueLoss, settings_for
+from toolkit.learning.weights import RANDOM
+
+AUTO, TABM, PLAIN = ARCHITECTURES = ("auto", "tabm", "plain")
+DECAY = 0.01
+
+
+def check_table_choices(arch: str, weighing: str) -> None:
+    """Refuse an unknown architecture or weighing before any row is read. Raises `ToolkitError`."""
+    for what, name, known in (("arch", arch, ARCHITECTURES), ("class weights", weighing, WEIGHINGS[1:])):
+        if name not in known:
+            raise ToolkitError(f"{what} {name!r}; choose from {', '.join(known)}")
+
+
+def table_learner(
+    labelled: LabelledTable, arch: str = AUTO, weighing: str = "none", batch_size: int = 0, seed: int = 42
+) -> Learner:
+    """A Learner whose loaders are train, valid and the held-out test of `labelled`.
+
+    The parameters are as in the recipe. Its `about` says what was chosen, for the run's record.
+    """
+    set_seed(seed)
+    arch = TABM if arch == AUTO else arch
+    rows = labelled.rows_of("train")
+    targets = labelled.targets[rows]
+    chosen = settings_for(len(rows))
+    if arch == PLAIN and batch_size == 1:
+        raise ToolkitError("batch_size 1: the plain network has batch norms, which need two rows or more")
+    dls = table_loaders(labelled, batch_size or chosen["batch"])
+    learn = TabularLearner(
+        dls, _network(labelled, arch), loss_func=_loss(labelled, weighing), opt_func=ADAMW, metrics=_metrics(labelled),
+        wd=DECAY, cbs=[FirstWeights(), _hiding(labelled), *([BFloat16OnCPU()] if arch == TABM else [])],
+    )  # fmt: skip
+    learn.about = {
+        "task": "tabular_regression" if labelled.regression else "tabular_classification",
+        "arch": arch,
+        "weights": RANDOM,
+        "class_weights": weighing,
+        "batch_size": dls.train.bs,
+        "epochs": chosen["epochs"],
+        "lr": chosen["lr"],
+        "seed": seed,
+        "target": labelled.target.name,
+        "rows": {"train": len(targets)},
+        "columns": [str(decision) for decision in labelled.decisions],
+    }
+    return learn
+
+
+def blend_trees(learn: Learner, run: Run | None = None) -> str:
+    """Fit gradient-boosted trees to the training rows and average them in, as far as that lowers the loss on the validation rows:
+    `learn.trees`. With `run` they are kept there as trees.json, and a run that goes on takes those. Returns a sentence on their
+    share."""
+    kept = run.folder / "trees.json" if run else None
+    if kept and kept.exists():
+        learn.trees = Trees.from_dict(read_json(kept, "a run with trees"))
+    else:
+        learn.trees = _fitted_trees(learn)
+        if kept:
+            write_json(kept, learn.trees.to_dict())
+    return f"blend: {100 * learn.trees.weight:.0f} % gradient-boosted trees, as the validation rows have it"
+
+
+def _fitted_trees(learn: Learner) -> Trees:
+    labelled: LabelledTable = learn.dls.labelled
+    parts = [
+        [array[labelled.rows_of(part)] for array in (labelled.codes, labelled.numbers, labelled.targets)]
+        for part in ("train", "valid")
+    ]
+    weights = learn.loss_func.func.weight if labelled.classes else None
+    weights = None if weights is None else weights.tolist()
+    trees = fit_trees(*parts, labelled.table_input.cardinalities, len(labelled.classes), weights, learn.about["seed"])
+    with learn.no_bar(), learn.no_logging():
+        answers, _ = learn.get_preds(dl=learn.dls.valid)
+    trees.choose_weight(answers.numpy(), *parts[1], weights)
+    return trees
+
+
+def _network(labelled: LabelledTable, arch: str) -> torch.nn.Module:
+    table_input, target = labelled.table_input, labelled.target
+    rows = labelled.rows_of("train")
+    values = labelled.numbers[rows][:, : len(table_input.numeric)]
+    unit = None
+    if labelled.regression:
+        known = labelled.targets[rows].astype(np.float64)
+        unit = Unit(known.mean(), known.std(), None if target.low is None else (target.low, target.high))
+    outputs = len(labelled.classes) or 1
+    if arch == PLAIN:
+        return PlainNetwork(table_input.cardinalities, len(table_input.features), outputs, unit)
+    flags = len(table_input.features) - len(table_input.numeric)
+    return TabMNetwork(table_input.cardinalities, torch.from_numpy(values), flags, outputs, unit)
+
+
+def _loss(labelled: LabelledTable, weighing: str) -> ClassLoss | ValueLoss:
+    known = labelled.targets[labelled.rows_of("train")]
+    if labelled.regression:
+        return ValueLoss(float(known.std(dtype=np.float64)))
+    weights = class_weights(np.bincount(known, minlength=len(labelled.classes)), weighing)
+    return ClassLoss(weight=None if weights is None else torch.from_numpy(weights))
+
+
+def _metrics(labelled: LabelledTable) -> list:
+    if labelled.regression:
+        return [rmse, mae]
+    if len(labelled.classes) > 2:
+        return [accuracy]
+    return [accuracy, AccumMetric(roc_auc, dim_argmax=-1, activation=ActivationType.BinarySoftmax, to_np=True)]
+
+
+def roc_auc(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """The chance that a row of the second class gets a higher probability of it than one of the first; NaN without both."""
+    return float(roc_auc_score(targets, probabilities)) if len(np.unique(targets)) > 1 else float("nan")
+
+
+def _hiding(labelled: LabelledTable) -> Hiding:
+    """What has training meet cells that no training row has."""
+    table_input = labelled.table_input
+    measured = [column for column in table_input.columns if column.kind != "category"]
+    places = [table_input.places(column.name)[1] for column in measured]
+    flag_of = [flag for flag, each in enumerate(places) for _ in each[:-1]]
+    fills = [(column.fill - column.mean) / column.std for column in table_input.numeric]
+    return Hiding(
+        fills, flag_of, [column.had_missing for column in measured], [column.had_missing for column in table_input.categories]
+    )

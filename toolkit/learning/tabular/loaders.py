@@ -1,0 +1,177 @@
+"""fastai DataLoaders over the rows of a table that were prepared once: train, valid and the held-out test, in that order.
+
+It is a file of its own because fastai's own draw training rows with replacement, learn categories from the test part, and fail or
+guess at rows that are unlike those in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.data.core import DataLoaders
+from fastai.data.transforms import Categorize
+from fastai.tabular.core import ReadTabBatch, TabDataLoader, TabularPandas, TabularProc
+from fastai.tabular.data import TabularDataLoaders
+from fastcore.basics import chunked
+
+from toolkit.data.items import PARTS
+from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.errors import ConversionError, DataError
+from toolkit.program.cells import is_missing, number_of, plain, text_of
+from toolkit.program.tabular.inputs import TableInput
+
+VALID_BATCH = 8192  # rows at a time where nothing is learnt
+
+
+class PrepareRows(TabularProc):
+    """Rows as they come -> codes and standardised numbers, as the program reads them: what `dls.test_dl` and `learn.predict` use.
+
+    `classes` maps each column of categories to what its codes stand for, as fastai's own `Categorify` does.
+    """
+
+    def __init__(self, labelled: LabelledTable) -> None:
+        super().__init__()
+        self.table_input, self.target = labelled.table_input, labelled.target
+        self.cats, self.conts = names_in(self.table_input, labelled.target.name)
+        columns = zip(self.cats, self.table_input.categories, strict=True)
+        self.classes = {name: ["#na#", "#other#", *column.values] for name, column in columns}
+
+    def encodes(self, to: TabularPandas) -> None:
+        to.items = self.frame(to.items)
+
+    def frame(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows as the network takes them, with the target where they have it; where every one is empty, they have none."""
+        rows = rows.loc[:, ~rows.columns.duplicated()]
+        try:
+            prepared = self.table_input.prepare({name: rows[name] for name in rows.columns})
+        except ConversionError as error:
+            raise DataError(str(error)) from error
+        found = prepared_frame(prepared.codes, prepared.numbers, self.cats, self.conts, rows.index)
+        name = self.target.name
+        if name in rows.columns and not all(is_missing(plain(cell)) for cell in rows[name]):
+            found[name] = [self._target(cell) for cell in rows[name]]
+        return found
+
+    def _target(self, cell: object) -> str | float:
+        text = text_of(plain(cell)).strip()
+        if text in self.target.classes:
+            return text
+        value = number_of(text, self.target.decimal)
+        if self.target.classes:
+            value = next((name for name in self.target.classes if value is not None and number_of(name) == value), None)
+        if value is None or (not self.target.classes and not np.isfinite(value)):
+            expected = f"one of {', '.join(self.target.classes[:20])}" if self.target.classes else "a finite number"
+            raise DataError(f"{cell!r} in the target column {self.target.name!r}: expected {expected}")
+        return value
+
+    def decodes(self, to: TabularPandas) -> None:
+        shown = to.items.copy()
+        for name, values in self.classes.items():
+            shown[name] = [values[int(code)] for code in shown[name]]
+        for name, column in zip(self.conts, self.table_input.numeric, strict=False):
+            shown[name] = shown[name].astype(float) * column.std + column.mean
+        to.items = shown
+
+
+class ReadRows(ReadTabBatch):
+    """Rows -> tensors; those that were held as tensors are so already."""
+
+    def __init__(self, to: TabularPandas, classes: bool) -> None:
+        super().__init__(to)
+        self.classes = classes
+
+    def encodes(self, to: TabularPandas | list) -> tuple:
+        if isinstance(to, list):  # fasttransform makes one of a tuple
+            return tuple(to)
+        found = [_tensor(to.cats, np.int64), _tensor(to.conts, np.float32)]
+        if to.y_names[0] in to.items.columns:
+            found.append(_tensor(to.ys, np.int64 if self.classes else np.float32))
+        return tuple(found)
+
+
+def _tensor(frame: pd.DataFrame, kind: type) -> torch.Tensor:
+    return torch.from_numpy(frame.to_numpy(dtype=kind, copy=True))
+
+
+class TableLoader(TabDataLoader):
+    """fastai's loader of tables, which indexes tensors where its dataset holds some. Each training row is seen once an epoch, but
+    for one that would be a batch by itself: a batch norm cannot learn from it.
+
+    `hold` gives a dataset its tensors.
+    """
+
+    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
+        held = vars(self.dataset).get("held")
+        if held is None:
+            yield from super().create_batches(samples)
+            return
+        for rows in chunked(samples, self.bs):
+            if len(rows) == 1 and self.shuffle and self.n > 1:
+                continue
+            rows = torch.as_tensor(rows)
+            yield tuple(tensor[rows] for tensor in held)
+
+
+def hold(dataset: TabularPandas, codes: np.ndarray, numbers: np.ndarray, targets: np.ndarray) -> None:
+    """Give `dataset` its rows as arrays: codes int64 (n, C), numbers float32 (n, F), class numbers or values (n,)."""
+    dataset.held = torch.from_numpy(codes), torch.from_numpy(numbers), torch.from_numpy(targets)[:, None]
+
+
+def table_loaders(labelled: LabelledTable, batch_size: int) -> DataLoaders:
+    """Train, valid and test loaders of (codes, numbers, target); the batch is never larger than the training part.
+
+    Everything that is fitted was fitted to training rows, by `labelled_table`. The loaders carry `labelled`.
+    """
+    if batch_size < 1:
+        raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
+    prepare = PrepareRows(labelled)
+    procs = [prepare, Categorize(vocab=list(labelled.classes), sort=False)] if labelled.classes else [prepare]
+    rows = [labelled.rows_of(part) for part in PARTS]
+
+    def part(positions: Sequence[np.ndarray]) -> TabularPandas:
+        at = np.concatenate(positions)
+        frame = prepared_frame(labelled.codes[at], labelled.numbers[at], prepare.cats, prepare.conts)
+        frame[labelled.target.name] = labelled.targets[at]
+        return TabularPandas(
+            frame, procs, prepare.cats, prepare.conts, labelled.target.name, do_setup=False, reduce_memory=False,
+            splits=[list(range(len(positions[0]))), list(range(len(positions[0]), len(at)))],
+        )  # fmt: skip
+
+    known = part(rows[:2])
+    train = TableLoader(
+        known.train,
+        bs=min(batch_size, len(rows[0])),
+        shuffle=True,
+        drop_last=False,
+        after_batch=ReadRows(known.train, bool(labelled.classes)),
+    )
+    valid = train.new(known.valid, bs=VALID_BATCH, shuffle=False)
+    test = valid.new(part([rows[2], rows[2][:0]]).train)
+    for loader, positions in zip((train, valid, test), rows, strict=True):
+        hold(loader.dataset, labelled.codes[positions], labelled.numbers[positions], labelled.targets[positions])
+    dls = TabularDataLoaders(train, valid, test)
+    dls.labelled, dls.c = labelled, len(labelled.classes) or 1  # said here: a column may be called c
+    dls.vocab = list(labelled.classes)
+    return dls
+
+
+def prepared_frame(
+    codes: np.ndarray, numbers: np.ndarray, cats: list[str], conts: list[str], index: pd.Index | None = None
+) -> pd.DataFrame:
+    """Prepared rows as a frame."""
+    return pd.concat([pd.DataFrame(codes, index, cats), pd.DataFrame(numbers, index, conts)], axis=1)
+
+
+def names_in(table_input: TableInput, target: str) -> tuple[list[str], list[str]]:
+    """The names of codes and of numbers in a frame: those of the columns, with a stroke behind one that is taken."""
+    taken = {target}
+    found: list[str] = []
+    for name in (*(column.name for column in table_input.categories), *table_input.features):
+        while name in taken:
+            name += "'"
+        taken.add(name)
+        found.append(name)
+    return found[: len(table_input.categories)], found[len(table_input.categories) :]

@@ -1,0 +1,1 @@
+"""Programs that take ratings and interactions of users with items."""

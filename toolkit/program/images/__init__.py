@@ -1,0 +1,1 @@
+"""Programs that take pictures, and what converters make pictures of."""

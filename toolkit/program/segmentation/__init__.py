@@ -1,0 +1,1 @@
+"""Programs that take pictures with a class for each pixel."""

@@ -1,0 +1,36 @@
+"""Does a program that answers for each pixel still give the masks of its export?"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from toolkit.errors import ConversionError
+from toolkit.program.images.program import Program
+from toolkit.program.segmentation.inputs import segment
+
+GREY_LEVELS = 1  # decoders of different versions may round a pixel differently
+SAME_PIXELS = 0.999  # share of a mask's pixels that have to be as at the export
+
+
+def _scene(program: Program, golden: dict) -> list[str]:
+    """The differences in one golden picture of a program that answers for each pixel."""
+    name, archive = golden["item"], program.archive
+    exported, mask = (np.asarray(Image.open(io.BytesIO(archive.read(golden[part])))) for part in ("prepared", "mask"))
+    try:
+        picture = program.input.read(archive.read(name))
+    except ConversionError as error:
+        return [f"{name}: cannot be read here ({error.reason})"]
+    prepared, found = program.input.prepare(picture), segment(picture, program.run, program.input)
+    if prepared.shape != exported.shape or found.shape != mask.shape:
+        return [f"{name}: prepared as {prepared.shape}, at export {exported.shape}"]
+    problems = []
+    apart = int(np.abs(prepared.astype(int) - exported.astype(int)).max())
+    if apart > GREY_LEVELS:
+        problems.append(f"{name}: read {apart} grey levels apart from the export (allowed: {GREY_LEVELS})")
+    same = float((found == mask).mean())
+    if same < SAME_PIXELS:
+        problems.append(f"{name}: {100 * same:.2f} % of the pixels answered as at export (expected: {100 * SAME_PIXELS} %)")
+    return problems

@@ -1,0 +1,1 @@
+"""Programs that take rows of tables."""

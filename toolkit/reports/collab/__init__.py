@@ -1,0 +1,1 @@
+"""Reports on ratings and interactions of users with items."""

@@ -1,0 +1,1 @@
+"""Reports on pictures, and what converters make pictures of."""

@@ -1,0 +1,230 @@
+"""One photo explained: what a trained run answers, where it looked, and what that reminds it of.
+
+It is a file of its own because it starts from a run folder and a file, long after training: the program gives the answer,
+the checkpoint the gradients, and training.npz the memory of what was learnt from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from toolkit.converters.base import Converter
+from toolkit.data.hashing import content_hash
+from toolkit.errors import ConversionError, RunError
+from toolkit.evaluation.images.explanation import Insight
+from toolkit.evaluation.images.training_memory import Memory
+from toolkit.files import read_json
+from toolkit.learning.images.saved import load_network
+from toolkit.program import Program, load
+from toolkit.program.collab.program import Recommender
+from toolkit.program.images.inputs import ImageInput
+from toolkit.program.outputs import Prediction
+from toolkit.program.segmentation.outputs import MaskOutput
+from toolkit.program.tabular.program import TableProgram
+from toolkit.reports.images.report import looked_at
+from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
+
+NEAREST, SHOWN_CLASSES, SHOWN_MAPS = 8, 10, 3
+TORN = 1e-3  # two classes so close in probability may change places between the network and its program
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training picture, and how alike the network finds it: cosine similarity of features, up to 1. Where it shows a window of
+    the file at `path`, `span` says from when to when, and `number` which."""
+
+    path: str
+    label: str
+    similarity: float
+    span: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known about one item, or about the window of a long one in which the answer was surest.
+
+    `picture` is uint8 (height, width, 3), as the network sees it; `heat` maps the most probable classes to where they
+    were seen, float32 (rows, columns) from 0 to 1 (empty where the network has no maps). `neighbours` are the nearest
+    training pictures, `distances` how far each class's average picture is, nearest first; both are empty for a run that
+    kept no training.npz.
+    """
+
+    item: str
+    prediction: Prediction
+    picture: np.ndarray
+    heat: dict[str, np.ndarray]
+    neighbours: list[Neighbour]
+    distances: dict[str, float]
+
+    def __str__(self) -> str:
+        lines = [f"{self.item}: {self.prediction.text(SHOWN_CLASSES)}"]
+        lines += [f"  like {near.label} {near.path}{near.span} ({near.similarity:.3f})" for near in self.neighbours[:3]]
+        if self.distances:
+            nearest, distance = next(iter(self.distances.items()))
+            lines.append(f"  nearest class average: {nearest} ({distance:.3f})")
+        return "\n".join(lines)
+
+
+class Explainer:
+    """A finished run that learnt from pictures, ready to explain items. Raises `RunError` where the folder holds none, or
+    one that answers for each pixel.
+
+    `converter` is needed only where the run was made with one that is registered under no name.
+    """
+
+    def __init__(self, run: Path | str, converter: Converter | None = None) -> None:
+        self.run = Path(run)
+        if not (self.run / "program.pyz").is_file():
+            raise RunError(f"{run}: not a finished run (no program.pyz)")
+        self.program: Program = load(self.run / "program.pyz", converter)
+        if isinstance(self.program, TableProgram):
+            raise RunError(
+                f"{run}: a run on a table: python {self.run / 'program.pyz'} --row '{{…}}' --why explains one row, report.html "
+                "some of the test"
+            )
+        if isinstance(self.program, Recommender):
+            raise RunError(
+                f"{run}: a run on ratings or choices: python {self.run / 'program.pyz'} --likes TITLE gives its reason with each "
+                "item, report.html has examples"
+            )
+        if isinstance(self.program.output, MaskOutput):
+            task = self.program.card["task"].replace("_", " ")
+            raise RunError(
+                f"{run}: a run of {task}: explain is for recognisers, which give a picture one class; report.html shows its masks"
+            )
+        network = load_network(self.run)
+        self.insight = Insight(network.model, network.stats)
+        self.memory = Memory.load(self.run)
+        self.items = self._items() if self.memory else None
+        self.classes = list(self.program.output.classes)
+
+    def _items(self) -> pd.DataFrame:
+        try:
+            items = pd.read_csv(self.run / "items.csv", dtype=str, keep_default_na=False)
+            items = items[[name for name in ("path", "label", "start", "stop") if name in items]]
+            items["number"] = items.groupby("path").cumcount()
+            return items.iloc[: self.memory.rows.max() + 1]
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(f"{self.run}: its items.csv cannot be read ({error}): run it again") from error
+
+    @cached_property
+    def training_input(self) -> ImageInput:
+        """How training pictures were read: windows that are learnt from may stand closer together."""
+        given, about = self.program.input, read_json(self.run / "run.json", "a run").get("about", {})
+        if not given.windowed or "training_step" not in about:
+            return given
+        return replace(given, converter=replace(given.converter, step=about["training_step"]))
+
+    def _picture(self, item: Path) -> tuple[np.ndarray, str]:
+        """An item as the network sees it; of a long one the window whose answer is surest, and its time."""
+        if not self.program.input.windowed:
+            return self.program.input.prepare(item), ""
+        sure = [float(answer.max()) for _, _, answer in self.program.windows(item)]
+        start, stop, picture = next(islice(self.program.input.windows(item), int(np.argmax(sure)), None))
+        return picture, _span((start, stop))
+
+    def explain(self, item: Path | str) -> Explanation:
+        """Explain one item. Raises `ConversionError` where it cannot be read."""
+        picture, span = self._picture(Path(item))
+        prediction = self.program.output.read(self.program.run(picture[None]))[0]
+        first, second = [*prediction.probabilities.values(), 0.0][:2]
+        known = self.classes[int(self.insight.probabilities(picture[None]).argmax())]
+        if known != prediction.label and first - second > TORN:
+            raise RunError(f"{self.run}: its checkpoint is not the network of its program.pyz: --resume the run, or run it again")
+        shown_classes = list(prediction.probabilities)[:SHOWN_MAPS]
+        heat = self.insight.grad_cam(np.repeat(picture[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
+        neighbours, distances = [], {}
+        if self.memory:
+            near = self.memory.nearest(self.insight.features(picture[None])[0], NEAREST)
+            rows = self.items.iloc[[row for row, _ in near]]
+            spans = zip(rows.start, rows.stop, strict=True) if "start" in rows else [()] * len(rows)
+            found = zip(rows.path, rows.label, near, map(_span, spans), rows.number, strict=True)
+            neighbours = [Neighbour(path, label, alike, span, number) for path, label, (_, alike), span, number in found]
+            far = self.memory.distances(picture)
+            distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable") if np.isfinite(far[i])}
+        maps = {} if heat is None else dict(zip(shown_classes, heat, strict=True))
+        return Explanation(f"{_printable(item)}{span}", prediction, picture, maps, neighbours, distances)
+
+    def page(self, explanation: Explanation) -> Page:
+        """The explanation as a page."""
+        said = explanation.prediction
+        name = Path(explanation.item).name
+        seen = [([shown(explanation.picture, f"{name} as the network sees it")], [name, "as the network sees it"])]
+        for label, heat in explanation.heat.items():
+            picture = looked_at(explanation.picture, heat, label)[1]
+            seen.append(([picture], [label, f"{said.probabilities[label]:.3f}"]))
+        scores = [[label, f"{probability:.3f}"] for label, probability in list(said.probabilities.items())[:SHOWN_CLASSES]]
+        blocks = [Gallery(seen), Table(["class", "probability"], scores)]
+        if explanation.heat:
+            blocks.insert(0, Text("Bright is where the evidence for each class lies (Grad-CAM)."))
+        sections = [Section("What was seen, and where", blocks)]
+        if explanation.neighbours:
+            sections += [self._neighbours(explanation), self._averages(explanation)]
+        else:
+            told = (
+                "This run was made by an earlier version and kept no training.npz: nearest pictures and averages are not known."
+            )
+            sections.append(Section("What it is like", [Text(told)]))
+        about = f"Run {self.run.name}, {self._card_line()}"
+        return Page(f"{name} explained", f"{said.label}, {said.probability:.3f}", about, sections)
+
+    def _card_line(self) -> str:
+        scores = self.program.card.get("scores")
+        return scores["verdict"] + "." if scores else "which was never scored."
+
+    def _neighbours(self, explanation: Explanation) -> Section:
+        cards = []
+        for near in explanation.neighbours:
+            lines = [near.label, f"alike {near.similarity:.3f}", Path(near.path).name + near.span]
+            try:
+                seen = next(islice(self.training_input.windows(Path(near.path)), near.number, None))[2]
+                picture = [shown(seen, f"training picture of {near.label}")]
+            except (ConversionError, StopIteration) as error:
+                reason = getattr(error, "reason", "the file has changed")
+                picture, lines = [], [*lines, f"cannot be shown: {reason}"]
+            cards.append((picture, lines))
+        told = (
+            "The training pictures that the network finds most alike (cosine similarity of what its last layer sees, at most 1). "
+            "If they are nothing like this one, it has not seen such a picture before, however sure it is."
+        )
+        return Section("What it is like", [Text(told), Gallery(cards)])
+
+    def _averages(self, explanation: Explanation) -> Section:
+        nearest = list(explanation.distances)[:5]
+        averages = self.memory.averages
+        cards = [
+            (
+                [shown(averages[self.classes.index(label)], f"the average of {label}")],
+                [label, f"{explanation.distances[label]:.3f}"],
+            )
+            for label in nearest
+        ]
+        agrees = "says the same" if nearest[0] == explanation.prediction.label else f"would say {nearest[0]}"
+        told = (
+            f"The simplest method, which calls a picture by the class average it is nearest to, {agrees}. Below each average is "
+            "how far this picture is from it (root mean square over small pixels, 0 to 1)."
+        )
+        return Section("The nearest class average", [Text(told), Gallery(cards)])
+
+
+def _span(times: Sequence) -> str:
+    """From when to when, as it stands behind a file's name; nothing where there are no times."""
+    return f" {float(times[0]):.2f}-{float(times[1]):.2f} s" if times else ""
+
+
+def page_name(item: Path) -> str:
+    """What the page of an item is called: its name and content, so that two photos called 001.jpg have a page each."""
+    return f"{_printable(item.name).replace(chr(92), '_')[:50]}-{content_hash(item)[:6]}.html"  # chr(92): a backslash
+
+
+def _printable(name: object) -> str:
+    """A name as text: a file system may hold names that are none."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,1 @@
+"""Reports on pictures with a class for each pixel."""
