@@ -26,6 +26,7 @@ from PIL import Image
 from toolkit.data.doctor import main
 from toolkit.data.segmentation.mask_coding import IGNORED, TooManyValues, read_code, read_mask
 from toolkit.data.segmentation.mask_doctor import diagnose
+from toolkit.data.segmentation.mask_facts import look
 from toolkit.data.segmentation.pairs import find_pairs
 from toolkit.errors import DataError
 
@@ -206,6 +207,18 @@ def test_an_outline_that_is_a_class_is_no_blend(tmp_path):
         return np.where(outline, 1, inside * 2).astype(np.uint8)
 
     assert examine(make_scenes(tmp_path / "data", change=change)).findings == []
+
+
+def test_a_mask_of_eight_bits_is_looked_at_as_one_of_sixteen(tmp_path):
+    mask = np.zeros((20, 20), np.uint8)
+    mask[:, 9] = 100  # a blend: between areas of 0 and of 200
+    mask[:, 10:] = 200
+    looks = []
+    for numbers in (mask, mask.astype(np.uint16) * 300):
+        Image.fromarray(numbers).save(tmp_path / "mask.png")
+        looks.append(look(tmp_path / "mask.png", tmp_path / "mask.png", in_colour=False).values)
+    assert [tally.between for tally in looks[0].values()] == [0, 0, 20]
+    assert {value * 300: tally for value, tally in looks[0].items()} == looks[1]
 
 
 def test_values_outside_the_classes(tmp_path):

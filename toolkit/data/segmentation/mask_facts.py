@@ -250,8 +250,8 @@ def _tally(raw: np.ndarray, facts: Facts) -> None:
             if count:
                 facts.values[value].climb = int(count)
     if raw.ndim == 2 and any(tally.thin for tally in facts.values.values()):
-        low = minimum_filter(np.where(solid, raw, 65535).astype(np.int32), REACH)
-        high = maximum_filter(np.where(solid, raw, -1).astype(np.int32), REACH)
+        low = minimum_filter(np.where(solid, raw.astype(np.int32), 65535), REACH)
+        high = maximum_filter(np.where(solid, raw.astype(np.int32), -1), REACH)
         inside = np.bincount(raw[(low < raw) & (raw < high)], minlength=len(values))
         for value, tally in facts.values.items():
             tally.between = int(inside[value])
