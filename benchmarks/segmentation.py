@@ -24,8 +24,8 @@ from benchmarks import plain_segmentation
 from benchmarks.harness import Figure, in_turn, options, report
 from recipes.segmentation import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.learner import network_runner
 from toolkit.evaluation.scores import Scores
+from toolkit.evaluation.segmentation.network import network_runner
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.segmentation.learner import scene_learner

@@ -29,7 +29,7 @@ from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.tabular.learner import blend_trees
 from toolkit.program.tabular.columns import FIRST
-from toolkit.program.tabular.program import TableProgram
+from toolkit.program.tabular.program import TabularProgram
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_data"
 TABLES = {"breast_cancer": "diagnosis", "admissions": "admitted", "income": "income"}  # file -> what is predicted
@@ -86,7 +86,7 @@ def on_adult(figures: list[Figure], adult: Path, folder: Path, short: bool) -> N
     trees, trees_seconds = plain_tabular.train_lightgbm(train, test)
     boosted = float(roc_auc_score(truth, trees))
     by_hand = float(roc_auc_score(truth, plain_tabular.fastai_probabilities(plain, test)))
-    programs: dict[str, TableProgram] = {}
+    programs: dict[str, TabularProgram] = {}
     for arch, target in (("plain", 0.0), ("tabm", 0.924)):
         learners, found, seconds, epochs = [], [], [], 0
         for seed in SEEDS[:1] if short else SEEDS:
@@ -145,7 +145,7 @@ def blended(
     print(evaluate(learn))
 
 
-def agreement(figures: list[Figure], name: str, learn: Learner, program: TableProgram) -> None:
+def agreement(figures: list[Figure], name: str, learn: Learner, program: TabularProgram) -> None:
     """The furthest that the program's probabilities, from the cells as they are in the file, lie from the learner's."""
     labelled = learn.dls.labelled
     rows = labelled.rows_of("test")
@@ -218,7 +218,7 @@ def _run(program: Path, arguments: list[str], folder: Path) -> tuple[float, floa
     return time.perf_counter() - began, int(peak.read_text()) * 1024 / 1e6
 
 
-def guardrails(figures: list[Figure], program: TableProgram) -> None:
+def guardrails(figures: list[Figure], program: TabularProgram) -> None:
     """Rows on which each guardrail acts: how many are answered and say what was done."""
     usual = {
         column.name: column.fill if column.kind == "number" else column.values[column.usual - FIRST]

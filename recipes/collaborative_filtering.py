@@ -74,7 +74,7 @@ def main(
     """Learn what people like, score it beside simple methods on held-out rows, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
     print(learn.dls.labelled.describe())
-    print(", ".join(f"{name} {learn.about[name]}" for name in ("objective", "form", "factors", "batch_size")))
+    print(learn.spec.line("objective", "form", "factors", "batch_size"))
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, "no_users": no_users, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
         log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)

@@ -78,7 +78,7 @@ def main(
     """Train an image recogniser, score it beside simple methods on held-out pictures, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
     print(learn.dls.labelled.describe())
-    print(", ".join(f"{name} {learn.about[name]}" for name in ("arch", "weights", "augment", "size")))
+    print(learn.spec.line("arch", "weights", "augment", "size"))
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
         log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)

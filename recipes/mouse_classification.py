@@ -71,8 +71,10 @@ def build_learner(
     labelled = labelled_pictures(items, mouse, bool(window), overlap, valid_pct, test_pct, seed, strict, cache)
     labelled.notes.extend(rows_left_out(labelled.table.path.unique(), mouse))
     epochs = max(1, round(EPOCHS / max(1, overlap))) if window else EPOCHS
-    settled = SETTLED if window else 0  # a few sessions that validate are a noisy judge
-    return picture_learner(labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs, settled)
+    select_after = SETTLED if window else 0  # a few sessions that validate are a noisy judge
+    return picture_learner(
+        labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs, select_after
+    )
 
 
 @call_parse

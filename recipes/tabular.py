@@ -82,7 +82,7 @@ def main(
     """Train on a table, score it beside simple methods on held-out rows, write program.pyz and report.html."""
     learn = build_learner(data, target, **kwargs)
     print(learn.dls.labelled.describe())
-    print(", ".join(f"{name} {learn.about[name]}" for name in ("arch", "class_weights", "batch_size", "epochs")))
+    print(learn.spec.line("arch", "class_weights", "batch_size", "epochs"))
     settings = {"data": str(data), "target": target, "blend": blend, "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
         log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)

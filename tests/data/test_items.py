@@ -29,7 +29,7 @@ def by_name(items, column):
 def test_a_folder_for_each_class(tmp_path):
     items = found(touch(tmp_path, "cat/1.jpg", "cat/deep/2.JPG", "dog/3.png", "dog/notes.txt", "lost.png", ".hidden/4.png"))
     assert by_name(items, "label") == {"1.jpg": "cat", "2.JPG": "cat", "3.png": "dog"}
-    assert items.set_aside == [(str(tmp_path / "lost.png"), "stands in no class folder")]
+    assert items.rejected == [(str(tmp_path / "lost.png"), "stands in no class folder")]
     assert items.notes == ["1 files of other kinds left out (.txt)"]
 
 
@@ -41,7 +41,7 @@ def test_names_with_spaces_and_non_latin_letters(tmp_path):
 def test_train_valid_and_test_folders_decide_the_split(tmp_path):
     items = found(touch(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "test/b/4.png", "5.png"))
     assert by_name(items, "split") == {"1.png": "train", "2.png": "train", "3.png": "valid", "4.png": "test"}
-    assert "outside" in items.set_aside[0][1]
+    assert "outside" in items.rejected[0][1]
 
 
 def test_classes_that_are_called_train_and_bus_are_classes(tmp_path):
@@ -55,7 +55,7 @@ def test_a_regular_expression_on_the_file_name(tmp_path):
     items = found(folder, label_re=r"^(\d)_", group_by=r"_(\w+)_")
     assert by_name(items, "label") == {"7_ann_0.png": "7", "3_bob_0.png": "3"}
     assert by_name(items, "group") == {"7_ann_0.png": "ann", "3_bob_0.png": "bob"}
-    assert "does not match" in items.set_aside[0][1]
+    assert "does not match" in items.rejected[0][1]
     named = found(folder, label_re=r"^\d_(?P<label>\w+)_")
     assert set(named.table.label) == {"ann", "bob"}
 
@@ -68,7 +68,7 @@ def test_a_csv_of_file_and_label_with_group_and_split(tmp_path):
     assert by_name(items, "label") == {"1.png": "cat", "2 b.png": "dog"}
     assert by_name(items, "group") == {"1.png": "p1", "2 b.png": "p2"}
     assert by_name(items, "split") == {"1.png": "train", "2 b.png": "test"}
-    assert items.set_aside == [("pics/9.png", "labels.csv row 4 names it, but there is no such file")]
+    assert items.rejected == [("pics/9.png", "labels.csv row 4 names it, but there is no such file")]
     assert by_name(found(tmp_path, csv=csv), "label") == by_name(found(csv), "label")
 
 
@@ -87,7 +87,7 @@ def test_a_file_listed_with_two_labels_is_set_aside(tmp_path):
     csv.write_text("file,label\n1.png,cat\n1.png,dog\n2.png,cat\n2.png,cat\n3.png,dog\n,dog\n")
     items = found(csv)
     assert by_name(items, "label") == {"2.png": "cat", "3.png": "dog"}
-    reasons = sorted(reason for _, reason in items.set_aside)
+    reasons = sorted(reason for _, reason in items.rejected)
     assert reasons == ["listed twice; one of them is used", *["listed with two different labels"] * 2, "no file"]
 
 
@@ -147,7 +147,7 @@ def test_a_name_that_is_no_text_is_set_aside(tmp_path):
         pass
     items = found(tmp_path)
     assert len(items.table) == 2
-    assert "UTF-8" in items.set_aside[0][1]
+    assert "UTF-8" in items.rejected[0][1]
 
 
 @pytest.mark.parametrize("options", [{"csv": "x.csv", "label_re": "(.)"}, {"label_column": "species"}])

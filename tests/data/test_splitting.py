@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data import split_items
-from toolkit.data.duplicates import exact_twins, near_twins
+from toolkit.data.duplicates import exact_duplicates, near_duplicates
+from toolkit.data.splitting import SplitOptions, split_items
 from toolkit.errors import DataError
 
 
@@ -16,7 +16,7 @@ def table(labels, groups=None, split=None):
 
 def test_shares_are_kept_in_every_class():
     labels = ["a"] * 100 + ["b"] * 50 + ["c"] * 10
-    counts = pd.crosstab(pd.Series(labels), split_items(table(labels), 0.1, 0.2))
+    counts = pd.crosstab(pd.Series(labels), split_items(table(labels)))
     assert counts.loc["a"].to_dict() == {"train": 70, "valid": 10, "test": 20}
     assert counts.loc["b"].to_dict() == {"train": 35, "valid": 5, "test": 10}
     assert counts.loc["c"].to_dict() == {"train": 7, "valid": 1, "test": 2}
@@ -24,15 +24,15 @@ def test_shares_are_kept_in_every_class():
 
 def test_the_seed_alone_decides():
     items = table(["a", "b"] * 50)
-    assert split_items(items, seed=1).equals(split_items(items, seed=1))
-    assert not split_items(items, seed=1).equals(split_items(items, seed=2))
+    assert split_items(items, SplitOptions(seed=1)).equals(split_items(items, SplitOptions(seed=1)))
+    assert not split_items(items, SplitOptions(seed=1)).equals(split_items(items, SplitOptions(seed=2)))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_group_never_stands_on_two_sides(seed):
     rng = np.random.default_rng(seed)
     items = table(list(rng.choice(list("abc"), 300)), [f"g{number}" for number in rng.integers(0, 25, 300)])
-    parts = split_items(items, seed=seed)
+    parts = split_items(items, SplitOptions(seed=seed))
     assert (parts.groupby(items.group).nunique() == 1).all()
     shares = parts.value_counts(normalize=True)
     assert shares["train"] == pytest.approx(0.7, abs=0.1)
@@ -53,7 +53,7 @@ def test_rare_classes_are_learnt_first_and_tested_next():
 
 
 def test_given_parts_stand_and_the_missing_one_comes_out_of_train():
-    parts = split_items(table(["a", "b"] * 30, split=["train"] * 50 + ["test"] * 10), valid_pct=0.1)
+    parts = split_items(table(["a", "b"] * 30, split=["train"] * 50 + ["test"] * 10))
     assert (parts[50:] == "test").all()
     assert (parts[:50] == "valid").sum() == 4 or (parts[:50] == "valid").sum() == 5 or (parts[:50] == "valid").sum() == 6
     assert not (parts[:50] == "test").any()
@@ -75,12 +75,12 @@ def test_too_few_groups_or_items_are_an_error():
 @pytest.mark.parametrize("shares", [(0, 0.2), (0.1, 1), (0.5, 0.5)])
 def test_impossible_shares_are_an_error(shares):
     with pytest.raises(DataError, match="share|nothing to train"):
-        split_items(table(["a", "b"] * 10), *shares)
+        SplitOptions(valid_pct=shares[0], test_pct=shares[1])
 
 
 def test_exact_twins_pair_each_repetition_with_the_first():
-    assert exact_twins(["x", "y", "x", "z", "x"]).tolist() == [[0, 2], [0, 4]]
-    assert exact_twins(["x", "y"]).shape == (0, 2)
+    assert exact_duplicates(["x", "y", "x", "z", "x"]).tolist() == [[0, 2], [0, 4]]
+    assert exact_duplicates(["x", "y"]).shape == (0, 2)
 
 
 def test_near_twins_equal_comparing_every_pair():
@@ -93,7 +93,7 @@ def test_near_twins_equal_comparing_every_pair():
         for j in range(i + 1, len(hashes))
         if None not in (hashes[i], hashes[j]) and (hashes[i] ^ hashes[j]).bit_count() <= 4
     }
-    assert {tuple(pair) for pair in near_twins(hashes, bits=4, chunk=7).tolist()} == wanted
+    assert {tuple(pair) for pair in near_duplicates(hashes, bits=4, chunk=7).tolist()} == wanted
     assert wanted >= {(3, 60), (7, 61)}
 
 

@@ -48,7 +48,7 @@ def test_ragged_rows_are_set_aside_and_the_others_keep_their_numbers(tmp_path):
     assert table.frame.a.tolist() == ["1", "4", "9"]
     assert table.rows.tolist() == [1, 3, 5]
     assert isinstance(table.frame.index, pd.RangeIndex)
-    assert table.set_aside == [
+    assert table.rejected == [
         (f"{path} row 2", "1 cell where the header has 2"),
         (f"{path} row 4", "3 cells where the header has 2"),
     ]

@@ -102,7 +102,7 @@ def test_the_card_says_what_is_inside(run):
     assert (card["task"], card["input"]["kind"]) == ("collaborative_filtering", "ratings")
     assert card["input"]["items"] == run.labelled.n_items
     assert card["input"]["users"] == len(run.labelled.users)
-    assert card["input"]["form"] == run.learn.about["form"]
+    assert card["input"]["form"] == run.learn.spec.form
     assert card["scores"]["verdict"] == run.scores.verdict
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -245,7 +246,7 @@ def test_resume_takes_no_other_datas_run(shapes, tmp_path, monkeypatch):
 
 def test_where_asked_the_best_epoch_is_looked_for_at_the_end_of_the_cycle(shapes, tmp_path):
     learn = build_learner(shapes, batch_size=16)
-    learn.about["settled"] = 0.7
+    learn.spec = replace(learn.spec, select_after=0.7)
     with Run.open("shapes", learn, {}, tmp_path / "run") as run:
         log = fit(learn, epochs=4, lr=0.3, patience=0, run=run)  # so high a rate that the first epochs may well be the best
     late = min(log[3:], key=lambda row: row["valid_loss"])["epoch"]

@@ -107,7 +107,7 @@ def test_the_body_of_an_earlier_run_is_transferred_to_a_new_task(trained, tmp_pa
     for name, value in learn.model[0].state_dict().items():
         assert torch.equal(value, best[f"0.{name}"])
     assert learn.model[1][-1].out_features == 2
-    assert learn.about["stats"] == earlier.about["stats"]
+    assert learn.spec.stats == earlier.spec.stats
     with pytest.raises(WeightsError, match="not 'resnet18'"):
         network_with_weights("resnet18", 2, str(folder))
     with pytest.raises(WeightsError, match="not a run of ours"):

@@ -83,8 +83,8 @@ def test_unknown_names_and_settings_are_clear_errors(registered):
 
 def test_a_registered_converter_trains_and_its_program_reads_raw_items(registered, texts, tmp_path):
     learn = build_learner(texts, converter="numbers", batch_size=16)
-    assert [reason for _, reason in learn.dls.labelled.set_aside] == ["holds something else than numbers"]
-    assert learn.about["augment"] == "none"
+    assert [reason for _, reason in learn.dls.labelled.rejected] == ["holds something else than numbers"]
+    assert learn.spec.augment == "none"
     export(learn, tmp_path / "program.pyz")
     program = load(tmp_path / "program.pyz")
     described = {"name": "numbers", "class": f"{__name__}.Numbers", "settings": {"size": 32}, "package": None}

@@ -100,7 +100,7 @@ def test_three_people_and_three_things_are_enough(tmp_path):
 
 def test_choices_alone_are_ranked(frame):
     learn = build_learner(frame[["user", "item"]])
-    assert learn.about["objective"] == "ranking"
+    assert learn.spec.objective == "ranking"
     fit(learn, 1)
     assert set(evaluate(learn).table["network"]) == set(evaluate(learn).table["popularity"])
     with pytest.raises(DataError, match="objective rating needs ratings, and no column of ratings was found"):
@@ -239,8 +239,8 @@ def test_what_cannot_be_learnt_from_is_told(tmp_path, text, message):
 def test_ratings_outside_the_range_are_set_aside_and_told(frame):
     odd = frame.assign(rating=frame.rating.where(frame.index != 4, 50))
     learn = build_learner(odd, rating_range="1,5")
-    assert len(learn.dls.labelled.set_aside) == 1
-    assert "row 5" in learn.dls.labelled.set_aside[0][0]
+    assert len(learn.dls.labelled.rejected) == 1
+    assert "row 5" in learn.dls.labelled.rejected[0][0]
     assert "set aside" in learn.dls.labelled.describe()
     with pytest.raises(DataError, match="strict: set aside 1: row 5"):
         build_learner(odd, rating_range="1,5", strict=True)

@@ -149,7 +149,7 @@ def test_what_a_transferred_body_learnt_from_does_not_test_it(shapes, tmp_path):
     with Run.open("x", learn, {}, tmp_path / "run") as run:
         fit(learn, 1, 1e-3, run=run)
     options = {"weights": str(tmp_path / "run")}
-    assert build_learner(shapes, seed=1, **options).dls.labelled.set_aside == []
+    assert build_learner(shapes, seed=1, **options).dls.labelled.rejected == []
     with pytest.raises(DataError, match=r"learnt from \d+ of the 12 test pictures"):
         build_learner(shapes, seed=2, **options)
 
@@ -158,7 +158,7 @@ def test_what_a_transferred_body_learnt_from_does_not_test_it(shapes, tmp_path):
     items.loc[row, "split"] = "train"
     items.to_csv(run.folder / "items.csv", index=False)
     labelled = build_learner(shapes, seed=1, **options).dls.labelled
-    (aside,) = labelled.set_aside
+    (aside,) = labelled.rejected
     assert aside[0] == items.path[row]
     assert "learnt from" in aside[1]
     with pytest.raises(DataError, match="learnt from 1 of the 12 test pictures"):

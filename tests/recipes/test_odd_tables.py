@@ -80,7 +80,7 @@ def test_whole_numbers_written_as_floats_are_the_same_categories_and_classes(tmp
     frame.astype({"f": float, "y": float}).to_csv(tmp_path / "floats.csv", index=False)
     found = labelled(tmp_path / "floats.csv", "y", test=frame)
     assert found.classes == ("1.0", "2.0")
-    assert not found.set_aside
+    assert not found.rejected
     assert (found.table.split == "test").sum() == 200
     read = found.table_input.prepare_row
     assert [read({"f": cell, "x": 0.5}).codes[0, 0] for cell in (1, 1.0, True, "1", "1.0", 0)] == [3, 3, 3, 3, 3, 2]

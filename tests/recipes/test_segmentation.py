@@ -161,7 +161,7 @@ def test_picture_and_mask_are_altered_alike(tmp_path):
             (tmp_path / name).mkdir(exist_ok=True)
             image.save(tmp_path / name / f"{number}.png")
     learn = build_learner(tmp_path, size=64, batch_size=8)
-    mean, std = learn.about["stats"]
+    mean, std = learn.spec.stats
     pictures, masks = learn.dls.one_batch()
     red, blue = (pictures[:, channel] * std[channel] + mean[channel] for channel in (0, 2))
     said = torch.where(red > blue, 1, 2)
@@ -204,7 +204,7 @@ def test_one_bad_pair_is_set_aside_and_named_or_refused_where_asked(tmp_path):
     Image.fromarray(mask).save(path)
     labelled = build_learner(tmp_path, size=64).dls.labelled
     assert len(labelled.table) == 39
-    assert "9" in labelled.set_aside[0][1]
+    assert "9" in labelled.rejected[0][1]
     with pytest.raises(DataError, match="strict"):
         build_learner(tmp_path, strict=True)
 
@@ -272,7 +272,7 @@ def test_a_body_is_taken_over_from_an_earlier_run(scenes, tmp_path):
     with Run.open("first", learn, {}, tmp_path / "run") as place:
         fit(learn, epochs=1, lr=1e-3, run=place)
     again = build_learner(scenes, size=64, weights=str(tmp_path / "run"), batch_size=4)
-    assert again.about["arch"] == "light"
+    assert again.spec.arch == "light"
     trained, taken = learn.model.state_dict(), again.model.state_dict()
     same = [key for key in trained if torch.equal(trained[key], taken[key])]
     assert 0 < len(trained) - len(same) <= 3

@@ -154,7 +154,7 @@ def test_a_test_file_is_the_test_and_nothing_else(file, tmp_path):
     labelled = build_learner(file, "bought", test=tmp_path / "later.csv").dls.labelled
     assert labelled.table.split.value_counts().to_dict() == {"train": 216, "valid": 24, "test": 47}
     assert set(labelled.table.path[labelled.table.split == "test"]) == {str(tmp_path / "later.csv")}
-    assert labelled.set_aside == [(f"{tmp_path / 'later.csv'} row {row}", "its class has no training row") for row in (1, 2, 3)]
+    assert labelled.rejected == [(f"{tmp_path / 'later.csv'} row {row}", "its class has no training row") for row in (1, 2, 3)]
     later.drop(columns=["age", "bought"]).to_csv(tmp_path / "lacking.csv", index=False)
     with pytest.raises(DataError, match=r"lacking\.csv: lacks the target 'bought', which .*people\.csv has"):
         build_learner(file, "bought", test=tmp_path / "lacking.csv")
@@ -168,8 +168,8 @@ def test_groups_of_a_given_test_are_not_learnt_from(frame):
     houses = frame.house[:20].unique()
     labelled = build_learner(frame, "bought", test=made(60, seed=1).assign(house=houses[0]), group_by="house").dls.labelled
     aside = (frame.house == houses[0]).sum()
-    assert len(labelled.set_aside) == aside > 0
-    assert labelled.set_aside[0][1] == "its group stands in the test"
+    assert len(labelled.rejected) == aside > 0
+    assert labelled.rejected[0][1] == "its group stands in the test"
     assert (labelled.table.split == "test").sum() == 60
 
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_learnt_from_is_told(frame, change, target, message):
 def test_rows_without_a_target_are_set_aside(frame):
     lacking = frame.assign(bought=frame.bought.where(frame.index != 5))
     labelled = build_learner(lacking, "bought").dls.labelled
-    assert labelled.set_aside == [("row 6", "no value in the target column 'bought'")]
+    assert labelled.rejected == [("row 6", "no value in the target column 'bought'")]
     worded = frame.assign(bought=frame.bought.replace("no", "None"))
     with pytest.raises(DataError, match=r"holds always 'yes'.*'None' means a missing one; --missing '!none' makes it a value"):
         build_learner(worded, "bought")

@@ -17,7 +17,7 @@ NEAR_FROM = 32  # pixels: perceptual hashes take most smaller pictures for twins
 NEAR_BITS = 4  # of 64; ten or more pairs up pictures that only share a layout
 
 
-def near_twins(hashes: Sequence[int | None], bits: int = NEAR_BITS, chunk: int = 1024) -> np.ndarray:
+def near_duplicates(hashes: Sequence[int | None], bits: int = NEAR_BITS, chunk: int = 1024) -> np.ndarray:
     """Pairs of positions whose 64-bit hashes differ in at most `bits` bits.
 
     Returns an int array (pairs, 2), the smaller position first. None stands for a picture without a hash. Memory is
@@ -35,19 +35,19 @@ def near_twins(hashes: Sequence[int | None], bits: int = NEAR_BITS, chunk: int =
     return np.concatenate(pairs)
 
 
-def exact_twins(hashes: Sequence[str]) -> np.ndarray:
+def exact_duplicates(hashes: Sequence[str]) -> np.ndarray:
     """Pairs of positions with equal hashes: each repetition with its first appearance. Int array (pairs, 2)."""
     first: dict[str, int] = {}
     pairs = [(first.setdefault(value, i), i) for i, value in enumerate(hashes)]
     return np.array([pair for pair in pairs if pair[0] != pair[1]], dtype=np.int64).reshape(-1, 2)
 
 
-def twins_of(readings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def duplicates_of(readings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Pairs with identical pixels, and pairs of near twins among the pictures that are not repetitions: int (pairs, 2) rows of
     a table with `pixels_hash` and `near_hash`."""
     hashes = readings.pixels_hash
     first = np.flatnonzero(~hashes.duplicated())
-    return exact_twins(hashes.tolist()), first[near_twins(readings.near_hash.iloc[first].tolist())]
+    return exact_duplicates(hashes.tolist()), first[near_duplicates(readings.near_hash.iloc[first].tolist())]
 
 
 def beside_the_test(given: pd.Series, units: np.ndarray) -> pd.Series:
@@ -56,7 +56,7 @@ def beside_the_test(given: pd.Series, units: np.ndarray) -> pd.Series:
     return (rank > 0) & (rank < rank.groupby(units).transform("max"))
 
 
-def twin_notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near: bool) -> list[str]:
+def duplicate_notes(table: pd.DataFrame, exact: np.ndarray, near: np.ndarray, group_near: bool) -> list[str]:
     """What a reader should know of the twins in a table with `path`, `label` and `split`."""
     notes, parts = [], table.split.to_numpy()
     labels = table.label.to_numpy()

@@ -29,19 +29,19 @@ class Items:
     """What was found.
 
     `table` has one row an item: `path` (Path), `label` (str), `group` (str or None), `split` ("train", "valid", "test",
-    or None where it is still to be decided). `set_aside` lists (item, reason) for each that cannot be used, `notes` what
+    or None where it is still to be decided). `rejected` lists (item, reason) for each that cannot be used, `notes` what
     a user should know besides.
     """
 
     table: pd.DataFrame
     root: Path
-    set_aside: list[tuple[str, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def keep(self, wanted: pd.Series, reason: pd.Series | str) -> None:
         """Set aside the rows where the boolean Series `wanted` is False, with one reason or each with its own."""
         for row in self.table.index[~wanted]:
-            self.set_aside.append((str(self.table.path[row]), reason if isinstance(reason, str) else reason[row]))
+            self.rejected.append((str(self.table.path[row]), reason if isinstance(reason, str) else reason[row]))
         self.table = self.table[wanted].reset_index(drop=True)
 
 
@@ -84,15 +84,15 @@ def find_items(
         items = _from_folder(data, suffixes, label_re, group_by)
     _drop_repeats(items)
     if items.table.empty:
-        raise DataError(f"{data}: no labelled item is left ({summary(items.set_aside)})")
+        raise DataError(f"{data}: no labelled item is left ({summary(items.rejected)})")
     return items
 
 
-def summary(set_aside: list[tuple[str, str]], show: int = 3) -> str:
+def summary(rejected: list[tuple[str, str]], show: int = 3) -> str:
     """The first few set-aside items with their reasons, and how many there are, in one line."""
-    shown = "; ".join(f"{Path(item).name}: {reason}" for item, reason in set_aside[:show])
-    more = f"; and {len(set_aside) - show} more" if len(set_aside) > show else ""
-    return f"set aside {len(set_aside)}: {shown}{more}" if set_aside else "none was set aside"
+    shown = "; ".join(f"{Path(item).name}: {reason}" for item, reason in rejected[:show])
+    more = f"; and {len(rejected) - show} more" if len(rejected) > show else ""
+    return f"set aside {len(rejected)}: {shown}{more}" if rejected else "none was set aside"
 
 
 def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, group_by: str | None) -> Items:
@@ -105,7 +105,7 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
         raise DataError(f"{root}: no file ends in one of {' '.join(suffixes)} ({len(files)} other files); see --help for CSVs")
     label_of, group_of = compiled(label_re, "label_re"), compiled(group_by, "group_by")
     parted = has_parts(root)
-    rows, set_aside = [], []
+    rows, rejected = [], []
     for path in chosen:
         below = path.relative_to(root)
         part = PART_NAMES.get(below.parts[0].lower()) if parted else None
@@ -113,17 +113,17 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
         label = matched(label_of, path.name) if label_of else (folders[0] if folders else None)
         group = matched(group_of, below.as_posix()) if group_of else None
         if not is_utf8(path):
-            set_aside.append((ascii(str(path)), NOT_UTF8))
+            rejected.append((ascii(str(path)), NOT_UTF8))
         elif parted and part is None:
-            set_aside.append((str(path), "stands outside train/, valid/ and test/"))
+            rejected.append((str(path), "stands outside train/, valid/ and test/"))
         elif not label:
             why = f"its name does not match label_re {label_re!r}" if label_of else "stands in no class folder"
-            set_aside.append((str(path), why))
+            rejected.append((str(path), why))
         elif group_of and not group:
-            set_aside.append((str(path), f"its path does not match group_by {group_by!r}"))
+            rejected.append((str(path), f"its path does not match group_by {group_by!r}"))
         else:
             rows.append((path, label, group, part))
-    return Items(_table(rows), root, set_aside, notes)
+    return Items(_table(rows), root, rejected, notes)
 
 
 def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | None, label_column: str | None) -> Items:
@@ -133,24 +133,24 @@ def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | No
     labels = frame[column_named(csv, frame, label_column, LABEL_COLUMNS, "--label-column")]
     parts = part_cells(frame)
     group_of = None if group_by is None or group_by in frame.columns else compiled(group_by, "group_by")
-    rows, set_aside = [], []
+    rows, rejected = [], []
     for row, (file, label) in enumerate(zip(files, labels, strict=True)):
         where = f"{csv.name} row {row + 2}"
         if pd.isna(file) or pd.isna(label):
-            set_aside.append((where, f"no {'file' if pd.isna(file) else 'label'}"))
+            rejected.append((where, f"no {'file' if pd.isna(file) else 'label'}"))
             continue
         path = next((p for p in (root / file, csv.parent / file) if p.is_file()), None)
         group = frame[group_by][row] if group_by in frame.columns else matched(group_of, file) if group_of else None
         part = None if parts is None or pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
         if path is None:
-            set_aside.append((file, f"{where} names it, but there is no such file"))
+            rejected.append((file, f"{where} names it, but there is no such file"))
         elif group_by and (group is None or pd.isna(group)):
-            set_aside.append((file, f"{where} has no group ({group_by})"))
+            rejected.append((file, f"{where} has no group ({group_by})"))
         elif part == "":
-            set_aside.append((file, f"{where}: part {parts[row]!r} is none of {', '.join(PARTS)}"))
+            rejected.append((file, f"{where}: part {parts[row]!r} is none of {', '.join(PARTS)}"))
         else:
             rows.append((path, label, group, part))
-    return Items(_table(rows), root, set_aside)
+    return Items(_table(rows), root, rejected)
 
 
 def read_cells(csv: Path) -> pd.DataFrame:

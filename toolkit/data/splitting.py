@@ -6,6 +6,7 @@ It is a file of its own because the honesty of every score rests on it: what bel
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,36 @@ from toolkit.data.items import PARTS
 from toolkit.errors import DataError
 
 
-def split_items(
-    table: pd.DataFrame,
-    valid_pct: float = 0.1,
-    test_pct: float = 0.2,
-    seed: int = 42,
-    together: Iterable[np.ndarray] = (),
-) -> pd.Series:
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions:
+    """How data is split: the shares held out to choose the best epoch and for the test, and the seed.
+
+    Raises `DataError` for shares that are none, or leave nothing to train on, and for a seed below 0.
+    """
+
+    valid_pct: float = 0.1
+    test_pct: float = 0.2
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, share in (("valid_pct", self.valid_pct), ("test_pct", self.test_pct)):
+            if not 0 < share < 1:
+                raise DataError(f"{name} {share}: expected a share between 0 and 1, such as 0.2")
+        if self.valid_pct + self.test_pct >= 1:
+            raise DataError(f"valid_pct {self.valid_pct} and test_pct {self.test_pct} leave nothing to train on")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise DataError(f"seed {self.seed}: expected a whole number from 0")
+
+    def missing_from(self, parts: pd.Series) -> dict[str, float]:
+        """The shares of those held-out parts that no row of `parts` is in yet."""
+        shares = {"valid": self.valid_pct, "test": self.test_pct}
+        return {part: share for part, share in shares.items() if not (parts == part).any()}
+
+
+USUAL_SPLIT = SplitOptions()
+
+
+def split_items(table: pd.DataFrame, options: SplitOptions = USUAL_SPLIT, *, together: Iterable[np.ndarray] = ()) -> pd.Series:
     """Decide "train", "valid" or "test" for each row of `table` (columns `label`, `group`, `split`).
 
     Rows that share a `group` stay on one side, and so do the rows of each pair in `together` (int arrays (pairs, 2) of
@@ -32,20 +56,15 @@ def split_items(
 
     Raises `DataError` where a group stands on two given sides, or where the groups are too few to fill each part.
     """
-    for name, share in (("valid_pct", valid_pct), ("test_pct", test_pct)):
-        if not 0 < share < 1:
-            raise DataError(f"{name} {share}: expected a share between 0 and 1, such as 0.2")
-    if valid_pct + test_pct >= 1:
-        raise DataError(f"valid_pct {valid_pct} and test_pct {test_pct} leave nothing to train on")
     _check_given(table)
     units = units_of(len(table), [_group_pairs(table), *together])
     held_out = table.split.map({"test": 2, "valid": 1}).fillna(0).groupby(units).transform("max")
     result = table.split.where(table.split.notna(), held_out.map({2: "test", 1: "valid", 0: None})).astype(object)
-    shares = {part: share for part, share in (("valid", valid_pct), ("test", test_pct)) if not (result == part).any()}
+    shares = options.missing_from(result)
     free = ~result.isin(["valid", "test"])
     result[free] = "train"
     if shares and free.any():
-        result[free] = _assign(table.label[free].to_numpy(), units[free.to_numpy()], shares, seed)
+        result[free] = _assign(table.label[free].to_numpy(), units[free.to_numpy()], shares, options.seed)
     _check_parts(table, result)
     return result
 

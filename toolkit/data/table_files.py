@@ -36,7 +36,7 @@ class Table:
 
     `frame` has a `RangeIndex` and distinct names (str) without blanks around them; its cells are texts exactly as written
     (`text`, of a CSV), or values of any type. `rows` are the numbers of its rows as a user counts them, 1 for the first below
-    the header, int64. `source` names it in messages; `set_aside` lists (where, reason) for rows that could not be used,
+    the header, int64. `source` names it in messages; `rejected` lists (where, reason) for rows that could not be used,
     `notes` what a user should know besides.
     """
 
@@ -44,7 +44,7 @@ class Table:
     rows: np.ndarray
     text: bool
     source: str
-    set_aside: list[tuple[str, str]] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -68,7 +68,7 @@ def read_table(data: Path | str | pd.DataFrame, strict: bool = False, sheet: str
         else:
             table = _from_excel(path, sheet)
     if table.frame.empty:
-        aside = f" ({table.set_aside[0][0]}: {table.set_aside[0][1]})" if table.set_aside else ""
+        aside = f" ({table.rejected[0][0]}: {table.rejected[0][1]})" if table.rejected else ""
         what = "no rows below the header" if len(table.frame.columns) else "no columns"
         raise DataError(f"{table.source}: {what}{aside}")
     return table
@@ -96,7 +96,7 @@ def _checked(data: Path | str) -> Path:
 
 
 def _from_csv(path: Path, strict: bool) -> Table:
-    set_aside: list[tuple[str, str]] = []
+    rejected: list[tuple[str, str]] = []
     numbers: list[int] = []
     try:
         with open_csv(path) as table:
@@ -107,7 +107,7 @@ def _from_csv(path: Path, strict: bool) -> Table:
                     where = f"{path} row {chunk.first + place}"
                     if strict:
                         raise DataError(f"strict: {where}: {reason}: mend the row")
-                    set_aside.append((where, reason))
+                    rejected.append((where, reason))
                 wanted = [place for place in range(count) if place not in chunk.ragged] if chunk.ragged else range(count)
                 numbers.extend(chunk.first + place for place in wanted)
                 for column, cells in zip(columns, chunk.columns, strict=True):
@@ -116,9 +116,7 @@ def _from_csv(path: Path, strict: bool) -> Table:
     except ConversionError as error:
         raise DataError(str(error)) from error
     frame = pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in zip(table.names, columns, strict=True)})
-    return Table(
-        frame, np.array(numbers, dtype=np.int64), True, str(path), set_aside, [f"{path}: {note}" for note in table.notes]
-    )
+    return Table(frame, np.array(numbers, dtype=np.int64), True, str(path), rejected, [f"{path}: {note}" for note in table.notes])
 
 
 def _from_parquet(path: Path) -> Table:

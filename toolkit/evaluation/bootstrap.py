@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
-
-from toolkit.evaluation.scores import (
-    Interval,
-)
 
 if TYPE_CHECKING:
     pass
@@ -22,6 +19,34 @@ DRAWN_AT_ONCE = 2_000_000  # numbers: 16 MB
 WILSON = 1.96**2  # the square of the normal distribution's 97.5th percentile
 FEWEST_GROUPS = 5  # fewer cannot stand for their kind: then items are drawn
 FEWEST_WINDOWED = 2  # but windows of one recording stand for nothing else, however few the recordings
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        value, low, high = self.figures
+        return f"{value} [{low}, {high}]"
+
+    @property
+    def figures(self) -> tuple[str, str, str]:
+        """The figure and both ends as text: three decimals, and as many as tell them apart where the unit is such that
+        they are far above or below 1."""
+        largest = max(abs(self.value), abs(self.low), abs(self.high))
+        decimals = 1 - floor(log10(largest)) if self.low > 0 and largest < 1e-3 else 3
+        decimals = decimals if largest < 100 else max(0, 4 - floor(log10(largest)))
+        numbers = (round(number, decimals) + 0.0 for number in (self.value, self.low, self.high))  # + 0.0: no minus before a zero
+        return tuple(f"{number:.{decimals}f}" for number in numbers)
+
+    @property
+    def points(self) -> str:
+        """The interval in percentage points: "[1.9, 4.4]"."""
+        return f"[{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
-"""Classification metrics with bootstrap intervals, all resamples at once.
+"""Scores and metrics of answers that are classes, with bootstrap intervals, all resamples at once.
 
-It is a file of its own because an interval costs two thousand evaluations of each metric: each is written as sums over
-items, so that a resample is a row of weights and the whole bootstrap a few matrix products.
+An interval costs two thousand evaluations of each metric: each is written as sums over items, so that a resample is a row of
+weights and the whole bootstrap a few matrix products.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
-from toolkit.evaluation.bootstrap import WILSON, Bootstrap, interval
-from toolkit.evaluation.scores import Interval
+from toolkit.evaluation.bootstrap import WILSON, Bootstrap, Interval, interval, paired_interval
+from toolkit.evaluation.scores import ACCURACY, Metrics, Paired, Scores
 
 BINS = 15  # of the calibration error
 MOST_CLASSES = 100  # for intervals of the confusion matrix
@@ -90,3 +93,42 @@ def confusion_matrix(probabilities: np.ndarray, targets: np.ndarray, bootstrap: 
         "low": low.reshape(classes, classes).round(1).tolist(),
         "high": high.reshape(classes, classes).round(1).tolist(),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores(Scores):
+    """Scores of answers that are classes.
+
+    `confusion` maps a method to `counts`, `low` and `high`, each [true class][predicted class]; `low` and `high` are None over
+    100 classes. `predictions` has label, predicted, probability (of the predicted class) and probability_of_label of each item.
+    """
+
+    texts: ClassVar[tuple[str, ...]] = (*Scores.texts, "label", "predicted")
+
+    confusion: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def question(self) -> str:
+        return "classes of items"
+
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+        return Paired(ACCURACY, *paired_classes(tables, bootstrap))
+
+
+def paired_classes(tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[Metrics], list[Metrics]]:
+    """The metrics of each table of predictions, and of each but the first less those of the first."""
+    first = tables[0]
+    classes = sorted({*first.label, *(label for table in tables for label in table.predicted)})
+    samples = [metric_samples(_answers(table, classes), bootstrap) for table in tables]
+    right = [(table.predicted == table.label).to_numpy(dtype=float) for table in tables]
+    gains = [
+        {metric: interval(values - samples[0][metric]) for metric, values in found.items()}
+        | {ACCURACY: paired_interval(hit - right[0], bootstrap)}
+        for found, hit in zip(samples[1:], right[1:], strict=True)
+    ]
+    return [intervals(found, bootstrap) for found in samples], gains
+
+
+def _answers(table: pd.DataFrame, classes: list[str]) -> Answers:
+    targets, predicted = (np.searchsorted(classes, table[name].to_numpy(dtype=str)) for name in ("label", "predicted"))
+    return Answers(targets, predicted, table.probability.to_numpy(), table.probability_of_label.to_numpy(), len(classes))

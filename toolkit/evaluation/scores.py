@@ -1,134 +1,69 @@
 """What an evaluation found: the one source of every number in a report or on a program's card.
 
-It is a file of its own because it is read by rooms that know nothing of how the numbers came about.
+What all tasks share stands here; each wing has a class of its own with what is theirs.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from math import floor, log10
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from toolkit.errors import RunError
+from toolkit.evaluation.bootstrap import Bootstrap, Interval
 from toolkit.files import read_json, write_json, write_text
+from toolkit.tasks import TASKS, task_named
 
 NETWORK, UNTRAINED = "network", "untrained network"
-TREES, BLENDED = "trees", "network and trees"  # of a program that answers with both
-TABLES = ("table", "whole", "per_class")  # fields of `Scores` that map a method to its intervals
-TEXTS = ("path", "label", "predicted", "content", "group", "worst class", "user", "item")  # columns of predictions: no numbers
-MEAN_IOU, PIXEL_ACCURACY, BOUNDARY_F1 = PICTURE_METRICS = ("mean IoU", "pixel accuracy", "boundary F1")  # of pixels
 ACCURACY = "accuracy"
-ROC_AUC, AVERAGE_PRECISION = "ROC AUC", "average precision"  # of ranked rows
-R2, RMSE, MAE = "R²", "RMSE", "MAE"  # of numbers
-NDCG, RECALL, PRECISION = "nDCG@10", "recall@10", "precision@10"  # of recommendations, with the next line
-MAP, COVERAGE, NOVELTY = "mean average precision", "catalogue coverage@10", "novelty@10"
-OF_USERS = (NDCG, RECALL, PRECISION, MAP, NOVELTY)  # those that each user has: coverage is of all together
-CURVES = ("nDCG", "recall")  # of the first 1, 2, … items of a ranking
 NONE = "–"  # in a table, where a metric does not apply to a method
+Metrics = dict[str, Interval]  # by name
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A figure and its 95 % bootstrap interval."""
+class Paired:
+    """What runs score on the items that they share: the `metrics` of each, and of each but the first its `gains` over the first.
+    `headline` is the metric that decides, `note` what a reader should know of how it was taken."""
 
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        value, low, high = self.figures
-        return f"{value} [{low}, {high}]"
-
-    @property
-    def figures(self) -> tuple[str, str, str]:
-        """The figure and both ends as text: three decimals, and as many as tell them apart where the unit is such that
-        they are far above or below 1."""
-        largest = max(abs(self.value), abs(self.low), abs(self.high))
-        decimals = 1 - floor(log10(largest)) if self.low > 0 and largest < 1e-3 else 3
-        decimals = decimals if largest < 100 else max(0, 4 - floor(log10(largest)))
-        numbers = (round(number, decimals) + 0.0 for number in (self.value, self.low, self.high))  # + 0.0: no minus before a zero
-        return tuple(f"{number:.{decimals}f}" for number in numbers)
-
-    @property
-    def points(self) -> str:
-        """The interval in percentage points: "[1.9, 4.4]"."""
-        return f"[{100 * self.low:.1f}, {100 * self.high:.1f}]"
+    headline: str
+    metrics: list[Metrics]
+    gains: list[Metrics]
+    note: str = ""
 
 
-@dataclass(frozen=True)
-class SplitGap:
-    """What leaking would have claimed: the cross-validated accuracy of a simple `method` where items of one group stood on both
-    sides of the split (`random`), and where they did not (`grouped`)."""
-
-    method: str
-    random: Interval
-    grouped: Interval
-
-    def __str__(self) -> str:
-        return f"{self.method}: {self.random} if split at random, {self.grouped} with groups kept together"
-
-
-@dataclass(frozen=True)
-class Scores:
+@dataclass(frozen=True, kw_only=True)
+class Scores(ABC):
     """Metrics on the test set, for the network and for what it is held against.
 
-    `table` maps a method ("network", "untrained network", "k-nearest neighbours", …) to its metrics, each an `Interval`.
-    `confusion` maps it to `counts`, `low` and `high`, each [true class][predicted class]; `low` and `high` are None over
-    100 classes. `difference` is the network's accuracy less that of `best_simple`. `resampled` says what the bootstrap
-    drew: "items", or "groups" where items belong together. `predictions` has a row for each test item: path, label,
-    predicted, probability (of the predicted class), probability_of_label, and, where the data has them, content (hash of
-    the file), group, and start and stop of a window in seconds.
-
-    `headline` is the metric that the verdict, the difference and the drawings are about. Where each pixel is classified it is
-    "mean IoU"; then `per_class` maps a method to the IoU of each class that is in the test set, `confusion` counts pixels
-    (`low` and `high` are None), and `predictions` has for each picture path, content, group, its own mean IoU, pixel accuracy
-    and boundary F1, and worst class, that of the lowest IoU.
-
-    Where items are windows of files, `whole` is a table as `table` for the `n_whole` files, each answered by the pool of its
-    windows. `gap` is there where the data has groups and a method on the raw input was tried.
-
-    `answers` names the method that the program answers with: the verdict, the difference and the predictions are its own. Of rows
-    of a table the headline is "ROC AUC" for two classes, "accuracy" for more, and "R²" for numbers: then there are no classes, no
-    confusion, and label and predicted are numbers. `positive` is, of two classes, the one that average precision and calibration
-    are about: the rarer in training. `by_group` maps a column and a value of it to {"n": test rows, "metrics": {name: Interval}}.
-    `calibration` has for each bin of answers {"said": mean probability (of `positive`, or of the predicted class of more than
-    two), "share": how often it was so, "low", "high": its interval, "count"}.
-
-    Of ratings the headline is "RMSE", the difference is by how much the network's is the lower, and `predictions` has row, user,
-    item, content, label and predicted. Of choices, which are ranked, it is "nDCG@10", `n_test` counts users, and in `predictions`
-    are user, content (a digest of the user and of what was to be found), known (likes), asked (choices to find), and the user's
-    own metrics. Of either the bootstrap draws "users", a method lacks in `table` what it cannot answer, `curves` maps a method to
-    the "nDCG" and "recall" of the first 1, 2, … 50 items, and `notes` say which methods were left out, and why.
+    `table` maps a method ("network", "untrained network", "k-nearest neighbours", …) to its metrics, each an `Interval`; a method
+    lacks what it cannot answer. `headline` is the metric that the verdict, the difference and the drawings are about, `answers`
+    the method that the program answers with: the verdict, the difference and the predictions are its own. `difference` is its
+    headline less that of `best_simple`. `classes` are those that are told apart, none where no class is predicted. `n_test` items
+    were scored; `resampled` says what the bootstrap drew: "items", "groups" where items belong together, or "users".
+    `predictions` has a row for each test item, `notes` say which methods were left out, and why.
     """
 
+    texts: ClassVar[tuple[str, ...]] = ("path", "content", "group")  # columns of predictions that are no numbers
+    blanks: ClassVar[tuple[str, ...]] = ()  # and those of numbers that may be missing
+    units: ClassVar[str] = "items"  # what is counted
+
     task: str
-    classes: tuple[str, ...]
     n_test: int
     resampled: str
-    table: dict[str, dict[str, Interval]]
-    confusion: dict[str, dict[str, list | None]]
+    table: dict[str, Metrics]
     best_simple: str
     difference: Interval
     verdict: str
     predictions: pd.DataFrame
-    whole: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    n_whole: int = 0
-    gap: SplitGap | None = None
-    headline: str = "accuracy"
-    per_class: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    headline: str = ACCURACY
     answers: str = NETWORK
-    positive: str = ""
-    by_group: dict[str, dict[str, dict]] = field(default_factory=dict)
-    calibration: list[dict[str, float]] = field(default_factory=list)
-    curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def regression(self) -> bool:
-        """Whether what is predicted is a number."""
-        return not self.classes and not self.ranking
 
     @property
     def metrics(self) -> list[str]:
@@ -136,33 +71,42 @@ class Scores:
         return list(dict.fromkeys(name for row in self.table.values() for name in row))
 
     @property
-    def ranking(self) -> bool:
-        """Whether items are ranked for people, and no rating or class is predicted."""
-        return self.headline == NDCG
+    @abstractmethod
+    def question(self) -> str:
+        """What is answered, in words: only runs that answer the same can be compared."""
 
-    def card(self) -> dict:
-        """What a program carries of this: everything but the confusion matrix, the curves, the single predictions, and what other
-        methods than the network score on each class."""
-        whole = self.to_json()
-        whole["per_class"] = {method: each for method, each in whole["per_class"].items() if method == NETWORK}
-        return {name: value for name, value in whole.items() if name not in ("classes", "confusion", "curves")}
+    @property
+    def in_units(self) -> bool:
+        """Whether the headline is an error in the unit of what is predicted: then lower is better."""
+        return False
 
-    def to_json(self) -> dict:
+    @abstractmethod
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+        """This run and `others` on the items that they share: `tables` are the predictions of all, this run's first, row by row
+        of the same items."""
+
+    def groups(self, table: pd.DataFrame) -> np.ndarray | None:
+        """What the bootstrap draws where rows of these predictions belong together; None where they do not."""
+        known = "group" in table and bool((table.group.astype(str) != "").all())
+        return table.group.to_numpy(dtype=str) if known else None
+
+    def drawn(self, bootstrap: Bootstrap) -> str:
+        """What a bootstrap over `groups` drew, in a word."""
+        return bootstrap.resampled
+
+    def card(self) -> dict[str, Any]:
+        """What a program carries of this: what a reader is told, without the single predictions."""
+        return {name: value for name, value in self.to_json().items() if name not in ("classes", "confusion", "curves")}
+
+    def to_json(self) -> dict[str, Any]:
         """All but the single predictions, as plain values."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "predictions"}
-        tables = {
-            which: {method: {name: asdict(value) for name, value in metrics.items()} for method, metrics in fields[which].items()}
-            for which in TABLES
-        }
-        by_group = {
-            column: {
-                value: {**each, "metrics": {name: asdict(found) for name, found in each["metrics"].items()}}
-                for value, each in values.items()
-            }
-            for column, values in self.by_group.items()
-        }
-        others = {"difference": asdict(self.difference), "gap": self.gap and asdict(self.gap), "by_group": by_group}
-        return {**fields, "classes": list(self.classes), **tables, **others}
+        found = {each.name: _plain(getattr(self, each.name)) for each in fields(self) if each.name != "predictions"}
+        return {"wing": self.wing(), **found}
+
+    @classmethod
+    def wing(cls) -> str:
+        """The name of the wing that this class stands in."""
+        return cls.__module__.split(".")[-2]
 
     def save(self, folder: Path | str) -> None:
         """Write scores.json (`to_json`) and predictions.csv (a row for each test item) into `folder`, each atomically."""
@@ -171,60 +115,61 @@ class Scores:
 
     @classmethod
     def load(cls, folder: Path | str) -> Scores:
-        """The scores that `save` wrote into `folder`. Raises `RunError` where they are missing or damaged."""
+        """The scores that `save` wrote into `folder`, of the class of their task. Raises `RunError` where they are missing or
+        damaged."""
         folder = Path(folder)
         plain = read_json(folder / "scores.json", "a finished run")
         try:
-            plain["classes"] = tuple(plain["classes"])
-            plain["difference"] = Interval(**plain["difference"])
-            for which in TABLES:
-                plain[which] = {
-                    method: {name: Interval(**value) for name, value in metrics.items()}
-                    for method, metrics in plain.get(which, {}).items()
-                }
-            if gap := plain.get("gap"):
-                plain["gap"] = SplitGap(gap["method"], Interval(**gap["random"]), Interval(**gap["grouped"]))
-            for values in plain.get("by_group", {}).values():
-                for each in values.values():
-                    each["metrics"] = {name: Interval(**value) for name, value in each["metrics"].items()}
+            wing = plain.pop("wing", None) or task_named(plain["task"]).wing  # earlier versions wrote the name of the task alone
+            kind: type[Scores] = TASKS[wing].part("scores")
+            known = {each.name for each in fields(kind)}
+            given = kind.from_json({name: value for name, value in plain.items() if name in known})
             # only the columns of numbers are read as such: a class may be called 1, None or NA
-            texts = TEXTS if plain["classes"] else [name for name in TEXTS if name not in ("label", "predicted")]
-            table = pd.read_csv(
-                folder / "predictions.csv", dtype=dict.fromkeys(texts, str), keep_default_na=False,
-                na_values=dict.fromkeys(PICTURE_METRICS, ""),
+            predictions = pd.read_csv(
+                folder / "predictions.csv", dtype=dict.fromkeys(kind.text_columns(given), str), keep_default_na=False,
+                na_values={name: [""] for name in kind.blanks},
             )  # fmt: skip
-            return cls(**plain, predictions=table)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return kind(**given, predictions=predictions)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunError(f"{folder}: its scores were written by another version, or damaged ({error}): run it again") from error
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        """The fields that `to_json` made plain, as they were. The wings read theirs."""
+        plain["classes"] = tuple(plain["classes"])
+        plain["difference"] = Interval(**plain["difference"])
+        plain["table"] = intervals_in(plain["table"])
+        return plain
+
+    @classmethod
+    def text_columns(cls, given: dict[str, Any]) -> tuple[str, ...]:
+        """The columns of predictions that are no numbers, of scores with these fields."""
+        return cls.texts
+
+    def heading(self) -> str:
+        """How many of what were held out."""
+        return f"{self.n_test} held-out items"
+
+    def further(self) -> list[str]:
+        """Lines on what is this task's own."""
+        return []
 
     def __str__(self) -> str:
         metrics = self.metrics
         width = max(map(len, self.table)) + 2
-        items = f"windows of {self.n_whole} held-out files" if self.whole else "held-out items"
-        items = "held-out rows" if "row" in self.predictions else "users with held-out choices" if self.ranking else items
-        lines = [f"{self.n_test} {items}, 95 % intervals over {self.resampled}"]
+        lines = [f"{self.heading()}, 95 % intervals over {self.resampled}"]
         rows = [[method, *(str(row.get(name, NONE)) for name in metrics)] for method, row in self.table.items()]
         cells = [["", *metrics], *rows]
         broad = max(23, max(len(cell) for row in cells for cell in row[1:]) + 2)
         lines += [first.ljust(width) + "".join(cell.ljust(broad) for cell in rest) for first, *rest in cells]
-        for method, row in self.whole.items():
-            lines.append(f"whole files ({self.n_whole}), {method}: accuracy {row['accuracy']}")
-        for method, each in self.per_class.items():
-            if method == NETWORK:
-                lines.append(f"IoU of each class, {method}: {', '.join(f'{name} {iou}' for name, iou in each.items())}")
-        counted = "users" if self.ranking else "rows"
-        for column, values in self.by_group.items():
-            told = (f"{value} {each['metrics'][self.headline]} ({each['n']} {counted})" for value, each in values.items())
-            lines.append(f"{self.headline} by {column}: {', '.join(told)}")
-        lines += [f"the split matters: {self.gap}"] if self.gap else []
-        lines += [f"note: {note}" for note in self.notes]
+        lines += [*self.further(), *(f"note: {note}" for note in self.notes)]
         return "\n".join(line.rstrip() for line in [*lines, f"verdict: {self.verdict}"])
 
 
-def verdict(best_simple: str, difference: Interval, of: str = "") -> str:
+def verdict(best_simple: str, difference: Interval, of: str = "", in_units: bool = False) -> str:
     """One sentence: is the network better than the best simple method, and by how much? `of` says what the points are of, where
-    it is not accuracy. Of "RMSE" there are no points, but the unit of what is predicted."""
-    if of == RMSE:
+    it is not accuracy. `in_units` where there are no points, but the unit of what is predicted."""
+    if in_units:
         value, low, high = difference.figures
         if difference.low > 0:
             return f"better than the best simple method ({best_simple}) by {value} {of} [{low}, {high}]"
@@ -237,3 +182,34 @@ def verdict(best_simple: str, difference: Interval, of: str = "") -> str:
     if difference.high < 0:
         return f"worse than {best_simple} by {-100 * difference.value:.1f} {points}: {difference.points} points"
     return f"not better than {best_simple}: {difference.points} {points}"
+
+
+def intervals_in(plain: dict[str, Any]) -> dict[str, Metrics]:
+    """The intervals of a table that was made plain."""
+    return {method: {name: Interval(**value) for name, value in metrics.items()} for method, metrics in plain.items()}
+
+
+def groups_line(by_group: dict[str, dict[str, dict[str, Any]]], headline: str, counted: str) -> list[str]:
+    """A line for each column that scores are broken down by; `counted` is what there are so many of."""
+    lines = []
+    for column, values in by_group.items():
+        told = (f"{value} {each['metrics'][headline]} ({each['n']} {counted})" for value, each in values.items())
+        lines.append(f"{headline} by {column}: {', '.join(told)}")
+    return lines
+
+
+def groups_in(plain: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Scores broken down by columns, that were made plain, with their intervals."""
+    for values in plain.values():
+        for each in values.values():
+            each["metrics"] = {name: Interval(**value) for name, value in each["metrics"].items()}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Intervals and tuples as JSON has them, all the way down."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

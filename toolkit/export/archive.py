@@ -12,7 +12,7 @@ from pathlib import Path
 import toolkit
 from toolkit.program.archive import CARD
 
-RUNTIME = ("__init__.py", "errors.py", "files.py", "needs.py", "converters/*.py", "program/*.py")
+RUNTIME = ("__init__.py", "errors.py", "files.py", "needs.py", "converters/*.py", "program/**/*.py", "tasks.py")
 NOT_RUNTIME = {"converters/__main__.py", "converters/settings.py", "converters/show.py"}  # for people who train
 
 MAIN = '''"""The program's entry: checks what is needed, then hands over to the runtime beside it."""

@@ -26,7 +26,7 @@ CHECKED = 20  # users
 LIKED, WANTED = 3, 10  # items of a golden input
 
 
-class RatingExport:
+class CollabExport:
     """A learner of ratings or choices as the parts of a program: `input` and `output` as the card describes them."""
 
     def __init__(self, learn: RatingLearner, users: bool = True) -> None:
@@ -39,7 +39,7 @@ class RatingExport:
         self.titles = self.labelled.titles[: self.labelled.n_items] if named else None
         self.input = _Input(
             {
-                "kind": "ratings", "objective": self.labelled.objective, "form": learn.about["form"], "items": len(self.items),
+                "kind": "ratings", "objective": self.labelled.objective, "form": learn.spec.form, "items": len(self.items),
                 "users": len(self.labelled.users) if users else 0, "titles": named, "people": self.labelled.n_users,
                 "factors": taste.vectors.shape[1],
             }

@@ -22,9 +22,9 @@ from toolkit.evaluation.images.scores import predictions
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.parity import TOLERANCE
 from toolkit.learning.images.loaders import image_input_of, normalization_of
-from toolkit.program import Program
 from toolkit.program.archive import MODEL
 from toolkit.program.images.inputs import ImageInput, to_png
+from toolkit.program.images.program import ImageProgram
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -34,7 +34,7 @@ GOLDEN_BYTES = 256 * 1024  # a larger picture is shrunk before it becomes a gold
 MOST_GOLDEN_BYTES = 2 * 1024 * 1024  # a larger file of another kind does not become one
 
 
-class PictureExport:
+class ImageExport:
     """A learner of pictures as the parts of a program: `input`, and `output` as the card describes it; what it needs installed,
     and what else the card describes."""
 
@@ -62,7 +62,7 @@ class PictureExport:
             warnings.warn(f"{path}: no golden inputs for --selftest: {large}", stacklevel=3)
         return found
 
-    def check(self, program: Program) -> None:
+    def check(self, program: ImageProgram) -> None:
         """Replay every held-out item: a probability off by more than 1e-4, or another label (unless its two highest lie within
         1e-4), raises `ExportError`."""
         _gate(program, self.paths, self.files, self.probabilities)
@@ -109,7 +109,7 @@ def _golden(deployed: Deployed, image_input: ImageInput, paths: list[Path], clas
     return chosen
 
 
-def _gate(program: Program, paths: list[Path], files: list[Path], probabilities: np.ndarray) -> None:
+def _gate(program: ImageProgram, paths: list[Path], files: list[Path], probabilities: np.ndarray) -> None:
     """Replay every held-out item from its raw file, window by window; raise `ExportError` at the first real difference.
 
     `paths` are the files, each once; `files` has the one that each row of `probabilities` was read from.
@@ -124,7 +124,7 @@ def _gate(program: Program, paths: list[Path], files: list[Path], probabilities:
             _compare(path, found, expected, program.output.classes)
 
 
-def _replayed(program: Program, paths: list[Path], at_once: int = 16) -> Iterator[list[np.ndarray]]:
+def _replayed(program: ImageProgram, paths: list[Path], at_once: int = 16) -> Iterator[list[np.ndarray]]:
     """The program's probabilities for each file, a list of one for each of its windows."""
     try:
         if program.input.windowed:

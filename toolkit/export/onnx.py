@@ -1,7 +1,5 @@
-"""A torch network as ONNX bytes, or an error that says why not.
-
-It is a file of its own because torch's exporter talks, warns and raises as its many passes please.
-"""
+"""A torch network as ONNX bytes, or an error that says why not: torch's exporter talks, warns and raises as its many passes
+please, and writes down on whose machine it ran."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+import onnx
 import torch
 from torch import nn
 
@@ -30,9 +29,20 @@ def onnx_bytes(network: nn.Module, examples: dict[str, torch.Tensor], dynamic: d
                 network, tuple(examples.values()), file, dynamo=True, external_data=False,
                 dynamic_shapes=(dynamic,) * len(examples), input_names=list(examples), output_names=["output"], verbose=False,
             )  # fmt: skip
-            return file.read_bytes()
+            return _without_origin(file.read_bytes())
     except Exception as error:  # the exporter raises whatever its many passes raise
         raise ExportError(f"this network does not become ONNX ({type(error).__name__}: {error})") from error
+
+
+def _without_origin(written: bytes) -> bytes:
+    """The model without what the exporter notes of each node: the stack of calls it comes from, with the paths of their files."""
+    model = onnx.load_from_string(written)
+    noted = [model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer, *model.functions]
+    noted += [node for function in model.functions for node in function.node]
+    for each in [*noted, *model.graph.input, *model.graph.output]:
+        each.ClearField("doc_string")
+        each.ClearField("metadata_props")
+    return model.SerializeToString()
 
 
 @contextmanager

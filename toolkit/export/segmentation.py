@@ -19,16 +19,16 @@ from torch import nn
 
 from toolkit.data.segmentation.labelled import LabelledScenes
 from toolkit.errors import ConversionError, ExportError
-from toolkit.evaluation.learner import network_runner
+from toolkit.evaluation.segmentation.network import network_runner
 from toolkit.export.images import NEEDS, Deployed
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.parity import TOLERANCE
 from toolkit.learning.images.loaders import normalization_of
-from toolkit.program import Program
 from toolkit.program.archive import MODEL
 from toolkit.program.images.inputs import to_png
 from toolkit.program.segmentation.inputs import segment
 from toolkit.program.segmentation.outputs import MaskOutput
+from toolkit.program.segmentation.program import SegmentationProgram
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -39,7 +39,7 @@ GOLDEN_SIDE = 320  # pixels: larger pictures are shrunk before they become golde
 SIDES = ((1.0, 1.0), (0.51, 1.37), (1.63, 0.77))  # of the usual picture: other sizes and proportions that are tried
 
 
-class SceneExport:
+class SegmentationExport:
     """A learner of scenes as the parts of a program: `input`, and `output` as the card describes it."""
 
     def __init__(self, learn: Learner) -> None:
@@ -72,7 +72,7 @@ class SceneExport:
             chosen.append({"item": names[0], "prepared": names[1], "mask": names[2], "members": members})
         return chosen
 
-    def check(self, program: Program) -> None:
+    def check(self, program: SegmentationProgram) -> None:
         """Replay up to 100 held-out pictures from their files, and pictures of several other sizes: of each size at least
         0.9999 of the pixels must get the learner's class, and no probability may be off by more than 1e-4. Raises `ExportError`.
         """
@@ -92,7 +92,7 @@ class SceneExport:
                 )
         self._compare_numbers(program)
 
-    def _replayed(self, program: Program) -> Iterator[tuple[str, Image.Image, Image.Image]]:
+    def _replayed(self, program: SegmentationProgram) -> Iterator[tuple[str, Image.Image, Image.Image]]:
         """Pictures as the learner reads them, and as the program does."""
         try:
             for row in self.rows:
@@ -105,7 +105,7 @@ class SceneExport:
             other = usual.resize((max(1, round(wide * usual.width)), max(1, round(high * usual.height))))
             yield f"a picture of {other.size}", other, other
 
-    def _compare_numbers(self, program: Program) -> None:
+    def _compare_numbers(self, program: SegmentationProgram) -> None:
         picture = self.labelled.picture(self.rows[0])
         for wide, high in SIDES:
             size = (max(1, round(wide * picture.width)), max(1, round(high * picture.height)))

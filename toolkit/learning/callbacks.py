@@ -77,15 +77,15 @@ class Checkpoints(Callback):
     """Keep the best weights, write `best` and `last` after every epoch, and stop when nothing improves for long.
 
     Best is the lowest validation loss. `patience` is the number of epochs without a lower one after which training
-    stops, though not before `settled`; 0 never stops it. `about` is what a later run needs to know of this one, saved with
-    the best weights. From epoch `settled` on, the best is looked for anew: a validation part of a few sessions is noisy, and
+    stops, though not before `select_after`; 0 never stops it. `about` is what a later run needs to know of this one, saved with
+    the best weights. From epoch `select_after` on, the best is looked for anew: a validation part of a few sessions is noisy, and
     may find weights best that were still at the full rate.
     """
 
     order = 60  # after the log
 
-    def __init__(self, log: EpochLog, place: Run | None, patience: int, about: dict, settled: int = 0) -> None:
-        self.log, self.place, self.patience, self.about, self.settled = log, place, patience, about, settled
+    def __init__(self, log: EpochLog, place: Run | None, patience: int, about: dict, select_after: int = 0) -> None:
+        self.log, self.place, self.patience, self.about, self.select_after = log, place, patience, about, select_after
         self.lowest, self.best_epoch, self.best = float("inf"), 0, None
         self.phase, self.stopped, self.settings = 0, False, {}
 
@@ -99,14 +99,14 @@ class Checkpoints(Callback):
         row = self.log.rows[-1]
         if not math.isfinite(row["valid_loss"]):
             raise RunError(f"the validation loss is {row['valid_loss']} after epoch {row['epoch']}: give a lower --lr")
-        if row["epoch"] == self.settled:
+        if row["epoch"] == self.select_after:
             self.lowest = float("inf")
         if row["valid_loss"] < self.lowest:
             self.lowest, self.best_epoch, self.best = row["valid_loss"], row["epoch"], copy_of(self.model)
             if self.place:
                 save_tensors(self.place.best, {"model": self.best, "epoch": row["epoch"], **self.about})
         waited = self.patience and row["epoch"] - self.best_epoch >= self.patience
-        self.stopped = bool(waited) and row["epoch"] >= self.settled
+        self.stopped = bool(waited) and row["epoch"] >= self.select_after
         if self.place:
             save_tensors(self.place.last, self.state())
         if self.stopped:

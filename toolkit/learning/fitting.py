@@ -27,7 +27,7 @@ from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
 from toolkit.learning.networks import LIGHT, SMALL
 from toolkit.learning.runs import Run, read_checkpoint
-from toolkit.learning.weights import RANDOM
+from toolkit.spec import RANDOM, spec_of
 
 EPOCHS, TAKEN_OVER_EPOCHS, FINE_TUNE_EPOCHS = 28, 14, 5
 # torch's AdamW updates all parameters in one call, where fastai's Adam loops over them in Python
@@ -54,7 +54,7 @@ def fit(
     resume: bool = False,
     fine_tune: bool | None = None,
 ) -> list[dict]:
-    """Train `learn` and leave it with the weights of its best epoch (lowest validation loss; where `learn.about` has `settled`,
+    """Train `learn` and leave it with the weights of its best epoch (lowest validation loss; where its spec has `select_after`,
     of those after this share of the cycle).
 
     One cycle over `epochs`, or with `fine_tune` one epoch of the head alone first, then all of it with lower rates for
@@ -69,15 +69,15 @@ def fit(
     """
     if epochs < 0 or lr < 0 or (patience or 0) < 0:
         raise ToolkitError(f"epochs {epochs}, lr {lr}, patience {patience}: expected numbers from 0")
-    about = getattr(learn, "about", {})
-    transferred = about.get("weights", RANDOM) != RANDOM
+    spec = spec_of(learn)
+    transferred = spec.weights != RANDOM
     if fine_tune is None:
-        fine_tune = transferred and about.get("arch") not in (SMALL, LIGHT)
-    epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else about.get("epochs", EPOCHS))
+        fine_tune = transferred and spec.arch not in (SMALL, LIGHT)
+    epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else spec.epochs or EPOCHS)
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
-    settled = math.ceil(about.get("settled", 0) * epochs)
-    keeper = Checkpoints(log, run, patience, {**about, "classes": list(learn.dls.vocab)}, settled)
+    select_after = math.ceil((spec.select_after or 0) * epochs)
+    keeper = Checkpoints(log, run, patience, {**spec.settings(), "classes": list(learn.dls.vocab)}, select_after)
     saved = read_checkpoint(run.last) if resume and run and run.last.exists() else None
     with ExitStack() as stack:
         if not (sys.stderr.isatty() or sys.stdout.isatty()):
@@ -86,9 +86,9 @@ def fit(
         if saved:
             keeper.restore(saved)
         else:
-            keeper.settings = {"lr": lr or about.get("lr") or find_rate(learn, fine_tune)}
-            set_seed(about.get("seed", 42))
-            learn.dls.train.rng.seed(about.get("seed", 42))
+            keeper.settings = {"lr": lr or spec.lr or find_rate(learn, fine_tune)}
+            set_seed(spec.seed)
+            learn.dls.train.rng.seed(spec.seed)
             began = time.perf_counter()
             log.add(0, None, learn.validate(), time.perf_counter() - began)
         with _as_raised():

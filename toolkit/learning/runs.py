@@ -22,6 +22,7 @@ from fastai.learner import Learner
 from toolkit.errors import RunError, WeightsError
 from toolkit.files import locked, read_json, replacing, write_json, write_text
 from toolkit.learning.weights import load_tensors
+from toolkit.spec import spec_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ class Run:
         """
         labelled = learn.dls.labelled
         digest = hashlib.sha256(_written(labelled.table).encode()).hexdigest()
-        described = json.loads(json.dumps({**settings, "about": getattr(learn, "about", {}), "items": digest}, default=str))
+        described = json.loads(json.dumps({**settings, "about": spec_of(learn).settings(), "items": digest}, default=str))
         place = Path(folder) if folder else _latest(name) if resume else _next_free(name)
         if resume:
             _check_same(place, described)
@@ -88,7 +89,7 @@ class Run:
         # with whole paths: it is read from anywhere
         whole = labelled.table.assign(path=[Path(path).absolute() if path else "" for path in labelled.table.path])
         write_text(self.folder / "items.csv", _written(whole))
-        aside = {"set_aside": labelled.set_aside, "notes": labelled.notes}
+        aside = {"set_aside": labelled.rejected, "notes": labelled.notes}
         write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})
 
     def write_down(self, **facts: object) -> None:

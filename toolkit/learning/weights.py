@@ -21,8 +21,9 @@ from toolkit.errors import DataError, RunError, ToolkitError, WeightsError
 from toolkit.files import read_json
 from toolkit.learning.networks import SMALL, Network, create_network
 from toolkit.needs import require
+from toolkit.spec import RANDOM
 
-RANDOM, PRETRAINED = "random", "pretrained"
+PRETRAINED = "pretrained"
 SMALL_UP_TO = 64  # pixels
 
 

@@ -30,10 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _explain(chosen: argparse.Namespace) -> int:
-    from toolkit.reports.images.explain import Explainer, page_name
+    from toolkit.reports.explaining import explainer_of
     from toolkit.reports.page import write_page
 
-    explainer, failed = Explainer(chosen.run), 0
+    explainer, failed = explainer_of(chosen.run), 0
     for item in chosen.items:
         try:
             explanation = explainer.explain(item)
@@ -42,7 +42,7 @@ def _explain(chosen: argparse.Namespace) -> int:
             print(f"error: {error}", file=sys.stderr)
             continue
         print(explanation, flush=True)
-        path = (chosen.out or chosen.run / "explained") / page_name(item)
+        path = (chosen.out or chosen.run / "explained") / explainer.page_name(item)
         try:
             write_page(path, explainer.page(explanation))
         except RunError as error:

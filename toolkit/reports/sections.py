@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.evaluation.scores import MAE, NDCG, NETWORK, NONE, RMSE, ROC_AUC, UNTRAINED, Interval, Scores
+from toolkit.evaluation.bootstrap import Interval
+from toolkit.evaluation.classification import ClassScores
+from toolkit.evaluation.scores import NETWORK, NONE, UNTRAINED, Scores
 from toolkit.reports.charts import LEAST_DRAWN, MOST_NAMED, MOST_NUMBERED, bars, confusion, curves, drawable
 from toolkit.reports.page import Figure, Page, Section, Table, Text, drawn
 
 NOT_SETTINGS = {"set_aside", "notes", "versions", "about", "items", "format", "cache"}  # of run.json
 RESAMPLED = {"items": "test items", "groups": "groups of test items", "users": "test users"}
-ABOUT_PIXELS = "pixel by pixel: its colour, that of its surroundings, and its place in the picture"
-METRIC_NAMES = {"_rmse": RMSE, "mae": MAE, "roc_auc": ROC_AUC, "ndcg_10": NDCG}  # of fastai's that have others here
+METRIC_NAMES = {"_rmse": "RMSE", "mae": "MAE", "roc_auc": "ROC AUC", "ndcg_10": "nDCG@10"}  # of fastai's that have others here
 ALTERED = "the pictures are being altered (augmentation)"
 
 
@@ -49,7 +50,7 @@ def score_section(scores: Scores, given: str = "", noun: str = "items", further:
     drawing = bars(values, scores.headline, scores.answers)
     what, drew = scores.headline[0].upper() + scores.headline[1:], RESAMPLED[scores.resampled].replace("items", noun)
     said = f"{what} on held-out {noun}: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
-    simple = given or (ABOUT_PIXELS if scores.per_class else "as small pixels, those named for their features the raw input")
+    simple = given or "as small pixels, those named for their features the raw input"
     below = [name for name, value in found.items() if value.value < LEAST_DRAWN]
     caption = f"Off the drawing, far below zero: {', '.join(below)}." if below else ""
     return Section(
@@ -68,42 +69,6 @@ def score_section(scores: Scores, given: str = "", noun: str = "items", further:
             ),
         ],
     )
-
-
-def whole_sections(scores: Scores) -> list[Section]:
-    """Where items are windows: the scores of whole files."""
-    if not scores.whole:
-        return []
-    told = (
-        f"The items above are windows of {scores.n_whole} held-out files. Here each file has one answer, pooled from those of "
-        "its windows (their geometric mean); so does the program."
-    )
-    rows = [[name, *map(cell, row.values())] for name, row in scores.whole.items()]
-    return [Section("Whole files", [Text(told), Table(["method", *scores.whole[NETWORK]], rows)])]
-
-
-def gap_sections(scores: Scores) -> list[Section]:
-    """What a split that leaks would have claimed."""
-    if scores.gap is None:
-        return []
-    found = {"split at random": scores.gap.random, "groups kept together": scores.gap.grouped}
-    lost = 100 * (scores.gap.random.value - scores.gap.grouped.value)
-    lie = f"{lost:.1f} points lie" if lost > 0 else "here nothing, for no points lie"
-    told = (
-        "Items of one group (a recording, a speaker, a session) are alike in ways that have nothing to do with the class. The "
-        f"method of {scores.gap.method}, quick enough to be fitted many times, shows what that does to a score: {lie} "
-        "between folds drawn at random, where groups stand on both sides, and folds of whole groups, as in the split "
-        "used here, where the test is on groups never met before (cross-validated over all items)."
-    )
-    accuracy = {name: (value.value, value.low, value.high) for name, value in found.items()}
-    said = f"Accuracy: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
-    table = Table(["split", "accuracy"], [[name, cell(value)] for name, value in found.items()])
-    return [
-        Section(
-            "What leaking would have claimed",
-            [Text(told), Figure([drawn(bars(accuracy, "accuracy", "groups kept together"), said)]), table],
-        )
-    ]
 
 
 def percent(share: float) -> str:
@@ -141,15 +106,15 @@ def curve_section(
     return Section("How it learnt", [Text(told), Figure(drawings)])
 
 
-def confusion_section(scores: Scores, most: int = 8) -> Section:
-    """Which classes are taken for which: items, or where each pixel is classified shares of pixels, whose counts are huge."""
+def confusion_section(scores: ClassScores, pixels: bool = False, most: int = 8) -> Section:
+    """Which classes are taken for which: counts of items, or with `pixels` shares of pixels, whose counts are huge."""
     counts = np.array(scores.confusion[scores.answers]["counts"])
     wrong = counts - np.diag(np.diag(counts))
     there, everything, right = counts.sum(axis=1), int(counts.sum()), int(np.trace(counts))
     pairs = [divmod(int(i), len(counts)) for i in np.argsort(-wrong, axis=None, kind="stable")[:most]]
     pairs = [pair for pair in pairs if wrong[pair]]
     caption = "Rows are the true classes, columns what was said; the diagonal is right."
-    if scores.per_class:
+    if pixels:
         title, counted, none = "Which pixels are taken for what", "of all pixels", "No pixel was mistaken for another class."
         times = [[percent(wrong[pair] / everything), percent(wrong[pair] / there[pair[0]])] for pair in pairs]
         shown = (100 * counts / np.maximum(there, 1)[:, None]).round().astype(int)
@@ -160,10 +125,10 @@ def confusion_section(scores: Scores, most: int = 8) -> Section:
         shown, said = counts, f"{right} of {everything} test items are right"
     if len(scores.classes) > MOST_NUMBERED:
         caption += " The darker, the larger the share of the true class."
-    elif scores.per_class:
+    elif pixels:
         caption += " Numbers are percent of the pixels of the true class."
     if len(scores.classes) > MOST_NAMED:
-        order = "they were given" if scores.per_class else "the split below lists them"
+        order = "they were given" if pixels else "the split below lists them"
         caption += f" Classes are numbered in the order in which {order}."
     else:
         named = zip(drawable(scores.classes), scores.classes, strict=True)
@@ -176,7 +141,7 @@ def confusion_section(scores: Scores, most: int = 8) -> Section:
     return Section(title, [Figure([drawing], caption), told])
 
 
-def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str]) -> Section:
+def split_section(table: pd.DataFrame, rejected: Sequence, notes: Sequence[str]) -> Section:
     """How the items were divided. `table` has a `label`, `group` and `split` for each."""
     counts = (
         table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=["train", "valid", "test"], fill_value=0)
@@ -190,17 +155,17 @@ def split_section(table: pd.DataFrame, set_aside: Sequence, notes: Sequence[str]
     if groups:
         told += f" So do items of one group ({groups} groups)."
     blocks = [Text(told), Table(["class", "train", "valid", "test"], [*rows, ["all", *map(str, counts.sum())]])]
-    return Section("How the data was split", [*blocks, *left_out(set_aside, notes)])
+    return Section("How the data was split", [*blocks, *left_out(rejected, notes)])
 
 
-def left_out(set_aside: Sequence, notes: Sequence[str], show: int = 20) -> list[Text | Table]:
+def left_out(rejected: Sequence, notes: Sequence[str], show: int = 20) -> list[Text | Table]:
     """The notes on the data, and what was set aside of it."""
     blocks: list[Text | Table] = [Text(note) for note in notes]
-    if set_aside:
-        blocks.append(Text(f"Set aside because they could not be used: {len(set_aside)}."))
-        blocks.append(Table(["item", "reason"], [[str(item), reason] for item, reason in set_aside[:show]]))
-        if len(set_aside) > show:
-            blocks.append(Text(f"… and {len(set_aside) - show} more, in run.json."))
+    if rejected:
+        blocks.append(Text(f"Set aside because they could not be used: {len(rejected)}."))
+        blocks.append(Table(["item", "reason"], [[str(item), reason] for item, reason in rejected[:show]]))
+        if len(rejected) > show:
+            blocks.append(Text(f"… and {len(rejected) - show} more, in run.json."))
     return blocks
 
 
@@ -217,7 +182,7 @@ def settings_section(described: dict) -> Section:
     return Section("What it was run with", [Table(["setting", "value"], rows), Text(f"Versions: {versions}.")])
 
 
-def confused_pair(scores: Scores) -> tuple[int, int, bool]:
+def confused_pair(scores: ClassScores) -> tuple[int, int, bool]:
     """The two classes the network mistakes for one another most, and True; or the first two and False where it never does."""
     counts = np.array(scores.confusion[NETWORK]["counts"])
     both = np.triu(counts + counts.T, 1)

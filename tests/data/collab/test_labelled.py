@@ -162,12 +162,12 @@ def test_rows_that_cannot_be_used_are_set_aside_each_with_its_reason(tmp_path):
     reasons += ["rating 'five' is no number", "rating inf is no finite number", "rating 9 is outside 1 to 5"]
     reasons += ["rating 2e+09 is larger than 1e+06 (is it a time?)"]
     found = labelled(frame, rating_range="1,5")
-    assert found.set_aside == [(f"row {row}", reason) for row, reason in enumerate(reasons, start=1)]
+    assert found.rejected == [(f"row {row}", reason) for row, reason in enumerate(reasons, start=1)]
     assert len(found.table) == 291
     assert "set aside 9: " in found.describe()
     frame.to_csv(tmp_path / "odd.csv", index=False)
     path = str(tmp_path / "odd.csv")
-    assert [where for where, _ in labelled(path, rating_range=(1, 5)).set_aside] == [f"{path} row {row}" for row in range(1, 10)]
+    assert [where for where, _ in labelled(path, rating_range=(1, 5)).rejected] == [f"{path} row {row}" for row in range(1, 10)]
     with pytest.raises(DataError, match="strict: set aside 9: row 1: no user"):
         labelled(frame, rating_range="1,5", strict=True)
 
@@ -176,7 +176,7 @@ def test_a_header_in_the_middle_and_ragged_rows_are_set_aside(tmp_path):
     lines = ratings()[["user", "item"]].to_csv(index=False).splitlines()
     path = written(tmp_path, "\n".join([*lines[:100], "user,item", "7", *lines[100:]]))
     found = labelled(path)
-    assert {reason for _, reason in found.set_aside} == {"repeats the names of the columns", "1 cell where the header has 2"}
+    assert {reason for _, reason in found.rejected} == {"repeats the names of the columns", "1 cell where the header has 2"}
     assert len(found.table) == 300
 
 

@@ -41,7 +41,7 @@ def test_bad_files_are_set_aside_each_with_its_reason(shapes):
     (shapes / "disc" / "half.png").write_bytes(whole[: len(whole) // 2])
     labelled = gather(shapes)
     assert len(labelled.table) == 60
-    reasons = {item.rsplit("/", 1)[1]: reason for item, reason in labelled.set_aside}
+    reasons = {item.rsplit("/", 1)[1]: reason for item, reason in labelled.rejected}
     assert reasons.keys() == {"empty.png", "text.jpg", "half.png"}
     assert "0 bytes" in reasons["empty.png"]
     assert "truncated" in reasons["half.png"]
@@ -84,7 +84,7 @@ def test_a_copy_of_a_given_test_picture_leaves_the_training_side(shapes, tmp_pat
             shutil.copy(path, target)
     shutil.copy(data / "test" / "box" / "box_000.png", data / "train" / "box" / "leak.png")
     labelled = gather(data)
-    assert [(item.rsplit("/", 1)[1], reason) for item, reason in labelled.set_aside] == [
+    assert [(item.rsplit("/", 1)[1], reason) for item, reason in labelled.rejected] == [
         ("leak.png", "the same picture stands in the test or valid part")
     ]
     assert (labelled.table.split == "test").sum() == 15
@@ -96,7 +96,7 @@ def test_a_class_that_is_only_tested_is_set_aside(shapes, tmp_path):
     make_shapes(data / "test", 4, ("box", "star"), seed=9)
     labelled = gather(data)
     assert labelled.classes == ("box", "cross", "disc")
-    assert {reason for _, reason in labelled.set_aside} == {"its class has no training item"}
+    assert {reason for _, reason in labelled.rejected} == {"its class has no training item"}
     assert len(labelled.pixels) == len(labelled.table)
 
 
@@ -130,7 +130,7 @@ def test_a_near_twin_of_a_given_test_picture_leaves_the_training_side_when_asked
     Image.open(tmp_path / "train" / "box" / "box_000.png").save(tmp_path / "test" / "box" / "near.jpg", quality=90)
     assert any("across the split; --group-near" in note for note in gather(tmp_path).notes)
     together = gather(tmp_path, group_near=True)
-    assert "box_000.png" in [item.rsplit("/", 1)[1] for item, _ in together.set_aside]
+    assert "box_000.png" in [item.rsplit("/", 1)[1] for item, _ in together.rejected]
     assert not any("across the split" in note for note in together.notes)
 
 

@@ -39,7 +39,7 @@ def test_all_windows_of_a_recording_are_in_its_group_and_on_one_side(listener):
 
 
 def test_recordings_that_cannot_be_heard_are_set_aside(listener):
-    reasons = {item.rpartition("/")[2]: reason for item, reason in listener[0].dls.labelled.set_aside}
+    reasons = {item.rpartition("/")[2]: reason for item, reason in listener[0].dls.labelled.rejected}
     assert reasons["text.wav"].startswith("not a sound that libsndfile reads")
     assert reasons["one.wav"].startswith("too short")
 
@@ -153,7 +153,7 @@ def test_training_windows_may_stand_closer_together_than_those_of_the_test(tmp_p
     counts = learn.dls.labelled.table.groupby(["split", "path"]).size()
     assert set(counts["train"]) == {13}
     assert set(counts["test"]) == {4}
-    assert learn.about["epochs"] == 7
+    assert learn.spec.epochs == 7
 
 
 def test_a_class_of_one_recording_does_not_end_the_run_and_is_noted(tmp_path):

@@ -61,7 +61,7 @@ def test_nested_folders_of_the_same_structure(tmp_path):
 def test_what_masks_are_called_besides(tmp_path, name, given):
     items = find_pairs(touch(tmp_path, "images/1.jpg", f"masks/{name}.png", "masks/1_color.png"), mask_suffix=given)
     assert paired(items) == {"1.jpg": f"{name}.png"}
-    assert items.set_aside == []
+    assert items.rejected == []
     assert "1 files in" in items.notes[0]
 
 
@@ -76,7 +76,7 @@ def test_masks_beside_their_pictures(tmp_path):
     touch(tmp_path, "a/1.png", "a/1_mask.png", "b/2.png", "b/2_mask.png", "b/3.png")
     items = find_pairs(tmp_path, mask_suffix="_mask")
     assert paired(items) == {"1.png": "1_mask.png", "2.png": "2_mask.png"}
-    assert items.set_aside[0][0].endswith("3.png")
+    assert items.rejected[0][0].endswith("3.png")
 
 
 def test_a_csv(tmp_path):
@@ -88,7 +88,7 @@ def test_a_csv(tmp_path):
     assert paired(items) == {"1.jpg": "m1.png", "2.jpg": "m2.png"}
     assert by_name(items, "split") == {"1.jpg": "train", "2.jpg": "test"}
     assert by_name(items, "group") == {"1.jpg": "a", "2.jpg": "b"}
-    assert [reason for _, reason in items.set_aside] == ["t.csv row 4 names x/9.jpg, but there is no such file", "no mask"]
+    assert [reason for _, reason in items.rejected] == ["t.csv row 4 names x/9.jpg, but there is no such file", "no mask"]
     assert paired(find_pairs(tmp_path, csv="t.csv")) == paired(items)
 
 
@@ -105,13 +105,13 @@ def test_groups_by_a_regular_expression_on_the_path(tmp_path):
     touch(tmp_path, "images/d1_1.jpg", "images/d2_1.jpg", "masks/d1_1.png", "masks/d2_1.png", "images/odd.jpg", "masks/odd.png")
     items = find_pairs(tmp_path, group_by=r"(d\d)_")
     assert by_name(items, "group") == {"d1_1.jpg": "d1", "d2_1.jpg": "d2"}
-    assert "does not match group_by" in items.set_aside[0][1]
+    assert "does not match group_by" in items.rejected[0][1]
 
 
 def test_what_has_no_partner_is_set_aside(tmp_path):
     items = find_pairs(touch(tmp_path, "images/1.jpg", "images/2.jpg", "masks/1.png", "masks/3.png", "masks/1.txt"))
     assert paired(items) == {"1.jpg": "1.png"}
-    assert {item.rpartition("/")[2]: reason.partition(" in ")[0] for item, reason in items.set_aside} == {
+    assert {item.rpartition("/")[2]: reason.partition(" in ")[0] for item, reason in items.rejected} == {
         "2.jpg": "no mask of its name",
         "3.png": "a mask, but no picture of its name",
     }
@@ -120,7 +120,7 @@ def test_what_has_no_partner_is_set_aside(tmp_path):
 def test_two_masks_of_one_name_are_not_chosen_between(tmp_path):
     items = find_pairs(touch(tmp_path, "images/1.jpg", "images/2.jpg", "masks/1.png", "masks/1.tif", "masks/2.png"))
     assert paired(items) == {"2.jpg": "2.png"}
-    assert items.set_aside == [(str(tmp_path / "images" / "1.jpg"), "2 masks of its name: 1.png, 1.tif")]
+    assert items.rejected == [(str(tmp_path / "images" / "1.jpg"), "2 masks of its name: 1.png, 1.tif")]
 
 
 def test_repetitions_are_counted_once_and_shared_masks_are_told(tmp_path):
@@ -129,7 +129,7 @@ def test_repetitions_are_counted_once_and_shared_masks_are_told(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["image,mask", *lines]))
     items = find_pairs(tmp_path / "t.csv")
     assert paired(items) == {"1.jpg": "m1.png", "2.jpg": "m1.png"}
-    assert sorted(reason for _, reason in items.set_aside) == [
+    assert sorted(reason for _, reason in items.rejected) == [
         "listed twice; one of them is used", "listed with two different masks", "listed with two different masks",
     ]  # fmt: skip
     assert "1 masks stand for more than one picture" in items.notes[0]
@@ -182,4 +182,4 @@ def test_a_place_that_is_not_there_or_no_data(tmp_path):
 def test_the_real_data(shared_data):
     items = find_pairs(shared_data / "segmentation_camvid")
     assert items.table.split.value_counts().to_dict() == {"train": 367, "test": 233, "valid": 101}
-    assert items.set_aside == []
+    assert items.rejected == []

@@ -11,10 +11,11 @@ from helpers.collab_learners import ANSWERS, knowing_learner, labelled, made_rat
 
 from toolkit.errors import DataError
 from toolkit.evaluation import evaluate
+from toolkit.evaluation.bootstrap import Interval
 from toolkit.evaluation.collab import scores as rating_scores
 from toolkit.evaluation.collab.baselines import Biases, Ease, Known
 from toolkit.evaluation.comparison import compare
-from toolkit.evaluation.scores import Interval, Scores, verdict
+from toolkit.evaluation.scores import Scores, verdict
 from toolkit.program.about import _scores
 from toolkit.reports.sections import score_section
 

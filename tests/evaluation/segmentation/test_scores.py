@@ -16,9 +16,9 @@ from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode
 from toolkit.errors import DataError, RunError
 from toolkit.evaluation import Interval, Scores, evaluate
 from toolkit.evaluation.comparison import compare
-from toolkit.evaluation.learner import network_runner
 from toolkit.evaluation.segmentation.baselines import BY_COLOUR, BY_POSITION, MAJORITY, PixelBaselines, nearest
-from toolkit.evaluation.segmentation.scores import evaluate_scenes
+from toolkit.evaluation.segmentation.network import network_runner
+from toolkit.evaluation.segmentation.scores import evaluate_segmentation
 from toolkit.learning.segmentation.loaders import scene_loaders
 from toolkit.program.about import about
 from toolkit.program.segmentation.inputs import SceneInput
@@ -153,15 +153,15 @@ def test_a_learner_is_scored_on_its_test_pictures_beside_itself_untrained_and_si
     pictures = scores.predictions
     assert pictures["pixel accuracy"].mean() == pytest.approx(scores.table["network"]["pixel accuracy"].value)
     assert set(pictures["worst class"]) <= {"red", "blue"}
-    again = evaluate_scenes(learn, run=network_runner(learn))
+    again = evaluate_segmentation(learn, run=network_runner(learn))
     assert again.to_json() == scores.to_json()
 
 
 def test_pictures_of_a_few_drives_are_too_few(learn):
     labelled = learn.dls.labelled
     drives = replace(labelled, table=labelled.table.assign(group=[f"drive {row % 3}" for row in range(len(labelled.table))]))
-    few = SimpleNamespace(model=learn.model, about=learn.about, dls=SimpleNamespace(labelled=drives))
-    found = evaluate_scenes(few)
+    few = SimpleNamespace(model=learn.model, spec=learn.spec, dls=SimpleNamespace(labelled=drives))
+    found = evaluate_segmentation(few)
     assert found.resampled == "items"
     assert found.verdict.endswith("(the test's pictures are of only 3 groups: too few to rely on)")
     assert "untrained network" not in found.table  # it kept no first weights

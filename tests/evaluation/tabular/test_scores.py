@@ -15,8 +15,9 @@ from sklearn.neighbors import NearestCentroid
 from recipes.tabular import build_learner
 from toolkit.errors import DataError
 from toolkit.evaluation import evaluate
+from toolkit.evaluation.bootstrap import Interval
 from toolkit.evaluation.comparison import compare
-from toolkit.evaluation.scores import Interval, Scores
+from toolkit.evaluation.scores import Scores
 from toolkit.evaluation.tabular.baselines import one_hot, table_baselines, with_gaps
 from toolkit.evaluation.tabular.groups import values_of
 from toolkit.evaluation.tabular.scores import table_answers

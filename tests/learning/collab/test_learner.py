@@ -181,7 +181,7 @@ def test_ids_are_one_however_they_are_written(frame):
 
 
 def test_weights_and_biases_are_asked_for_as_in_fastais_lesson(run):
-    if run.learn.about["form"] == "neural":
+    if run.learn.spec.form == "neural":
         pytest.skip("fastai's network has none either")
     model, names = run.learn.model, list(run.labelled.items[:4])
     assert model.weight(names, is_item=True).shape == (4, model.i_weight.weight.shape[1])

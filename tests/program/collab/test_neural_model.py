@@ -17,7 +17,7 @@ from torch import nn
 from recipes.collaborative_filtering import build_learner
 from toolkit.errors import ExportError, ProgramError
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.scores import NDCG
+from toolkit.evaluation.collab.metrics import NDCG
 from toolkit.learning.collab.folded_layers import bounds_of, unfolded
 from toolkit.program import load
 from toolkit.program.collab import neural_model as neural_taste
@@ -242,8 +242,8 @@ def test_shares_sum_to_what_sets_the_score_apart_to_first_order(hidden):
     assert np.abs(shares.sum(axis=1) - apart).mean() < 0.15 * np.abs(apart).mean()
     person = taste.solve(items)
     slopes = taste._scored(taste._fixed(wanted), person)[1]
-    settled = taste.solve(items, 2.0 + 0 * items)
-    assert np.allclose(shares.sum(axis=1), slopes @ (settled - taste.centre), atol=0.05 * np.abs(apart).max())
+    select_after = taste.solve(items, 2.0 + 0 * items)
+    assert np.allclose(shares.sum(axis=1), slopes @ (select_after - taste.centre), atol=0.05 * np.abs(apart).max())
 
 
 def test_scores_are_fresh_and_the_same_however_many_items_go_at_a_time(monkeypatch):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from toolkit.program.images.program import OUTPUTS
 from toolkit.program.segmentation import inputs as scenes
 from toolkit.program.segmentation.inputs import SceneInput, segment
 from toolkit.program.segmentation.outputs import MaskOutput
@@ -126,4 +125,4 @@ def test_the_picture_is_coloured_in_and_has_a_legend_below(name):
 def test_input_and_output_survive_their_cards():
     for written in (SceneInput(180, 16), SceneInput(0)):
         assert SceneInput.from_card(json.loads(json.dumps(written.card()))) == written
-    assert OUTPUTS["mask"].from_card(json.loads(json.dumps(OUTPUT.card()))) == OUTPUT
+    assert MaskOutput.from_card(json.loads(json.dumps(OUTPUT.card()))) == OUTPUT

@@ -19,7 +19,7 @@ from toolkit.learning.tabular.boosted_trees import Trees
 from toolkit.program import load
 from toolkit.program.outputs import Estimate
 from toolkit.program.tabular.inputs import TableInput
-from toolkit.program.tabular.program import TableProgram
+from toolkit.program.tabular.program import TabularProgram
 from toolkit.program.tabular.selftest import selftest
 
 pytest_plugins = ["helpers.tabular_runs"]
@@ -301,7 +301,7 @@ def test_the_self_test_finds_other_answers_and_another_reading(planner, spender,
     assert selftest(load(forged(planner.path, tmp_path / "c.pyz", cells))) == [f"row 3: {wrong}"]
     assert selftest(load(forged(planner.path, tmp_path / "m.pyz", median))) == [f"row {row}: {wrong}" for row in (1, 2, 3)]
     assert len(selftest(load(forged(spender.path, tmp_path / "v.pyz", value)))) == 1
-    monkeypatch.setattr(TableProgram, "run", lambda self, codes, numbers: np.full((len(codes), 3), np.nan))
+    monkeypatch.setattr(TabularProgram, "run", lambda self, codes, numbers: np.full((len(codes), 3), np.nan))
     assert len(selftest(load(planner.path))) == 3
 
 

@@ -15,8 +15,11 @@ from toolkit.data.collab.labelled import labelled_ratings
 from toolkit.data.collab.options import as_rating_options
 from toolkit.errors import RunError
 from toolkit.evaluation import evaluate
+from toolkit.evaluation.bootstrap import Interval
 from toolkit.evaluation.collab.answers import ranking_answers
-from toolkit.evaluation.scores import NDCG, NETWORK, NONE, RMSE, Interval
+from toolkit.evaluation.collab.metrics import NDCG
+from toolkit.evaluation.scores import NETWORK, NONE
+from toolkit.evaluation.tabular.metrics import RMSE
 from toolkit.export import export
 from toolkit.learning.collab.learner import rating_learner
 from toolkit.learning.fitting import fit

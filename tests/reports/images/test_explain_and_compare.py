@@ -20,7 +20,7 @@ from toolkit.evaluation.classification import classification_metrics
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.scores import Scores
 from toolkit.reports.compare import compare_runs
-from toolkit.reports.images.explain import Explainer, page_name
+from toolkit.reports.images.explain import Explainer
 from toolkit.reports.page import write_page
 
 
@@ -69,7 +69,7 @@ def test_explaining_from_the_command_line(trained, photo, tmp_path):
     assert "half.png" in done.stderr
     assert "Traceback" not in done.stderr
     assert "nearest class average: " in done.stdout
-    page = (tmp_path / "pages" / page_name(photo)).read_text(encoding="utf-8")
+    page = (tmp_path / "pages" / Explainer.page_name(photo)).read_text(encoding="utf-8")
     assert "What it is like" in page
     assert "http" not in page.replace("http-equiv", "")
 

@@ -18,7 +18,8 @@ from recipes.image_classification import build_learner
 from toolkit.data.images.reading import read_items
 from toolkit.errors import RunError
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.scores import Interval, Scores
+from toolkit.evaluation.bootstrap import Interval
+from toolkit.evaluation.scores import Scores
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
 from toolkit.reports import Gallery, Page, Picture, Section, Table, Text, write_page

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw
 from recipes.segmentation import build_learner
 from toolkit.data.segmentation.mask_coding import IGNORED
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.scores import NETWORK, Interval
+from toolkit.evaluation.bootstrap import Interval
+from toolkit.evaluation.scores import NETWORK
 from toolkit.files import read_json
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run

@@ -12,8 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from recipes.tabular import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.scores import BLENDED, NETWORK, R2, UNTRAINED, Interval
+from toolkit.evaluation.bootstrap import Interval
+from toolkit.evaluation.scores import NETWORK, UNTRAINED
 from toolkit.evaluation.tabular.baselines import BOOSTED
+from toolkit.evaluation.tabular.metrics import R2
+from toolkit.evaluation.tabular.scores import BLENDED
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run

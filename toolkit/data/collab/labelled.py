@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,8 @@ class LabelledRatings:
     the split: "random", "time", "last", "user" or "file".
     """
 
+    wing: ClassVar[str] = "collab"
+
     table: pd.DataFrame
     users: tuple[str, ...]
     items: tuple[str, ...]
@@ -55,7 +58,7 @@ class LabelledRatings:
     low: float | None
     high: float | None
     way: str
-    set_aside: list[tuple[str, str]]
+    rejected: list[tuple[str, str]]
     notes: list[str]
 
     @property
@@ -100,7 +103,7 @@ class LabelledRatings:
         lines = [f"{rows}: {parts} (split: {self.way}); predicted is {aim}"]
         if not self.chosen.all():
             lines.append(f"{int(self.chosen.sum())} of them count as chosen")
-        return "\n".join(lines + self.notes + ([summary(self.set_aside)] if self.set_aside else []))
+        return "\n".join(lines + self.notes + ([summary(self.rejected)] if self.rejected else []))
 
 
 def labelled_ratings(
@@ -123,8 +126,8 @@ def labelled_ratings(
     resolved, notes = options.resolved(tables[0])
     notes = [note for each in tables for note in each.notes] + notes
     rows = read_rows(tables, resolved)
-    if strict and rows.set_aside:
-        raise DataError("strict: " + summary(rows.set_aside))
+    if strict and rows.rejected:
+        raise DataError("strict: " + summary(rows.rejected))
     table = rows.table
     for role in ("user", "item"):
         if table[role].nunique() < 2:
@@ -147,7 +150,7 @@ def labelled_ratings(
     chosen = _chosen(values, train, resolved, source)
     labelled = LabelledRatings(
         _table(rows, parts, given, resolved), users, items, titles, n_users, n_items, user_codes, item_codes,
-        values.astype(np.float32), chosen, resolved.objective, bool(resolved.rating), low, high, way, rows.set_aside,
+        values.astype(np.float32), chosen, resolved.objective, bool(resolved.rating), low, high, way, rows.rejected,
         notes + rows.notes + about_titles,
     )  # fmt: skip
     labelled.notes += _cold(labelled)

@@ -41,12 +41,12 @@ class Rows:
     items: np.ndarray
     labels: np.ndarray
     cells: pd.DataFrame  # as read, with an index as that of `table`: what else there is to know of items
-    set_aside: list[tuple[str, str]]
+    rejected: list[tuple[str, str]]
     notes: list[str]
 
     def drop(self, unwanted: np.ndarray, reason: str) -> None:
         """Set the rows aside where `unwanted` is True."""
-        self.set_aside += [(where, reason) for where in self.places(unwanted)]
+        self.rejected += [(where, reason) for where in self.places(unwanted)]
         self.keep(~unwanted)
 
     def keep(self, wanted: np.ndarray) -> None:
@@ -79,8 +79,8 @@ def read_rows(tables: list[Table], options: RatingOptions) -> Rows:
             "tested": np.repeat(np.arange(len(tables)) > 0, lengths),
         }
     )  # fmt: skip
-    set_aside = [aside for each in tables for aside in each.set_aside]
-    rows = Rows(table, users, items, np.array([""], dtype=object), cells, set_aside, [])
+    rejected = [aside for each in tables for aside in each.rejected]
+    rows = Rows(table, users, items, np.array([""], dtype=object), cells, rejected, [])
     repeats = np.isin(users_of_rows, np.flatnonzero(users == options.user)) & np.isin(
         items_of_rows, np.flatnonzero(items == options.item)
     )
@@ -90,7 +90,7 @@ def read_rows(tables: list[Table], options: RatingOptions) -> Rows:
     if options.rating and len(rows.table):
         _read_ratings(rows, options, tables[0].source)
     if not len(rows.table):
-        raise DataError(f"{tables[0].source}: no row is left to learn from: {summary(rows.set_aside)}")
+        raise DataError(f"{tables[0].source}: no row is left to learn from: {summary(rows.rejected)}")
     if options.time:
         rows.table["time"] = times_of(rows.cells[options.time], options.time)
         if missing := int(rows.table.time.isna().sum()):
@@ -180,7 +180,7 @@ def _read_ratings(rows: Rows, options: RatingOptions, source: str) -> None:
             f"(row {number}: {reason}): name another column with rating or another rating_range, or leave ratings out with "
             f"rating {NONE!r}"
         )
-    rows.set_aside += zip(rows.places(faults[codes] > 0), (reasons[codes[row]] for row in bad), strict=True)
+    rows.rejected += zip(rows.places(faults[codes] > 0), (reasons[codes[row]] for row in bad), strict=True)
     rows.keep(faults[codes] == 0)
     _tell_of_placeholder(rows, options)
 

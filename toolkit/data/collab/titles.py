@@ -86,7 +86,7 @@ def _from_table(items: tuple[str, ...], options: RatingOptions, notes: list[str]
         raise DataError(
             f"{table.source}: the first line seems to be a row already ({item!r} is an item): put a line item,title above it"
         )
-    notes += [*table.notes, *(f"{where}: {reason}" for where, reason in table.set_aside[:3])]
+    notes += [*table.notes, *(f"{where}: {reason}" for where, reason in table.rejected[:3])]
     notes.append(f"titles are column {title!r} of {Path(table.source).name}, for items in column {item!r}")
     unknown = int((known < 0).sum())
     if unknown:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from toolkit.converters import RESIZE_METHODS, picture_size
 from toolkit.converters.base import Converter
-from toolkit.data.duplicates import beside_the_test, twin_notes, twins_of
+from toolkit.data.duplicates import beside_the_test, duplicate_notes, duplicates_of
 from toolkit.data.images.cache import AUTO, PictureCache, cache_folder
 from toolkit.data.images.reading import Readings, read_items
 from toolkit.data.items import PARTS, Items, summary
-from toolkit.data.splitting import split_items, units_of
+from toolkit.data.splitting import SplitOptions, split_items, units_of
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.images.inputs import ImageInput
 
@@ -33,16 +34,18 @@ class LabelledImages:
 
     `table`: one row an item: `path`, `label`, `group`, `split`, `width`, `height` (as stored), `grey`, `content`
     (hash of the file). `pixels`: uint8 (items, height, width, 3) in the same order, or None where they were too many to
-    keep. `classes`: sorted labels of the training part. `set_aside`: (item, reason) for what is not used. `notes`:
+    keep. `classes`: sorted labels of the training part. `rejected`: (item, reason) for what is not used. `notes`:
     sentences a user should read. `image_input` is how each item was read. `cache` holds pictures as they are learnt from,
     where they were worth keeping. Where items are windows of files, the table also has `item` (a `Window`), `start` and
     `stop`, and `read_window` reads one again; see `labelled_windows`.
     """
 
+    wing: ClassVar[str] = "images"
+
     table: pd.DataFrame
     pixels: np.ndarray | None
     classes: tuple[str, ...]
-    set_aside: list[tuple[str, str]]
+    rejected: list[tuple[str, str]]
     notes: list[str]
     image_input: ImageInput
     cache: PictureCache | None = None
@@ -68,14 +71,14 @@ class LabelledImages:
         aside = [(str(path), reason) for path in self.table.path[unwanted]]
         pixels = None if self.pixels is None else self.pixels[~unwanted.to_numpy()]
         table = self.table[~unwanted].reset_index(drop=True)
-        return replace(self, table=table, pixels=pixels, set_aside=[*self.set_aside, *aside])
+        return replace(self, table=table, pixels=pixels, rejected=[*self.rejected, *aside])
 
     def describe(self) -> str:
         """How many items each part holds, and what was set aside, for a reader."""
         counts = self.table.split.value_counts()
         parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in ("train", "valid", "test"))
         lines = [f"{len(self.table)} items of {len(self.classes)} classes: {parts}", *self.notes]
-        return "\n".join(lines + ([summary(self.set_aside)] if self.set_aside else []))
+        return "\n".join(lines + ([summary(self.rejected)] if self.rejected else []))
 
 
 def labelled_images(
@@ -110,21 +113,23 @@ def labelled_images(
     kept = _cache(cache, image_input, sides)
     readings = read_items(paths, image_input, kept)
     readings = _kept(items, readings, readings.table.error.isna(), readings.table.error)
-    exact, near = twins_of(readings.table)
+    exact, near = duplicates_of(readings.table)
     apart = beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
     if apart.any():
         readings = _kept(items, readings, ~apart, "the same picture stands in the test or valid part")
-        exact, near = twins_of(readings.table)
+        exact, near = duplicates_of(readings.table)
     check_enough(items, strict)
     table = items.table.join(readings.table[["width", "height", "grey", "content"]])
-    table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
-    notes = items.notes + twin_notes(table, exact, near, group_near) + untested(table) + _about(kept, bool(converter))
+    table["split"] = split_items(
+        table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed), together=[exact, near] if group_near else [exact]
+    )
+    notes = items.notes + duplicate_notes(table, exact, near, group_near) + untested(table) + _about(kept, bool(converter))
     items.table = table
     learnable = table.label.isin(table.label[table.split == "train"])
     readings = _kept(items, readings, learnable, "its class has no training item")
     check_enough(items, strict, parts=PARTS)
     classes = tuple(sorted(items.table.label.unique()))
-    return LabelledImages(items.table, readings.pixels, classes, items.set_aside, notes, image_input, kept)
+    return LabelledImages(items.table, readings.pixels, classes, items.rejected, notes, image_input, kept)
 
 
 def sample_sides(paths: list[Path], converter: Converter | None = None, sample: int = 32) -> list[int]:
@@ -176,18 +181,18 @@ def _kept(items: Items, readings: Readings, wanted: pd.Series, reason: pd.Series
 def check_enough(items: Items, strict: bool, parts: tuple[str, ...] = ()) -> None:
     """Raise `DataError` where fewer than two classes are left, or none of one of `parts`; with `strict`, where any item was
     set aside."""
-    if strict and items.set_aside:
-        raise DataError("strict: " + summary(items.set_aside))
+    if strict and items.rejected:
+        raise DataError("strict: " + summary(items.rejected))
     labels = items.table.label.nunique()
     if labels < 2:
         only = f"only one class ({items.table.label.iloc[0]!r})" if labels else "nothing"
         raise DataError(
             f"{items.root}: {only} is left to learn from; expected a folder for each of two or more classes "
-            f"({summary(items.set_aside)})"
+            f"({summary(items.rejected)})"
         )
     empty = [part for part in parts if part not in set(items.table.split)]
     if empty:
-        raise DataError(f"{items.root}: nothing is left for {' and '.join(empty)} ({summary(items.set_aside)})")
+        raise DataError(f"{items.root}: nothing is left for {' and '.join(empty)} ({summary(items.rejected)})")
 
 
 def untested(table: pd.DataFrame) -> list[str]:

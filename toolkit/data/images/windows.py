@@ -19,7 +19,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from toolkit.converters import Windowed, promised_size
-from toolkit.data.duplicates import beside_the_test, exact_twins
+from toolkit.data.duplicates import beside_the_test, exact_duplicates
 from toolkit.data.hashing import content_hash
 from toolkit.data.images.cache import AUTO, cache_folder
 from toolkit.data.images.labelled import LabelledImages, check_enough, labelled_images, untested
@@ -27,7 +27,7 @@ from toolkit.data.images.window_cache import KeptWindows, WindowCache
 from toolkit.data.items import PARTS, Items
 from toolkit.data.progress import track
 from toolkit.data.reading import PIXEL_BUDGET
-from toolkit.data.splitting import split_items, units_of
+from toolkit.data.splitting import SplitOptions, split_items, units_of
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.images.inputs import ImageInput
 
@@ -134,10 +134,12 @@ def labelled_windows(
     contents = contents[errors.isna()].reset_index(drop=True)
     check_enough(items, strict)
     items.table = items.table.assign(content=contents)
-    apart = beside_the_test(items.table.split, units_of(len(contents), [exact_twins(contents.tolist())]))
+    apart = beside_the_test(items.table.split, units_of(len(contents), [exact_duplicates(contents.tolist())]))
     items.keep(~apart, "the same recording stands in the test or valid part")
-    twins = [exact_twins(items.table.content.tolist())]
-    items.table["split"] = split_items(items.table, valid_pct, test_pct, seed, twins)
+    twins = [exact_duplicates(items.table.content.tolist())]
+    items.table["split"] = split_items(
+        items.table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed), together=twins
+    )
     inputs = [training_input if part == "train" else image_input for part in items.table.split]
     found, pixels, errors = _read_all(items.table, inputs, caches, budget)
     items.keep(errors.isna(), errors)
@@ -161,7 +163,7 @@ def labelled_windows(
         table,
         pixels,
         classes,
-        items.set_aside,
+        items.rejected,
         notes,
         image_input,
         None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,13 @@ from joblib import Parallel, delayed
 from PIL import Image
 
 from toolkit.converters import picture_size
-from toolkit.data.duplicates import beside_the_test, fingerprints, twin_notes, twins_of
+from toolkit.data.duplicates import beside_the_test, duplicate_notes, duplicates_of, fingerprints
 from toolkit.data.hashing import content_hash
 from toolkit.data.items import PARTS, Items, summary
 from toolkit.data.progress import track
 from toolkit.data.reading import PIXEL_BUDGET
 from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, read_mask
-from toolkit.data.splitting import split_items, units_of
+from toolkit.data.splitting import SplitOptions, split_items, units_of
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.segmentation.inputs import SceneInput
 
@@ -44,6 +45,8 @@ class LabelledScenes:
     seen, and `view` is (height, width) of what a training step takes of each, in pixels, and `crop` of what it sees of that.
     """
 
+    wing: ClassVar[str] = "segmentation"
+
     table: pd.DataFrame
     pairs: list[Pair] | None
     counts: np.ndarray
@@ -51,7 +54,7 @@ class LabelledScenes:
     scene_input: SceneInput
     view: tuple[int, int]
     crop: tuple[int, int]
-    set_aside: list[tuple[str, str]]
+    rejected: list[tuple[str, str]]
     notes: list[str]
 
     @property
@@ -84,7 +87,7 @@ class LabelledScenes:
             table=self.table[wanted].reset_index(drop=True),
             pairs=None if self.pairs is None else [pair for pair, keep in zip(self.pairs, wanted, strict=True) if keep],
             counts=self.counts[wanted],
-            set_aside=[*self.set_aside, *((str(path), reason) for path in self.table.path[unwanted])],
+            rejected=[*self.rejected, *((str(path), reason) for path in self.table.path[unwanted])],
         )
 
     def describe(self) -> str:
@@ -94,7 +97,7 @@ class LabelledScenes:
         shares = self.counts.sum(axis=0) / max(1, self.counts.sum())
         each = ", ".join(f"{name} {100 * share:.1f} %" for name, share in zip(self.classes, shares, strict=True))
         lines = [f"{len(self.table)} pictures: {split}", f"{len(self.classes)} classes: {each}", *self.notes]
-        return "\n".join(lines + ([summary(self.set_aside)] if self.set_aside else []))
+        return "\n".join(lines + ([summary(self.rejected)] if self.rejected else []))
 
 
 def labelled_scenes(
@@ -129,24 +132,26 @@ def labelled_scenes(
     read = _read_all(items, code, scene_input)
     read = _kept(items, read, read.facts.error.isna(), read.facts.error)
     _check(items, strict)
-    exact, near = twins_of(read.facts)
+    exact, near = duplicates_of(read.facts)
     units = units_of(len(items.table), [exact, near] if group_near else [exact])
     apart = beside_the_test(items.table.split, units)
     if apart.any():
         read = _kept(items, read, ~apart, "the same picture stands in the test or valid part")
         _check(items, strict)
-        exact, near = twins_of(read.facts)
+        exact, near = duplicates_of(read.facts)
     table = items.table.join(read.facts[["width", "height", "content", "mask_content"]])
     table["label"] = _rarest(read.counts, code.classes)
-    table["split"] = split_items(table, valid_pct, test_pct, seed, [exact, near] if group_near else [exact])
+    table["split"] = split_items(
+        table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed), together=[exact, near] if group_near else [exact]
+    )
     view, crop = _cuts(table, scene_input, side if scale == OWN else 0)
     notes = [
         *items.notes,
         *code.notes,
-        *twin_notes(table, exact, near, group_near),
+        *duplicate_notes(table, exact, near, group_near),
         *_unlearnt(table.split, read.counts, code.classes),
     ]
-    return LabelledScenes(table, read.pairs, read.counts, code, scene_input, view, crop, items.set_aside, notes)
+    return LabelledScenes(table, read.pairs, read.counts, code, scene_input, view, crop, items.rejected, notes)
 
 
 @dataclass
@@ -241,12 +246,12 @@ def _cuts(table: pd.DataFrame, scene_input: SceneInput, side: int) -> tuple[tupl
 
 
 def _check(items: Items, strict: bool) -> None:
-    if strict and items.set_aside:
-        raise DataError("strict: " + summary(items.set_aside))
+    if strict and items.rejected:
+        raise DataError("strict: " + summary(items.rejected))
     if len(items.table) < len(PARTS):
         raise DataError(
             f"{items.root}: {len(items.table)} pictures with a mask are left, too few for train, valid and test "
-            f"({summary(items.set_aside)})"
+            f"({summary(items.rejected)})"
         )
 
 

@@ -303,7 +303,7 @@ def _astray(facts: list[Facts]) -> list[Finding]:
 def _unpaired(pairs: Items) -> list[Finding]:
     """What `find_pairs` set aside."""
     kinds: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for item, reason in pairs.set_aside:
+    for item, reason in pairs.rejected:
         kind = "no_mask" if reason.startswith(NO_MASK) else "no_picture" if reason.startswith(NO_PICTURE) else "paired"
         kinds[kind].append((item, reason))
     said = {

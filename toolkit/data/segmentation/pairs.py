@@ -89,7 +89,7 @@ def find_pairs(
         items.options += ("--mask-suffix", mask_suffix) if mask_suffix else ()
     _drop_repeats(items)
     if items.table.empty:
-        raise DataError(f"{data}: no picture with a mask is left ({summary(items.set_aside)})")
+        raise DataError(f"{data}: no picture with a mask is left ({summary(items.rejected)})")
     return items
 
 
@@ -127,11 +127,11 @@ def _from_folders(root: Path, images: str, masks: str, affixes: Affixes, group_o
             below = _below(picture, root)
             group = matched(group_of, below) if group_of else None
             if not (is_utf8(picture) and is_utf8(mask)):
-                items.set_aside.append((ascii(str(picture)), NOT_UTF8))
+                items.rejected.append((ascii(str(picture)), NOT_UTF8))
             elif parted and part is None:
-                items.set_aside.append((str(picture), "stands outside train/, valid/ and test/"))
+                items.rejected.append((str(picture), "stands outside train/, valid/ and test/"))
             elif group_of and not group:
-                items.set_aside.append((str(picture), f"its path does not match group_by {group_by!r}"))
+                items.rejected.append((str(picture), f"its path does not match group_by {group_by!r}"))
             else:
                 rows.append((picture, mask, None, group, part))
     items.table = _table(rows)
@@ -218,13 +218,13 @@ def _matches(place: _Place, affixes: Affixes, items: Items) -> list[tuple[Path, 
         found = by_mask.get(key, [])
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
-            items.set_aside += [(str(path), f"{len(found)} masks of its name: {names}") for path in paths]
+            items.rejected += [(str(path), f"{len(found)} masks of its name: {names}") for path in paths]
         elif not found:
-            items.set_aside += [(str(path), f"{NO_MASK} in {place.masks}") for path in paths]
+            items.rejected += [(str(path), f"{NO_MASK} in {place.masks}") for path in paths]
         else:
             pairs += [(path, found[0]) for path in paths]
     alone = [path for key, paths in by_mask.items() if key not in by_picture for path in paths]
-    items.set_aside += [(str(path), f"{NO_PICTURE} in {place.images}") for path in alone]
+    items.rejected += [(str(path), f"{NO_PICTURE} in {place.images}") for path in alone]
     return pairs
 
 
@@ -309,11 +309,11 @@ def _from_csv(root: Path, csv: Path, folders: list[str], group_by: str, image_co
     answers = column_named(csv, rest, mask_column or None, MASK_COLUMNS, "--mask-column")
     parts = part_cells(frame)
     group_of = None if group_by in frame.columns else compiled(group_by, "group_by")
-    rows, set_aside = [], []
+    rows, rejected = [], []
     for row, (file, answer) in enumerate(zip(frame[pictures], frame[answers], strict=True)):
         where = f"{csv.name} row {row + 2}"
         if pd.isna(file) or pd.isna(answer):
-            set_aside.append((where, f"no {'picture' if pd.isna(file) else 'mask'}"))
+            rejected.append((where, f"no {'picture' if pd.isna(file) else 'mask'}"))
             continue
         found = [
             next((path for path in (root / folder / name, root / name, csv.parent / name) if path.is_file()), None)
@@ -322,14 +322,14 @@ def _from_csv(root: Path, csv: Path, folders: list[str], group_by: str, image_co
         group = frame[group_by][row] if group_by in frame.columns else matched(group_of, file) if group_of else None
         part = None if parts is None or pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
         if None in found:
-            set_aside.append((file, f"{where} names {file if found[0] is None else answer}, but there is no such file"))
+            rejected.append((file, f"{where} names {file if found[0] is None else answer}, but there is no such file"))
         elif group_by and (group is None or pd.isna(group)):
-            set_aside.append((file, f"{where} has no group ({group_by})"))
+            rejected.append((file, f"{where} has no group ({group_by})"))
         elif part == "":
-            set_aside.append((file, f"{where}: part {parts[row]!r} is none of {', '.join(PARTS)}"))
+            rejected.append((file, f"{where}: part {parts[row]!r} is none of {', '.join(PARTS)}"))
         else:
             rows.append((*found, None, group, part))
-    return Pairs(_table(rows), root, set_aside)
+    return Pairs(_table(rows), root, rejected)
 
 
 def _drop_repeats(items: Items) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ class LabelledTable:
     down. `text`: the cells of `frame` are texts, as a CSV has them.
     """
 
+    wing: ClassVar[str] = "tabular"
+
     frame: pd.DataFrame
     table: pd.DataFrame
     target: Target
@@ -35,7 +38,7 @@ class LabelledTable:
     decisions: list[Decision]
     by: tuple[str, ...]
     text: bool
-    set_aside: list[tuple[str, str]]
+    rejected: list[tuple[str, str]]
     notes: list[str]
 
     @property
@@ -59,4 +62,4 @@ class LabelledTable:
         what = f"one of {len(self.classes)} classes" if self.classes else "a number"
         lines = [f"{len(self.table)} rows: {parts}; predicted is {self.target.name!r}, {what}"]
         lines += [f"  {decision}" for decision in self.decisions] + self.notes
-        return "\n".join(lines + ([summary(self.set_aside)] if self.set_aside else []))
+        return "\n".join(lines + ([summary(self.rejected)] if self.rejected else []))

@@ -51,12 +51,12 @@ def labelled_table(
     source, text = tables[0].source, all(each.text for each in tables)
     reading = reading.resolved(tables[0].frame, source)
     rows = _together(tables, reading)
-    _check_strict(strict, rows.set_aside)
-    target, rows.table["label"], rows.table["target"] = read_target(rows.frame, rows.table, reading, source, rows.set_aside)
+    _check_strict(strict, rows.rejected)
+    target, rows.table["label"], rows.table["target"] = read_target(rows.frame, rows.table, reading, source, rows.rejected)
     rows.table["content"] = contents_of(rows.frame, reading.words)
     _split(rows, not target.classes, reading, valid_pct, test_pct, seed)
     target = _learnable(rows, target) if target.classes else target
-    _check_strict(strict, rows.set_aside)
+    _check_strict(strict, rows.rejected)
 
     columns, decisions = _fit(rows, reading, tables[0].text)
     names = {column.name for column in columns}
@@ -66,7 +66,7 @@ def labelled_table(
     notes = [*(note for each in tables for note in each.notes), *_odd_cells(prepared.notes, rows.table)]
     labelled = LabelledTable(
         rows.frame, rows.table, target, table_input, prepared.codes, prepared.numbers, targets, decisions, reading.by, text,
-        rows.set_aside, notes,
+        rows.rejected, notes,
     )  # fmt: skip
     labelled.notes += leak_notes(labelled, seed)
     return labelled
@@ -78,14 +78,14 @@ class _Rows:
 
     frame: pd.DataFrame
     table: pd.DataFrame
-    set_aside: list[tuple[str, str]]
+    rejected: list[tuple[str, str]]
 
     def drop(self, unwanted: np.ndarray, reasons: str | list[str]) -> None:
         """Set the rows aside where `unwanted` is True, with one reason or each with its own."""
         aside = self.table[unwanted]
         reasons = [reasons] * len(aside) if isinstance(reasons, str) else reasons
         for path, row, reason in zip(aside.path, aside.row, reasons, strict=True):
-            self.set_aside.append((f"{path} row {row}".strip(), reason))
+            self.rejected.append((f"{path} row {row}".strip(), reason))
         self.frame = self.frame[~unwanted].reset_index(drop=True)
         self.table = self.table[~unwanted].reset_index(drop=True)
 
@@ -102,7 +102,7 @@ def _together(tables: list[Table], reading: Reading) -> _Rows:
         part = "test" if number else None
         file = each.source if Path(each.source).suffix else ""  # not of a DataFrame
         described.append(pd.DataFrame({"path": file, "row": each.rows, "split": part}, dtype=object))
-    rows = _Rows(frame, pd.concat(described, ignore_index=True), [aside for each in tables for aside in each.set_aside])
+    rows = _Rows(frame, pd.concat(described, ignore_index=True), [aside for each in tables for aside in each.rejected])
     cells = frame[reading.target].map(plain)
     missing = cells.map(lambda cell: is_missing(cell, reading.words)).to_numpy(dtype=bool)
     rows.drop(missing, [_nothing_in(reading.target, cell) for cell in cells[missing]])
@@ -147,7 +147,7 @@ def _learnable(rows: _Rows, target: Target) -> Target:
     rows.drop(~rows.table.target.isin(learnt).to_numpy(), "its class has no training row")
     for part in PARTS:
         if not (rows.table.split == part).any():
-            raise DataError(f"nothing is left for {part}: {summary(rows.set_aside)}")
+            raise DataError(f"nothing is left for {part}: {summary(rows.rejected)}")
     rows.table["target"] = np.searchsorted(learnt, rows.table.target.to_numpy(dtype=np.int64))
     return replace(target, classes=classes)
 
@@ -194,6 +194,6 @@ def _odd_cells(notes: Sequence[tuple[str, ...]], table: pd.DataFrame) -> list[st
     return told[:MOST_TOLD] + ([f"… and odd cells in {len(told) - MOST_TOLD} more columns"] if len(told) > MOST_TOLD else [])
 
 
-def _check_strict(strict: bool, set_aside: list[tuple[str, str]]) -> None:
-    if strict and set_aside:
-        raise DataError("strict: " + summary(set_aside))
+def _check_strict(strict: bool, rejected: list[tuple[str, str]]) -> None:
+    if strict and rejected:
+        raise DataError("strict: " + summary(rejected))

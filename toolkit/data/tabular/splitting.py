@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.items import PARTS
-from toolkit.data.splitting import split_items
+from toolkit.data.splitting import SplitOptions, split_items
 from toolkit.errors import DataError
 
 MOST_BINS = 10  # of equally many rows, that the values of a regression are stratified by
@@ -52,7 +52,11 @@ def split_rows(
         columns = {"label": strata.to_numpy(), "group": group.to_numpy(), "split": parts}
         table = pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in columns.items()})
         table = table.where(table.notna(), None)
-        return pd.Series(split_items(table, valid_pct, test_pct, seed).to_numpy(), index=label.index, dtype=object)
+        return pd.Series(
+            split_items(table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)).to_numpy(),
+            index=label.index,
+            dtype=object,
+        )
 
     shares = {part: share for part, share in (("valid", valid_pct), ("test", test_pct)) if not (parts == part).any()}
     free = np.flatnonzero(~np.isin(parts.astype(str), ["valid", "test"]))

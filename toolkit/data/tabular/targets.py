@@ -35,11 +35,11 @@ class Target:
 
 
 def read_target(
-    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, source: str, set_aside: list[tuple[str, str]]
+    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, source: str, rejected: list[tuple[str, str]]
 ) -> tuple[Target, list[str], np.ndarray]:
-    """What is predicted, and each row's label and class number or value. `set_aside` are rows that are not there any more.
+    """What is predicted, and each row's label and class number or value. `rejected` are rows that are not there any more.
     Raises `DataError` where it cannot be."""
-    told = f" ({summary(set_aside)})" if set_aside else ""
+    told = f" ({summary(rejected)})" if rejected else ""
     name, texts = reading.target, [text_of(plain(cell)).strip() for cell in frame[reading.target]]
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:

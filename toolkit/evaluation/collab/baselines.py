@@ -15,10 +15,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from toolkit.evaluation.collab.factors import MOST_CHOICES, MOST_ITEMS, Ease, Factors
-from toolkit.evaluation.collab.metrics import Choices, rankings
+from toolkit.evaluation.collab.metrics import NDCG, Choices, rankings
 from toolkit.evaluation.collab.neighbours import ChosenNeighbours, RatedNeighbours, similarities, too_many
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import NDCG
 
 if TYPE_CHECKING:
     from toolkit.data.collab.labelled import LabelledRatings

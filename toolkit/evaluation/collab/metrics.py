@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from toolkit.evaluation.bootstrap import Bootstrap, bounded_interval, finite_interval, ranking_interval
-from toolkit.evaluation.scores import COVERAGE, CURVES, MAP, NDCG, NOVELTY, OF_USERS, PRECISION, RECALL, Interval
+from toolkit.evaluation.bootstrap import Bootstrap, Interval, bounded_interval, finite_interval, ranking_interval
 
+NDCG, RECALL, PRECISION = "nDCG@10", "recall@10", "precision@10"
+MAP, COVERAGE, NOVELTY = "mean average precision", "catalogue coverage@10", "novelty@10"
+OF_USERS = (NDCG, RECALL, PRECISION, MAP, NOVELTY)  # those that each user has: coverage is of all together
+CURVES = ("nDCG", "recall")  # of the first 1, 2, … items of a ranking
 TOP = 10  # items that are shown
 LONGEST = 50  # items that the curves go up to
 AT_ONCE = 2_000_000  # users times items that are ranked at once: 16 MB for each array

@@ -6,22 +6,24 @@ is known of them decides how well they can be served.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, bounded_interval, interval, ranking_interval
+from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, Interval, bounded_interval, interval, ranking_interval
 from toolkit.evaluation.collab.baselines import Method, asked_choices, rating_baselines
-from toolkit.evaluation.collab.metrics import Choices, Rankings, drawn_mean, ranking_intervals, rankings
+from toolkit.evaluation.collab.metrics import NDCG, NOVELTY, OF_USERS, Choices, Rankings, drawn_mean, ranking_intervals, rankings
 from toolkit.evaluation.learner import first_weights
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import MAE, NDCG, NETWORK, OF_USERS, RMSE, UNTRAINED, Interval, Scores, verdict
+from toolkit.evaluation.scores import NETWORK, UNTRAINED, Paired, Scores, groups_in, groups_line, verdict
+from toolkit.evaluation.tabular.metrics import MAE, RMSE, paired_numbers
+from toolkit.spec import spec_of
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -91,7 +93,73 @@ class Answer:
     ranked: Rankings | None
 
 
-def evaluate_ratings(learn: Learner, seed: int = 0) -> Scores:
+@dataclass(frozen=True, kw_only=True)
+class CollabScores(Scores):
+    """Scores of a learner of ratings or choices.
+
+    Of ratings the headline is "RMSE", the difference is by how much the network's is the lower, and `predictions` has row, user,
+    item, content, label and predicted. Of choices, which are ranked, it is "nDCG@10", `n_test` counts users, and in `predictions`
+    are user, content (a digest of the user and of what was to be found), known (likes), asked (choices to find), and the user's
+    own metrics. Of either the bootstrap draws users, `curves` maps a method to the "nDCG" and "recall" of the first 1, 2, … 50
+    items, and `by_group` breaks scores down: {"n": users, or rows, "metrics": {name: Interval}}.
+    """
+
+    texts: ClassVar[tuple[str, ...]] = (*Scores.texts, "user", "item")
+
+    by_group: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    @property
+    def ranking(self) -> bool:
+        """Whether items are ranked for people, and no rating is predicted."""
+        return self.headline == NDCG
+
+    @property
+    def in_units(self) -> bool:
+        return not self.ranking
+
+    @property
+    def question(self) -> str:
+        return "rankings of items" if self.ranking else "ratings"
+
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+        """Of ratings RMSE and MAE are compared (the share of their variance that is explained says little), of rankings the means
+        of users' figures."""
+        if not self.ranking:
+            both = paired_numbers(tables, bootstrap)
+            return Paired(RMSE, *([{name: each[name] for name in (RMSE, MAE)} for each in found] for found in both))
+        samples = [{name: bootstrap.mean(table[name].to_numpy()) for name in OF_USERS} for table in tables]
+        found = [{name: _of_users(name, values, 0.0, bootstrap) for name, values in each.items()} for each in samples]
+        gains = [
+            {name: _of_users(name, each[name] - samples[0][name], -1.0, bootstrap) for name in OF_USERS} for each in samples[1:]
+        ]
+        return Paired(
+            NDCG, found, gains, "each figure is the mean of the users' own, and a test item is a user with what was to be found"
+        )
+
+    def groups(self, table: pd.DataFrame) -> np.ndarray | None:
+        return table.user.to_numpy(dtype=str)  # each ranking is of one, ratings belong to whoever gave them
+
+    def drawn(self, bootstrap: Bootstrap) -> str:
+        return "users" if self.ranking or bootstrap.resampled == "groups" else bootstrap.resampled
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        plain = super().from_json(plain)
+        return {**plain, "by_group": groups_in(plain.get("by_group", {}))}
+
+    def heading(self) -> str:
+        return f"{self.n_test} {'users with held-out choices' if self.ranking else 'held-out rows'}"
+
+    def further(self) -> list[str]:
+        return groups_line(self.by_group, self.headline, "users" if self.ranking else "rows")
+
+
+def _of_users(name: str, values: np.ndarray, lowest: float, bootstrap: Bootstrap) -> Interval:
+    return interval(values) if name == NOVELTY else bounded_interval(values, bootstrap.units, lowest)
+
+
+def evaluate_collab(learn: Learner, seed: int = 0) -> CollabScores:
     """Score `learn`, whose loaders carry `LabelledRatings`, on the test rows that were not given.
 
     Where stars are estimated, RMSE and MAE are over rows and decide; how methods rank is told beside. Rankings are of all items
@@ -113,14 +181,12 @@ def evaluate_ratings(learn: Learner, seed: int = 0) -> Scores:
     able = [name for name in simple if headline in table[name]]
     best_simple = (min if rating else max)(able, key=lambda name: table[name][headline].value)
     difference = _difference(answers[NETWORK], answers[best_simple], test)
-    told = verdict(best_simple, difference, headline) + _of_few(len(test.people))
-    return Scores(
-        task=getattr(learn, "about", {}).get("task", "collaborative_filtering"),
-        classes=(),
+    told = verdict(best_simple, difference, headline, in_units=rating) + _of_few(len(test.people))
+    return CollabScores(
+        task=spec_of(learn).task,
         n_test=len(test.rows) if rating else len(test.choices.users),
         resampled="users",
         table=table,
-        confusion={},
         best_simple=best_simple,
         difference=difference,
         verdict=told,

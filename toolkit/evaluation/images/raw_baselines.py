@@ -27,10 +27,9 @@ from sklearn.svm import SVC
 from toolkit.converters.mouse_log import DRAGGED, PRESSED, SCROLLED
 from toolkit.data.progress import track
 from toolkit.errors import DataError
-from toolkit.evaluation.bootstrap import FEWEST_WINDOWED, Bootstrap, interval
+from toolkit.evaluation.bootstrap import FEWEST_WINDOWED, Bootstrap, Interval, interval
 from toolkit.evaluation.images.baselines import MOST_ITEMS
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import SplitGap
 from toolkit.needs import require
 
 if TYPE_CHECKING:
@@ -42,6 +41,19 @@ if TYPE_CHECKING:
 MFCCS, TREES, FOLDS = 20, 300, 5
 MOST_CROSSED = 5000  # items that are cross-validated: enough to tell two ways of splitting apart
 QUANTILES = (5, 25, 50, 75, 95)  # percent
+
+
+@dataclass(frozen=True)
+class SplitGap:
+    """What leaking would have claimed: the cross-validated accuracy of a simple `method` where items of one group stood on both
+    sides of the split (`random`), and where they did not (`grouped`)."""
+
+    method: str
+    random: Interval
+    grouped: Interval
+
+    def __str__(self) -> str:
+        return f"{self.method}: {self.random} if split at random, {self.grouped} with groups kept together"
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,26 @@
-"""Scoring a learner on its held-out test set, beside the untrained network and simple methods.
-
-It is a file of its own because this is the one place where the test set is looked at.
-"""
+"""Scoring a learner of pictures on its held-out test set, beside the untrained network and simple methods."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from toolkit.data.collab.labelled import LabelledRatings
-from toolkit.data.segmentation.labelled import LabelledScenes
-from toolkit.data.tabular.labelled import LabelledTable
-from toolkit.errors import DataError
-from toolkit.evaluation.bootstrap import FEWEST_GROUPS, FEWEST_WINDOWED, Bootstrap, paired_interval
-from toolkit.evaluation.classification import MOST_CLASSES, classification_metrics, confusion_matrix
-from toolkit.evaluation.collab.scores import evaluate_ratings
+from toolkit.evaluation.bootstrap import FEWEST_GROUPS, FEWEST_WINDOWED, Bootstrap, Interval, paired_interval
+from toolkit.evaluation.classification import MOST_CLASSES, ClassScores, classification_metrics, confusion_matrix
 from toolkit.evaluation.images.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
-from toolkit.evaluation.images.raw_baselines import RawMethod, raw_probabilities
+from toolkit.evaluation.images.raw_baselines import RawMethod, SplitGap, raw_probabilities
 from toolkit.evaluation.learner import first_weights, test_groups
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import NETWORK, UNTRAINED, Scores, verdict
-from toolkit.evaluation.segmentation.scores import evaluate_scenes
-from toolkit.evaluation.tabular.scores import evaluate_tables
+from toolkit.evaluation.scores import ACCURACY, NETWORK, UNTRAINED, Metrics, intervals_in, verdict
 from toolkit.program.outputs import pool
+from toolkit.spec import spec_of
 
 DESCRIBED = ("content", "group", "start", "stop")  # columns of the items' table that stand beside each prediction
 
@@ -39,23 +31,43 @@ if TYPE_CHECKING:
     from toolkit.data.images.labelled import LabelledImages
 
 
-def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Scores:
-    """Score `learn` on its test set, the third of its loaders, and nothing else.
+@dataclass(frozen=True, kw_only=True)
+class ImageScores(ClassScores):
+    """Scores of a learner of pictures.
+
+    `predictions` has a row for each test item: path, label, predicted, probability (of the predicted class),
+    probability_of_label, and, where the data has them, content (hash of the file), group, and start and stop of a window in
+    seconds. Where items are windows of files, `whole` is a table as `table` for the `n_whole` files, each answered by the pool of
+    its windows. `gap` is there where the data has groups and a method on the raw input was tried.
+    """
+
+    whole: dict[str, Metrics] = field(default_factory=dict)
+    n_whole: int = 0
+    gap: SplitGap | None = None
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        plain = super().from_json(plain)
+        gap = plain.get("gap")
+        plain["gap"] = SplitGap(gap["method"], Interval(**gap["random"]), Interval(**gap["grouped"])) if gap else None
+        return {**plain, "whole": intervals_in(plain.get("whole", {}))}
+
+    def heading(self) -> str:
+        return f"{self.n_test} {f'windows of {self.n_whole} held-out files' if self.whole else 'held-out items'}"
+
+    def further(self) -> list[str]:
+        lines = [f"whole files ({self.n_whole}), {method}: accuracy {row[ACCURACY]}" for method, row in self.whole.items()]
+        return lines + ([f"the split matters: {self.gap}"] if self.gap else [])
+
+
+def evaluate_images(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> ImageScores:
+    """Score `learn` on its test set, the third of its loaders.
 
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
     `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `raw` is a method on the raw
     input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
-    and pooled over each file. A network that answers for each pixel is scored by `evaluate_scenes`, one of tables by
-    `evaluate_tables`, one of ratings or choices by `evaluate_ratings`.
+    and pooled over each file.
     """
-    if len(learn.dls.loaders) < 3:
-        raise DataError("this learner's loaders hold no test part: build it with a recipe")
-    if isinstance(getattr(learn.dls, "labelled", None), LabelledScenes):
-        return evaluate_scenes(learn, seed)
-    if isinstance(getattr(learn.dls, "labelled", None), LabelledTable):
-        return evaluate_tables(learn, seed)
-    if isinstance(getattr(learn.dls, "labelled", None), LabelledRatings):
-        return evaluate_ratings(learn, seed)
     classes = tuple(learn.dls.vocab)
     probabilities, targets = predictions(learn, learn.dls[2])
     with first_weights(learn) as untrained:
@@ -73,8 +85,8 @@ def evaluate(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> Sco
     best_simple = max(simple, key=lambda name: (simple[name].argmax(axis=1) == targets).mean())
     gained = (predicted == targets).astype(float) - (simple[best_simple].argmax(axis=1) == targets)
     difference = paired_interval(gained, bootstrap)
-    return Scores(
-        task=getattr(learn, "about", {}).get("task", "image_classification"),
+    return ImageScores(
+        task=spec_of(learn).task,
         classes=classes,
         n_test=len(targets),
         resampled=bootstrap.resampled,

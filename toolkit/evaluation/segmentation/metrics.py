@@ -12,9 +12,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from toolkit.data.segmentation.mask_coding import IGNORED
-from toolkit.evaluation.bootstrap import Bootstrap, bounded_interval
-from toolkit.evaluation.scores import BOUNDARY_F1, MEAN_IOU, PICTURE_METRICS, PIXEL_ACCURACY, Interval
+from toolkit.evaluation.bootstrap import Bootstrap, Interval, bounded_interval
 
+MEAN_IOU, PIXEL_ACCURACY, BOUNDARY_F1 = PICTURE_METRICS = ("mean IoU", "pixel accuracy", "boundary F1")
 TOLERANCE = 0.0075  # of the picture's diagonal: how far off a boundary still counts as found
 NEAR = 5  # pixels: up to here trying each neighbour is faster than a search tree
 

@@ -6,9 +6,10 @@ counts stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,16 @@ import pandas as pd
 from toolkit.data.progress import track
 from toolkit.data.segmentation.labelled import LabelledScenes
 from toolkit.errors import DataError
-from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, bounded_interval
-from toolkit.evaluation.learner import first_weights, network_runner, test_groups
+from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, Interval, bounded_interval
+from toolkit.evaluation.classification import ClassScores
+from toolkit.evaluation.learner import first_weights, test_groups
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import MEAN_IOU, NETWORK, UNTRAINED, Interval, Scores, verdict
+from toolkit.evaluation.scores import NETWORK, UNTRAINED, Metrics, Paired, Scores, intervals_in, verdict
 from toolkit.evaluation.segmentation.baselines import PixelBaselines, nearest
-from toolkit.evaluation.segmentation.metrics import Tally, metric_samples, segmentation_metrics
+from toolkit.evaluation.segmentation.metrics import MEAN_IOU, PICTURE_METRICS, Tally, metric_samples, segmentation_metrics
+from toolkit.evaluation.segmentation.network import network_runner
 from toolkit.program.segmentation.inputs import Run, segment
+from toolkit.spec import spec_of
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -33,7 +37,52 @@ MOST_PICTURES = 2000  # that simple methods are fitted on: some hundred pixels o
 Masks = dict[str, np.ndarray]  # method -> class numbers, uint8 (height, width)
 
 
-def evaluate_scenes(learn: Learner, seed: int = 0, run: Run | None = None) -> Scores:
+@dataclass(frozen=True, kw_only=True)
+class SegmentationScores(ClassScores):
+    """Scores of a learner that answers for each pixel.
+
+    The headline is mean IoU. `per_class` maps a method to the IoU of each class that is in the test set, `confusion` counts
+    pixels (`low` and `high` are None). `predictions` has for each picture path, content, group, its own mean IoU, pixel accuracy
+    and boundary F1, and worst class, that of the lowest IoU.
+    """
+
+    texts: ClassVar[tuple[str, ...]] = ("path", "content", "group", "worst class")
+    blanks: ClassVar[tuple[str, ...]] = PICTURE_METRICS
+
+    headline: str = MEAN_IOU
+    per_class: dict[str, Metrics] = field(default_factory=dict)
+
+    @property
+    def question(self) -> str:
+        return "classes of pixels"
+
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+        """A run keeps three figures of each picture, and it is their means that are compared."""
+        samples = [{name: bootstrap.mean(table[name].to_numpy()) for name in PICTURE_METRICS} for table in tables]
+        found = [{name: bounded_interval(values, bootstrap.units) for name, values in each.items()} for each in samples]
+        gains = [
+            {name: bounded_interval(each[name] - samples[0][name], bootstrap.units, lowest=-1.0) for name in PICTURE_METRICS}
+            for each in samples[1:]
+        ]
+        note = "each figure is the mean of the pictures' own, mean IoU that over the classes in a picture"
+        return Paired(MEAN_IOU, found, gains, note)
+
+    def card(self) -> dict[str, Any]:
+        """As of all scores, without what other methods than the network score on each class."""
+        whole = super().card()
+        return {**whole, "per_class": {name: each for name, each in whole["per_class"].items() if name == NETWORK}}
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        plain = super().from_json(plain)
+        return {**plain, "per_class": intervals_in(plain.get("per_class", {}))}
+
+    def further(self) -> list[str]:
+        own = self.per_class.get(NETWORK)
+        return [f"IoU of each class, {NETWORK}: {', '.join(f'{name} {iou}' for name, iou in own.items())}"] if own else []
+
+
+def evaluate_segmentation(learn: Learner, seed: int = 0, run: Run | None = None) -> SegmentationScores:
     """Score `learn`, whose loaders carry `LabelledScenes`, on its test pictures, each at its own size, and nothing else.
 
     The simple methods are fitted on the train and valid parts, and see pictures at the scale the network does. `run` is the
@@ -62,8 +111,8 @@ def evaluate_scenes(learn: Learner, seed: int = 0, run: Run | None = None) -> Sc
     measured = {name: segmentation_metrics(tally, bootstrap, groups) for name, tally in methods.items()}
     best_simple = max(found, key=lambda name: measured[name][0][MEAN_IOU].value)
     difference = paired_difference(methods[NETWORK], methods[best_simple], bootstrap)
-    return Scores(
-        task=getattr(learn, "about", {}).get("task", "segmentation"),
+    return SegmentationScores(
+        task=spec_of(learn).task,
         classes=classes,
         n_test=len(methods[NETWORK].counts),
         resampled=bootstrap.resampled,
@@ -73,7 +122,6 @@ def evaluate_scenes(learn: Learner, seed: int = 0, run: Run | None = None) -> Sc
         difference=difference,
         verdict=verdict(best_simple, difference, MEAN_IOU) + _of_few(groups),
         predictions=_per_picture(labelled, methods[NETWORK], classes),
-        headline=MEAN_IOU,
         per_class={name: {classes[number]: iou for number, iou in each.items()} for name, (_, each) in measured.items()},
     )
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.data.progress import track
-from toolkit.evaluation.bootstrap import Bootstrap, finite_interval
+from toolkit.evaluation.bootstrap import Bootstrap, Interval, finite_interval
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import Interval
 from toolkit.evaluation.tabular.groups import MISSING, groups_of
 from toolkit.evaluation.tabular.metrics import Measure
 from toolkit.program.tabular.columns import FIRST, CategoryColumn, DateColumn, NumberColumn

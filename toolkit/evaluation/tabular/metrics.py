@@ -5,18 +5,22 @@ It is a file of its own because ranking looks at all rows at once: sorted once, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from toolkit.evaluation.bootstrap import WILSON, Bootstrap, finite_interval, ranking_interval
-from toolkit.evaluation.classification import Answers, intervals, metric_samples
-from toolkit.evaluation.scores import ACCURACY, AVERAGE_PRECISION, MAE, R2, RMSE, ROC_AUC, Interval
+from toolkit.evaluation.bootstrap import WILSON, Bootstrap, Interval, finite_interval, ranking_interval
+from toolkit.evaluation.classification import Answers, intervals, metric_samples, paired_classes
+from toolkit.evaluation.scores import ACCURACY, Metrics
 
 if TYPE_CHECKING:
     from toolkit.data.tabular.labelled import LabelledTable
 
+ROC_AUC, AVERAGE_PRECISION = "ROC AUC", "average precision"  # of ranked rows
+R2, RMSE, MAE = "R²", "RMSE", "MAE"  # of numbers
 AT_ONCE = 2_000_000  # weights that are gone through at once: 8 MB
 MOST_RANKED = 100_000_000  # weights gone through for a method: with many classes its ranking is resampled less often
 FEWEST_RANKED = 200  # resamples, however many the classes
@@ -196,3 +200,31 @@ def calibration_points(probabilities: np.ndarray, targets: np.ndarray, positive:
             ends = {"low": max(0.0, middle - reach), "high": min(1.0, middle + reach)}
             found.append({"said": total / count, "share": share, **ends, "count": count})
     return found
+
+
+def paired_numbers(tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[Metrics], list[Metrics]]:
+    """The errors of each table of predicted numbers, and of each but the first less those of the first."""
+    targets = tables[0].label.to_numpy(dtype=float)
+    samples = [regression_samples(table.predicted.to_numpy(dtype=float), targets, bootstrap) for table in tables]
+    found = [{name: finite_interval(values) for name, values in each.items()} for each in samples]
+    gains = [{name: finite_interval(each[name] - samples[0][name]) for name in each} for each in samples[1:]]
+    return found, gains
+
+
+def paired_ranks(tables: Sequence[pd.DataFrame], bootstrap: Bootstrap, positive: str) -> tuple[list[Metrics], list[Metrics]]:
+    """As `paired_classes`, with ROC AUC before: of two classes each row's probability of `positive` is known.
+
+    It is taken from that of the predicted class, never from that of the true one: rows that were answered alike stay equal.
+    """
+    found, gains = paired_classes(tables, bootstrap)
+    hits = (tables[0].label == positive).to_numpy()
+    samples = []
+    for table in tables:
+        said, sure = table.predicted == positive, table.probability.to_numpy()
+        samples.append(ranked(np.where(said, sure, 1 - sure), hits, bootstrap.weights)[0])
+    areas = [ranking_interval(each, bootstrap.units) for each in samples]
+    gained = [ranking_interval(each - samples[0], bootstrap.units, lowest=-1.0) for each in samples[1:]]
+    return (
+        [{ROC_AUC: area, **rest} for area, rest in zip(areas, found, strict=True)],
+        [{ROC_AUC: gain, **rest} for gain, rest in zip(gained, gains, strict=True)],
+    )

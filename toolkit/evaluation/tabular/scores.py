@@ -6,27 +6,30 @@ trees as well; and one asks whether it works for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
-from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap
-from toolkit.evaluation.classification import confusion_matrix
+from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, Interval
+from toolkit.evaluation.classification import ClassScores, confusion_matrix
 from toolkit.evaluation.learner import first_weights
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import BLENDED, NETWORK, TREES, UNTRAINED, Interval, Scores, verdict
+from toolkit.evaluation.scores import NETWORK, UNTRAINED, Paired, Scores, groups_in, groups_line, verdict
 from toolkit.evaluation.tabular.baselines import BOOSTED, table_baselines
 from toolkit.evaluation.tabular.groups import by_group, groups_of
-from toolkit.evaluation.tabular.metrics import Measure, calibration_points
+from toolkit.evaluation.tabular.metrics import R2, ROC_AUC, Measure, calibration_points, paired_numbers, paired_ranks
+from toolkit.spec import spec_of
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
     from toolkit.data.tabular.labelled import LabelledTable
 
+TREES, BLENDED = "trees", "network and trees"  # of a program that answers with both
 FEWEST_ROWS = 20  # of a test
 AT_ONCE = 8192  # rows through the network
 MOST_ROWS = 500_000  # of the test that are scored: more would narrow no interval, and the resamples take 400 MB
@@ -34,7 +37,58 @@ MOST_ROWS = 500_000  # of the test that are scored: more would narrow no interva
 Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probabilities (n, classes) or values (n, 1)
 
 
-def evaluate_tables(learn: Learner, seed: int = 0) -> Scores:
+@dataclass(frozen=True, kw_only=True)
+class TabularScores(ClassScores):
+    """Scores of a learner of tables.
+
+    The headline is "ROC AUC" for two classes, "accuracy" for more, and "R²" for numbers: then there are no classes, no confusion,
+    and label and predicted are numbers. `positive` is, of two classes, the one that average precision and calibration are about:
+    the rarer in training. `by_group` maps a column and a value of it to {"n": test rows, "metrics": {name: Interval}}.
+    `calibration` has for each bin of answers {"said": mean probability (of `positive`, or of the predicted class of more than
+    two), "share": how often it was so, "low", "high": its interval, "count"}. `predictions` has row, content and group of each.
+    """
+
+    units: ClassVar[str] = "rows"
+
+    positive: str = ""
+    by_group: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    calibration: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def regression(self) -> bool:
+        """Whether what is predicted is a number."""
+        return not self.classes
+
+    @property
+    def question(self) -> str:
+        return "numbers" if self.regression else "classes of items"
+
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+        """Rows are ranked where all runs tell the same two classes; where numbers are predicted it is their errors that are
+        compared."""
+        if self.regression:
+            return Paired(R2, *paired_numbers(tables, bootstrap))
+        if all(scores.headline == ROC_AUC and set(scores.classes) == set(self.classes) for scores in (self, *others)):
+            return Paired(ROC_AUC, *paired_ranks(tables, bootstrap, self.positive))
+        return super().paired(others, tables, bootstrap)
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> dict[str, Any]:
+        plain = super().from_json(plain)
+        return {**plain, "by_group": groups_in(plain.get("by_group", {}))}
+
+    @classmethod
+    def text_columns(cls, given: dict[str, Any]) -> tuple[str, ...]:
+        return cls.texts if given["classes"] else Scores.texts
+
+    def heading(self) -> str:
+        return f"{self.n_test} held-out rows"
+
+    def further(self) -> list[str]:
+        return groups_line(self.by_group, self.headline, self.units)
+
+
+def evaluate_tabular(learn: Learner, seed: int = 0) -> TabularScores:
     """Score `learn`, whose loaders carry a `LabelledTable`, on its test rows (a sample of 500,000 where there are more).
 
     Where trees are blended in, what the program answers is neither of the two but both, and that is what the verdict is about.
@@ -65,8 +119,8 @@ def evaluate_tables(learn: Learner, seed: int = 0) -> Scores:
         + _of_few(groups, len(rows))
     )
     confused = {} if labelled.regression else methods
-    return Scores(
-        task=getattr(learn, "about", {}).get("task", "tabular"),
+    return TabularScores(
+        task=spec_of(learn).task,
         classes=tuple(labelled.classes),
         n_test=len(rows),
         resampled=bootstrap.resampled,

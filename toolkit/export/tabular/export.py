@@ -26,7 +26,7 @@ from toolkit.program.cells import is_missing, plain
 from toolkit.program.outputs import ClassOutput
 from toolkit.program.tabular.columns import CategoryColumn, NumberColumn
 from toolkit.program.tabular.inputs import Prepared
-from toolkit.program.tabular.program import TREES, TableProgram
+from toolkit.program.tabular.program import TREES, TabularProgram
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -35,7 +35,7 @@ ONE_BY_ONE = 200  # test rows that are also replayed singly
 NETWORK, BOOSTED = "network", "trees"
 
 
-class TableExport:
+class TabularExport:
     """A learner of tables as the parts of a program: `input`, and `output` as the card describes it."""
 
     def __init__(self, learn: Learner) -> None:
@@ -83,7 +83,7 @@ class TableExport:
             )
         return chosen
 
-    def check(self, program: TableProgram) -> None:
+    def check(self, program: TabularProgram) -> None:
         """Replay every held-out row from its cells, some also singly, and rows on which each guardrail acts. Of the network and
         of the trees alike, a probability off by more than 1e-4, another label (unless the two highest lie within 1e-4), or a
         value off by more than 1e-4 of the values' spread raises `ExportError`."""
@@ -103,7 +103,7 @@ class TableExport:
             expected[BOOSTED] = self.trees.predict(odd.codes, odd.numbers)
         self._compare(program, odd, expected)
 
-    def _compare(self, program: TableProgram, rows: Prepared, expected: dict[str, np.ndarray]) -> None:
+    def _compare(self, program: TabularProgram, rows: Prepared, expected: dict[str, np.ndarray]) -> None:
         runs = {NETWORK: program.run_network, BOOSTED: program.run_trees}
         for part, answers in expected.items():
             found = runs[part](rows.codes, rows.numbers)

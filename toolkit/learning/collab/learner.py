@@ -6,6 +6,7 @@ the score of a row, who a known person is, and the taste that a newcomer is solv
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -27,9 +28,9 @@ from toolkit.learning.collab.folded_layers import unfolded
 from toolkit.learning.collab.loaders import People, RatingLoaders, listed, people_loaders, row_loaders
 from toolkit.learning.collab.networks import UNCHOSEN, ChoiceLoss, Choices, ManyDots, MembersLoss
 from toolkit.learning.fitting import ADAMW
-from toolkit.learning.weights import RANDOM
 from toolkit.program.collab.dot_model import Taste
 from toolkit.program.collab.neural_model import NeuralTaste
+from toolkit.spec import Spec
 
 DOT, NEURAL = FORMS = ("dot", "neural")
 MEMBERS, FACTORS, MOST_MEMBERS_WEIGHTS = 8, 24, 20_000_000
@@ -110,6 +111,19 @@ class RatingLearner(Learner):
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class CollabSpec(Spec):
+    """As `Spec`, with what is predicted ("rating" or "ranking"), in which form, of how many factors (of users and of items, in
+    the neural form) and members side by side, rows or people a training step, and how many rows there are to learn from."""
+
+    objective: str
+    form: str
+    factors: int | list[int]
+    members: int | None
+    batch_size: int
+    rows: dict[str, int]
+
+
 def check_rating_choices(form: str) -> None:
     """Refuse an unknown form before any row is read. Raises `ToolkitError`."""
     if form not in FORMS:
@@ -121,7 +135,7 @@ def rating_learner(
 ) -> RatingLearner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    The parameters are as in the recipe. Its `about` says what was chosen, for the run's record.
+    The parameters are as in the recipe. Its `spec` says what was chosen, for the run's record.
     """
     set_seed(seed)
     if not 0 <= factors <= MOST_FACTORS or batch_size < 0:
@@ -133,7 +147,8 @@ def rating_learner(
             "batch_size 1: the neural form has batch norms, which cannot learn from one row: 2 or more, or 0 for auto"
         )
     kind = (labelled.objective, form)
-    chosen, callbacks, metrics, about = SETTINGS[kind], [FirstWeights(), ForgetTaste()], [], {}
+    chosen, callbacks, metrics, select_after = SETTINGS[kind], [FirstWeights(), ForgetTaste()], [], None
+    members = None
     opt = ADAMW
     if kind == (RANKING, DOT):
         dls = people_loaders(labelled, batch_size or _people_at_once(labelled.n_users))
@@ -144,35 +159,35 @@ def rating_learner(
         opt = partial(ADAMW, eps=CALM)
         callbacks.append(SolvePeople())
         metrics = [Found()]
-        about["factors"] = factors or CHOICE_FACTORS
+        factors = factors or CHOICE_FACTORS
     else:
         targets = labelled.chosen.astype(np.float32) if labelled.objective == RANKING else None
         dls = row_loaders(labelled, batch_size or _rows_at_once(len(labelled.rows_of("train"))), targets)
         bounds = None if labelled.objective == RANKING else rating_bounds(labelled.low, labelled.high)
         if form == DOT:
-            about["factors"] = factors or FACTORS
-            about["members"] = _members(labelled, about["factors"])
-            model = _many_dots(labelled, dls, bounds, about["factors"], about["members"])
-            loss, opt = MembersLoss(), partial(ADAMW, eps=1e-5 / about["members"])
+            factors = factors or FACTORS
+            members = _members(labelled, factors)
+            model = _many_dots(labelled, dls, bounds, factors, members)
+            loss, opt = MembersLoss(), partial(ADAMW, eps=1e-5 / members)
         else:
             sizes = [(len(ids), factors or emb_sz_rule(len(ids))) for ids in dls.classes.values()]
             model = EmbeddingNN(sizes, LAYERS, y_range=bounds, **DROPOUT)
-            about["factors"] = [size for _, size in sizes]
+            factors = [size for _, size in sizes]
             loss = MSELossFlat() if bounds else BCEWithLogitsLossFlat()
         if labelled.objective == RANKING:
             callbacks.append(DrawUnchosen(labelled.n_items))
-            about["settled"] = 1.0  # items are told apart last, when the loss, mostly of items drawn, has long been at its lowest
+            select_after = 1.0  # items are told apart last, when the loss, mostly of items drawn, has long been at its lowest
         else:
             metrics = [rmse, mae]
     learn = RatingLearner(dls, model, loss_func=loss, opt_func=opt, metrics=metrics, wd=chosen["wd"], cbs=callbacks)
     epochs = chosen["epochs"]
     if kind == (RANKING, DOT):
         epochs = int(np.clip(STEPS // len(dls.train), FEWEST_EPOCHS, epochs))
-    learn.about = {
-        "task": "collaborative_filtering", "objective": labelled.objective, "form": form, **about, "arch": form,
-        "weights": RANDOM, "batch_size": dls.train.bs, "epochs": epochs, "lr": chosen["lr"], "seed": seed,
-        "rows": {"train": len(labelled.rows_of("train"))},
-    }  # fmt: skip
+    learn.spec = CollabSpec(
+        task="collaborative_filtering", objective=labelled.objective, form=form, factors=factors, members=members, arch=form,
+        select_after=select_after, batch_size=dls.train.bs, epochs=epochs, lr=chosen["lr"], seed=seed,
+        rows={"train": len(labelled.rows_of("train"))},
+    )  # fmt: skip
     return learn
 
 

@@ -5,6 +5,8 @@ It is a file of its own because recipes differ in where their pictures come from
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fastai.learner import Learner
 from fastai.losses import LabelSmoothingCrossEntropyFlat
 from fastai.metrics import accuracy
@@ -20,6 +22,18 @@ from toolkit.learning.images.augment import MIRRORED, choose_augmentation
 from toolkit.learning.images.loaders import image_loaders, training_stats
 from toolkit.learning.networks import check_name
 from toolkit.learning.weights import choose_architecture, network_with_weights, without_seen
+from toolkit.spec import Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec(Spec):
+    """As `Spec`, with how pictures are altered in training, their side in pixels, the (mean, std) they are normalised with, and
+    in what step, in seconds, windows that are learnt from begin."""
+
+    augment: str
+    size: int
+    stats: tuple
+    training_step: float | None = None
 
 
 def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> None:
@@ -40,13 +54,13 @@ def picture_learner(
     seed: int = 42,
     strict: bool = False,
     epochs: int = 0,
-    settled: float = 0.0,
+    select_after: float = 0.0,
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    `arch`, `weights` and `augment` are as in the recipes. Its `about` says what was chosen, for the run's record; `task` is
+    `arch`, `weights` and `augment` are as in the recipes. Its `spec` says what was chosen, for the run's record; `task` is
     what its scores and its program are named by, `epochs` how long `fit` trains it unless told otherwise (0: as usual), and
-    `settled` the share of the cycle after which the best epoch is looked for.
+    `select_after` the share of the cycle after which the best epoch is looked for.
     Raises `WeightsError` for first weights that cannot be had.
     """
     arch, weights = choose_architecture(arch, str(weights), labelled.size)
@@ -62,8 +76,9 @@ def picture_learner(
         dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
         cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
     )  # fmt: skip
-    learn.about = {"arch": arch, "weights": weights, "augment": augment, "size": labelled.size[0], "seed": seed, "stats": stats}
-    learn.about |= {"task": task, **({"epochs": epochs} if epochs else {}), **({"settled": settled} if settled else {})}
-    if labelled.image_input.windowed:
-        learn.about["training_step"] = labelled.read_window.training_input.converter.step
+    learn.spec = ImageSpec(
+        task=task, arch=arch, weights=weights, augment=augment, size=labelled.size[0], seed=seed, stats=stats,
+        epochs=epochs or None, select_after=select_after or None,
+        training_step=labelled.read_window.training_input.converter.step if labelled.image_input.windowed else None,
+    )  # fmt: skip
     return learn

@@ -6,6 +6,8 @@ thousand times as many of them as others.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -26,6 +28,7 @@ from toolkit.learning.segmentation.augment import SCENE_AUGMENTATIONS
 from toolkit.learning.segmentation.loaders import scene_loaders, scene_stats
 from toolkit.learning.segmentation.networks import check_segmenter, segmenter_with_weights
 from toolkit.learning.weights import without_seen
+from toolkit.spec import Spec
 
 SHOWN, FEWEST, MOST = 8_000, 20, 80  # pictures that a training from random weights shows, in 20 to 80 epochs
 LIGHT_RATE = 3e-3  # the highest learning rate of the light network: it was searched for once
@@ -91,6 +94,19 @@ class PixelAccuracy(PixelMetric):
         return float(self.counts.diag().sum() / self.counts.sum().clamp(min=1))
 
 
+@dataclass(frozen=True, kw_only=True)
+class SegmentationSpec(Spec):
+    """As `Spec`, with how pictures are altered in training, how classes are weighed, which value is which class, what the shorter
+    side is brought to, (height, width) of what a step sees, in pixels, and the (mean, std) pictures are normalised with."""
+
+    augment: str
+    class_weights: str
+    code: str
+    size: int
+    crop: tuple[int, int]
+    stats: tuple
+
+
 def check_scene_choices(arch: str, augment: str, weighing: str) -> None:
     """Refuse an unknown architecture, augmentation or weighing before any picture is read. Raises `ToolkitError`."""
     check_segmenter(arch)
@@ -111,7 +127,7 @@ def scene_learner(
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    `arch` and `weights` are as `choose_segmenter` gives them, the rest is as in the recipe. Its `about` says what was chosen, for
+    `arch` and `weights` are as `choose_segmenter` gives them, the rest is as in the recipe. Its `spec` says what was chosen, for
     the run's record. Raises `WeightsError` for first weights that cannot be had.
     """
     set_seed(seed)
@@ -128,17 +144,11 @@ def scene_learner(
         dls, network.model, loss, ADAMW, splitter=network.splitter, metrics=metrics, wd=0.05,
         cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
     )  # fmt: skip
-    learn.about = {"task": "segmentation", "arch": arch, "weights": weights, "augment": augment, "class_weights": weighing}
-    learn.about |= {
-        "code": _described(labelled.code),
-        "size": labelled.scene_input.size,
-        "crop": list(labelled.crop),
-        "seed": seed,
-        "stats": stats,
-    }
-    learn.about["epochs"] = int(np.clip(round(SHOWN / len(dls.train.dataset)), FEWEST, MOST))
-    if arch == LIGHT:
-        learn.about["lr"] = LIGHT_RATE
+    learn.spec = SegmentationSpec(
+        task="segmentation", arch=arch, weights=weights, augment=augment, class_weights=weighing,
+        code=_described(labelled.code), size=labelled.scene_input.size, crop=labelled.crop, seed=seed, stats=stats,
+        epochs=int(np.clip(round(SHOWN / len(dls.train.dataset)), FEWEST, MOST)), lr=LIGHT_RATE if arch == LIGHT else None,
+    )  # fmt: skip
     return learn
 
 

@@ -19,8 +19,9 @@ from torch import nn
 from toolkit.errors import ToolkitError, WeightsError
 from toolkit.learning.networks import LIGHT, ArchitectureBuilder, Network, check_loaded, load_fitting, torchvision_names
 from toolkit.learning.segmentation.light_unet import STRIDE, light_network
-from toolkit.learning.weights import PRETRAINED, RANDOM, best_of, load_state, load_tensors, published_or_told, settle
+from toolkit.learning.weights import PRETRAINED, best_of, load_state, load_tensors, published_or_told, settle
 from toolkit.needs import missing
+from toolkit.spec import RANDOM
 
 UNET_STRIDE, SMP_STRIDE = 4, 32  # fastai's U-Net brings maps that do not meet to one size itself
 SMP = "segmentation-models-pytorch"

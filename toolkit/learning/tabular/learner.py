@@ -5,6 +5,8 @@ It is a file of its own because tables are learnt from otherwise than pictures: 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from fastai.learner import Learner
@@ -24,10 +26,22 @@ from toolkit.learning.runs import Run
 from toolkit.learning.tabular.boosted_trees import Trees, fit_trees
 from toolkit.learning.tabular.loaders import table_loaders
 from toolkit.learning.tabular.networks import ClassLoss, Hiding, PlainNetwork, TabMNetwork, Unit, ValueLoss, settings_for
-from toolkit.learning.weights import RANDOM
+from toolkit.spec import Spec
 
 AUTO, TABM, PLAIN = ARCHITECTURES = ("auto", "tabm", "plain")
 DECAY = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class TabularSpec(Spec):
+    """As `Spec`, with how classes are weighed, rows a training step, the target's name, how many rows there are to learn from,
+    and what each column was taken for."""
+
+    class_weights: str
+    batch_size: int
+    target: str
+    rows: dict[str, int]
+    columns: list[str]
 
 
 def check_table_choices(arch: str, weighing: str) -> None:
@@ -42,7 +56,7 @@ def table_learner(
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    The parameters are as in the recipe. Its `about` says what was chosen, for the run's record.
+    The parameters are as in the recipe. Its `spec` says what was chosen, for the run's record.
     """
     set_seed(seed)
     arch = TABM if arch == AUTO else arch
@@ -56,19 +70,11 @@ def table_learner(
         dls, _network(labelled, arch), loss_func=_loss(labelled, weighing), opt_func=ADAMW, metrics=_metrics(labelled),
         wd=DECAY, cbs=[FirstWeights(), _hiding(labelled), *([BFloat16OnCPU()] if arch == TABM else [])],
     )  # fmt: skip
-    learn.about = {
-        "task": "tabular_regression" if labelled.regression else "tabular_classification",
-        "arch": arch,
-        "weights": RANDOM,
-        "class_weights": weighing,
-        "batch_size": dls.train.bs,
-        "epochs": chosen["epochs"],
-        "lr": chosen["lr"],
-        "seed": seed,
-        "target": labelled.target.name,
-        "rows": {"train": len(targets)},
-        "columns": [str(decision) for decision in labelled.decisions],
-    }
+    learn.spec = TabularSpec(
+        task="tabular_regression" if labelled.regression else "tabular_classification", arch=arch, class_weights=weighing,
+        batch_size=dls.train.bs, epochs=chosen["epochs"], lr=chosen["lr"], seed=seed, target=labelled.target.name,
+        rows={"train": len(targets)}, columns=[str(decision) for decision in labelled.decisions],
+    )  # fmt: skip
     return learn
 
 
@@ -94,7 +100,7 @@ def _fitted_trees(learn: Learner) -> Trees:
     ]
     weights = learn.loss_func.func.weight if labelled.classes else None
     weights = None if weights is None else weights.tolist()
-    trees = fit_trees(*parts, labelled.table_input.cardinalities, len(labelled.classes), weights, learn.about["seed"])
+    trees = fit_trees(*parts, labelled.table_input.cardinalities, len(labelled.classes), weights, learn.spec.seed)
     with learn.no_bar(), learn.no_logging():
         answers, _ = learn.get_preds(dl=learn.dls.valid)
     trees.choose_weight(answers.numpy(), *parts[1], weights)

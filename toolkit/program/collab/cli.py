@@ -1,7 +1,4 @@
-"""The command line of a program that recommends: somebody's likes or id in, items with reasons out, or a CSV for everyone.
-
-It is a file of its own because it is asked in titles, not in files.
-"""
+"""The command line of a program that recommends: somebody's likes or id in, items with reasons out, or a CSV for everyone."""
 
 from __future__ import annotations
 
@@ -15,10 +12,14 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.files import STANDARD, writing
+from toolkit.program.options import at_least_one
 
 if TYPE_CHECKING:
     from toolkit.program.collab.program import Recommender
 
+DOES = "recommend"
+TAKES = "recommends and takes no files"
+HINT = "--likes, --user"
 TOP = 10
 EVERYONE = "recommendations.csv"
 COLUMNS = ("user", "rank", "item", "title", "score", "reason")
@@ -34,33 +35,40 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--predict", nargs="+", metavar=("USER", "ITEM"), help="what a user will think of an item; with --likes: ITEM alone"
     )
     group.add_argument("--everyone", action="store_true", help="recommend to all known users, into a CSV (see --out)")
+    group.add_argument("--top", type=at_least_one, metavar="N", help=f"show N items (default: {TOP})")
+    group.add_argument(
+        "--out", metavar="CSV", help=f"with --everyone: the CSV to write (default: {EVERYONE}; -: standard output)"
+    )
 
 
-def asked_of_recommender(chosen: argparse.Namespace) -> list[str]:
+def asked(chosen: argparse.Namespace) -> bool:
+    """Whether something is to be answered, or files were given by mistake."""
+    return bool(chosen.items or _questions(chosen))
+
+
+def _questions(chosen: argparse.Namespace) -> list[str]:
     """Which of the options that only programs that recommend take were given."""
     return [
         f"--{name}" for name in ("likes", "user", "similar", "predict", "everyone") if getattr(chosen, name) not in (None, False)
     ]
 
 
-def wrongly_asked(chosen: argparse.Namespace) -> str:
+def wrong_use(chosen: argparse.Namespace) -> str:
     """What is wrong with a combination of options, "" where nothing is."""
-    asked = asked_of_recommender(chosen)
-    if not asked:
-        return ""
+    questions = _questions(chosen)
+    if not questions:
+        ask = "ask with --likes, --user, --similar, --predict, --everyone"
+        return f"this program recommends and takes no files: {ask}" if chosen.items else ""
     if chosen.items:
-        return f"{asked[0]} is asked without files; quote a title that has spaces: --likes 'Demon Slayer' 'Chainsaw Man'"
-    for name in ("row", "why"):
-        if getattr(chosen, name):
-            return f"--{name} is for programs that predict from tables: leave it out with {asked[0]}"
-    if asked == ["--likes", "--predict"]:
+        return f"{questions[0]} is asked without files; quote a title that has spaces: --likes 'Demon Slayer' 'Chainsaw Man'"
+    if questions == ["--likes", "--predict"]:
         return "" if len(chosen.predict) == 1 else "--predict with --likes takes one title (or id); quote it where it has spaces"
-    if len(asked) > 1:
-        return f"{' and '.join(asked)} are different questions: ask one at a time"
+    if len(questions) > 1:
+        return f"{' and '.join(questions)} are different questions: ask one at a time"
     if chosen.predict and len(chosen.predict) != 2:
         return "--predict takes a user and an item; quote a title that has spaces, or give --likes in place of the user"
     if chosen.out is not None and not chosen.everyone:
-        return f"--out is for --everyone; {asked[0]} answers in words, or with --json"
+        return f"--out is for --everyone; {questions[0]} answers in words, or with --json"
     if chosen.out is not None and chosen.json:
         return "--json prints to standard output: leave out --out"
     return ""

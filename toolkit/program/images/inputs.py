@@ -1,7 +1,4 @@
-"""What a program takes: one class for each kind of input, each turning a raw item into the array the model reads.
-
-A new kind of input is one class here and one line in `INPUTS`.
-"""
+"""What a program of pictures takes: a raw item becomes the array that the model reads."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from toolkit.converters import converter_names, find_converter, fit_image, name_
 from toolkit.converters.base import Converter
 from toolkit.converters.sources import source_name
 from toolkit.errors import ConversionError, MissingPackage, ProgramError, ToolkitError
-from toolkit.program.segmentation.inputs import SceneInput
 
 PICTURES = (Image.Image, np.ndarray)
 SMALLEST_DECODED = 64  # pixels: enough for a perceptual hash, however small what is learnt from
@@ -134,6 +130,3 @@ def to_png(image: Image.Image) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "PNG")
     return stream.getvalue()
-
-
-INPUTS = {"image": ImageInput, "scene": SceneInput}

@@ -1,7 +1,4 @@
-"""A loaded program that sees pictures, or what becomes pictures: raw item in, prediction out.
-
-It is a file of its own because this is the promise all the rest is built for: `predict`, `predict_many`.
-"""
+"""A loaded program that sees pictures, or what becomes pictures: raw item in, prediction out."""
 
 from __future__ import annotations
 
@@ -13,16 +10,12 @@ import numpy as np
 from toolkit.converters.base import Converter
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import Archive
-from toolkit.program.images.inputs import INPUTS
+from toolkit.program.images.inputs import ImageInput
 from toolkit.program.outputs import ClassOutput, Prediction
-from toolkit.program.segmentation.inputs import SceneInput, segment
-from toolkit.program.segmentation.outputs import MaskOutput, Segmentation
 from toolkit.program.session import session_of
 
-OUTPUTS = {"classes": ClassOutput, "mask": MaskOutput}
 
-
-class Program:
+class ImageProgram:
     """A trained model whose weights are fixed. Made by `load`; safe to share between threads.
 
     `card` is what program.json says: task, classes, score card, versions. `input` prepares items, `output` reads the
@@ -32,8 +25,7 @@ class Program:
     def __init__(self, archive: Archive, converter: Converter | None = None) -> None:
         self.archive, self.card = archive, archive.card
         try:
-            self.input = INPUTS[self.card["input"]["kind"]].from_card(self.card["input"], converter)
-            self.output = OUTPUTS[self.card["output"]["kind"]].from_card(self.card["output"])
+            self.input, self.output = self._described(converter)
         except (KeyError, TypeError, ValueError) as error:
             raise ProgramError(f"{archive.path}: its program.json lacks or garbles {error}: export it again") from error
         self._session = session_of(archive)
@@ -45,15 +37,17 @@ class Program:
                 f"{len(self.output.classes)} classes: export it again"
             )
 
-    def predict(self, item: object) -> Prediction | Segmentation:
+    def _described(self, converter: Converter | None) -> tuple[ImageInput, ClassOutput]:
+        if self.card["output"]["kind"] != "classes":
+            raise ValueError(f"the kind of its output ({self.card['output']['kind']!r})")
+        return ImageInput.from_card(self.card["input"], converter), ClassOutput.from_card(self.card["output"])
+
+    def predict(self, item: object) -> Prediction:
         """Predict one item: a path, the bytes of a file, a PIL image or an array.
 
-        A long item, where the program looks at windows, is streamed; its prediction has a `timeline`. A program that answers for
-        each pixel gives a `Segmentation` of the picture's own size.
+        A long item, where the program looks at windows, is streamed; its prediction has a `timeline`.
         Raises `ConversionError` for an item that cannot be read.
         """
-        if isinstance(self.input, SceneInput):
-            return self.output.read(segment(self.input.read(item), self.run, self.input))
         if not self.input.windowed:
             return self.output.read(self.run(self.input.prepare(item)[None]))[0]
         spans, answers = [], []
@@ -74,7 +68,7 @@ class Program:
 
     def predict_many(
         self, items: Iterable[object], batch_size: int = 16, strict: bool = False
-    ) -> Iterator[Prediction | Segmentation | ConversionError]:
+    ) -> Iterator[Prediction | ConversionError]:
         """Predict any number of items in constant memory, one result for each, in order.
 
         The result for an item that cannot be read is its `ConversionError`, not raised, so that one bad file among ten
@@ -82,7 +76,7 @@ class Program:
         """
         if batch_size < 1:
             raise ProgramError(f"batch_size {batch_size}: expected a whole number from 1")
-        if self.input.windowed or isinstance(self.input, SceneInput):
+        if self.input.windowed:
             yield from (self._whole(item, strict) for item in items)
             return
         stream = iter(items)
@@ -94,11 +88,10 @@ class Program:
                 yield next(answers) if isinstance(pixels, np.ndarray) else pixels
 
     def run(self, prepared: np.ndarray) -> np.ndarray:
-        """The bare model: a batch of prepared items in, its output array out (float32 probabilities: classes, or of a
-        program that answers for each pixel classes, height, width)."""
+        """The bare model: a batch of prepared items in, its output array out (float32 probabilities)."""
         return self._session.run(None, {"input": prepared})[0]
 
-    def _whole(self, item: object, strict: bool) -> Prediction | Segmentation | ConversionError:
+    def _whole(self, item: object, strict: bool) -> Prediction | ConversionError:
         try:
             return self.predict(item)
         except ConversionError as error:

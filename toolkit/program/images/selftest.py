@@ -12,23 +12,19 @@ import numpy as np
 from PIL import Image
 
 from toolkit.errors import ConversionError
-from toolkit.program.images.program import Program
-from toolkit.program.segmentation.inputs import SceneInput
-from toolkit.program.segmentation.selftest import _scene
+from toolkit.program.images.program import ImageProgram
 
 GREY_LEVELS = 1  # decoders of different versions may round a pixel differently
 TOLERANCE = 1e-4  # of a probability, on the pixels of the export
 
 
-def selftest(program: Program) -> list[str]:
+def selftest(program: ImageProgram) -> list[str]:
     """Replay the golden inputs; return one line for each difference, an empty list when all is as exported.
 
     The raw item (of a long one, its first window) is prepared here and compared with the pixels of the export (one grey
     level of tolerance); the model runs on the exported pixels and must give the exported numbers, and on the pixels prepared
-    here the same label. Of a program that answers for each pixel, the mask has to be the export's.
+    here the same label.
     """
-    if isinstance(program.input, SceneInput):
-        return [problem for golden in program.card.get("golden", []) for problem in _scene(program, golden)]
     problems = []
     for golden in program.card.get("golden", []):
         name = golden["item"]

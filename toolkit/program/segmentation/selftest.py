@@ -8,15 +8,24 @@ import numpy as np
 from PIL import Image
 
 from toolkit.errors import ConversionError
-from toolkit.program.images.program import Program
 from toolkit.program.segmentation.inputs import segment
+from toolkit.program.segmentation.program import SegmentationProgram
 
 GREY_LEVELS = 1  # decoders of different versions may round a pixel differently
 SAME_PIXELS = 0.999  # share of a mask's pixels that have to be as at the export
 
 
-def _scene(program: Program, golden: dict) -> list[str]:
-    """The differences in one golden picture of a program that answers for each pixel."""
+def selftest(program: SegmentationProgram) -> list[str]:
+    """Replay the golden pictures; return one line for each difference, an empty list when all is as exported.
+
+    Each is prepared here and compared with the pixels of the export (one grey level of tolerance); its mask has to be the
+    export's.
+    """
+    return [problem for golden in program.card.get("golden", []) for problem in _replayed(program, golden)]
+
+
+def _replayed(program: SegmentationProgram, golden: dict) -> list[str]:
+    """The differences in one golden picture."""
     name, archive = golden["item"], program.archive
     exported, mask = (np.asarray(Image.open(io.BytesIO(archive.read(golden[part])))) for part in ("prepared", "mask"))
     try:

@@ -1,10 +1,8 @@
-"""The command line of a program that predicts from tables: CSV files in, CSV files with predictions and notes out, row by row.
-
-It is a file of its own because it writes tables of any length, and answers a row that is given in words.
-"""
+"""The command line of a program that predicts from tables: CSV files in, CSV files with predictions and notes out, row by row."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -20,14 +18,49 @@ import numpy as np
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.files import STANDARD, writing
 from toolkit.program.csv_files import Chunk, CsvTable, open_csv
+from toolkit.program.options import MOST_PROBABLE, add_top
 from toolkit.program.outputs import ClassOutput, Estimate, Prediction
 from toolkit.program.tabular.inputs import Header
-from toolkit.program.tabular.program import TableProgram
+from toolkit.program.tabular.program import TabularProgram
 
+DOES = "predict from the rows of a table"
+TAKES = "takes files of rows, or --row"
+HINT = "CSV files"
 MOST_TOLD = 8  # columns whose notes are summed up
 
 
-def answer_row(program: TableProgram, text: str, as_json: bool, top: int, reasons: bool) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what only programs of tables are asked."""
+    add_top(parser)
+    parser.add_argument(
+        "--out", metavar="PLACE",
+        help="the CSV to write (default: NAME.predicted.csv; -: standard output), or for several files the folder",
+    )  # fmt: skip
+    parser.add_argument("--row", metavar="JSON", help="one row, an object of column: cell, instead of files")
+    parser.add_argument("--why", action="store_true", help="which columns moved the prediction for --row, and how far")
+
+
+def asked(chosen: argparse.Namespace) -> bool:
+    """Whether something is to be predicted."""
+    return bool(chosen.items) or chosen.row is not None
+
+
+def wrong_use(chosen: argparse.Namespace) -> str:
+    """What is wrong with a combination of options, "" where nothing is."""
+    if chosen.row is not None and chosen.items:
+        return "--row is a row of its own: give it without files"
+    return "--why explains the prediction for a --row" if chosen.why and chosen.row is None else ""
+
+
+def answer(program: TabularProgram, chosen: argparse.Namespace) -> int:
+    """Answer a row, or every row of each CSV; return the exit status."""
+    top = chosen.top or MOST_PROBABLE
+    if chosen.row is not None:
+        return answer_row(program, chosen.row, chosen.json, top, chosen.why)
+    return answer_files(program, chosen.items, chosen.out, chosen.json, top, chosen.strict)
+
+
+def answer_row(program: TabularProgram, text: str, as_json: bool, top: int, reasons: bool) -> int:
     """Predict one row given as a JSON object; return the exit status. Raises `ConversionError` where it is none."""
     try:
         row = json.loads(text)
@@ -52,7 +85,7 @@ def answer_row(program: TableProgram, text: str, as_json: bool, top: int, reason
     return 0
 
 
-def answer_files(program: TableProgram, items: list[str], out: str | None, as_json: bool, top: int, strict: bool) -> int:
+def answer_files(program: TabularProgram, items: list[str], out: str | None, as_json: bool, top: int, strict: bool) -> int:
     """Predict every row of each CSV; return the exit status, 1 where a row or a file could not be read.
 
     NAME.csv becomes NAME.predicted.csv in the current folder, with the cells as they are, and behind them `predicted`,
@@ -117,7 +150,7 @@ class _Counted:
 class _CsvRows:
     """Writes rows as they were read, the answers behind them."""
 
-    def __init__(self, program: TableProgram, table: CsvTable, stream: TextIO, remarks: int) -> None:
+    def __init__(self, program: TabularProgram, table: CsvTable, stream: TextIO, remarks: int) -> None:
         self.remarks = remarks  # notes on every row that are told once
         self.classes = program.output.classes if isinstance(program.output, ClassOutput) else None
         self.writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
@@ -145,7 +178,7 @@ class _CsvRows:
 class _JsonLines:
     """Writes a JSON object for each row."""
 
-    def __init__(self, program: TableProgram, item: str, top: int, stream: TextIO) -> None:
+    def __init__(self, program: TabularProgram, item: str, top: int, stream: TextIO) -> None:
         self.output, self.item, self.top, self.stream = program.output, item, top, stream
 
     def write(self, chunk: Chunk, answers: np.ndarray, notes: Sequence[tuple[str, ...]]) -> None:
@@ -157,14 +190,14 @@ class _JsonLines:
             self.stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _header(program: TableProgram, table: CsvTable) -> Header:
+def _header(program: TabularProgram, table: CsvTable) -> Header:
     try:
         return program.input.header(table.names)
     except ConversionError as error:
         raise ConversionError(table.source, error.reason) from error
 
 
-def _write(program: TableProgram, table: CsvTable, header: Header, lines: _CsvRows | _JsonLines, strict: bool) -> _Counted:
+def _write(program: TabularProgram, table: CsvTable, header: Header, lines: _CsvRows | _JsonLines, strict: bool) -> _Counted:
     counted = _Counted(header)
     for chunk in table.chunks():
         if strict and chunk.ragged:
@@ -233,7 +266,7 @@ def _rows(count: int) -> str:
     return f"{count} row{'' if count == 1 else 's'}"
 
 
-def _example(program: TableProgram) -> str:
+def _example(program: TabularProgram) -> str:
     shown = {}
     for column in program.input.columns[:3]:
         values = getattr(column, "values", None)

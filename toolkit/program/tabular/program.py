@@ -27,7 +27,7 @@ TREES = "trees.onnx"
 CHUNK = 4096  # rows at a time
 
 
-class TableProgram:
+class TabularProgram:
     """A trained model of tables whose weights are fixed. Made by `load`; safe to share between threads.
 
     `card` is what program.json says. `input` prepares rows, `output` reads the model's answers. `trees` is the weight of the

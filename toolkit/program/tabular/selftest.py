@@ -9,12 +9,12 @@ import numpy as np
 
 from toolkit.errors import ConversionError
 from toolkit.program.outputs import ValueOutput
-from toolkit.program.tabular.program import TableProgram
+from toolkit.program.tabular.program import TabularProgram
 
 TOLERANCE = 1e-4  # of a probability, or of the largest value
 
 
-def selftest(program: TableProgram) -> list[str]:
+def selftest(program: TabularProgram) -> list[str]:
     """Replay the golden rows; return one line for each difference, an empty list when all is as exported.
 
     Each row is read here and has to give the codes and numbers of the export; the model runs on those of the export and has to

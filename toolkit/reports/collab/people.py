@@ -14,7 +14,8 @@ import pandas as pd
 from toolkit.data.collab.labelled import LabelledRatings
 from toolkit.errors import ConversionError
 from toolkit.evaluation.collab.answers import people_of, ranking_answers
-from toolkit.evaluation.scores import NDCG, Scores
+from toolkit.evaluation.collab.metrics import NDCG
+from toolkit.evaluation.collab.scores import CollabScores
 from toolkit.program.collab.outputs import best
 from toolkit.program.collab.program import Recommender
 from toolkit.program.collab.reasons import Person, because
@@ -32,7 +33,7 @@ FEW = 3  # items, of which nobody names two: little would be left to show
 REALLY = "✓"
 
 
-def people_sections(learn: Learner, scores: Scores, program: Recommender) -> list[Section]:
+def people_sections(learn: Learner, scores: CollabScores, program: Recommender) -> list[Section]:
     """Some of the test's users, unless nobody's history is to travel, and some who are made up."""
     found = [_of_test(learn, scores, program)] if program.users else []
     pairs = apart(program, NEWCOMERS) if len(program.index.ids) > FEW else []
@@ -73,7 +74,7 @@ def _scale(marks: list[Mark], program: Recommender) -> Marks:
     return Marks.of(marks, dots=any(mark.value < 0 for mark in marks))
 
 
-def _of_test(learn: Learner, scores: Scores, program: Recommender) -> Section:
+def _of_test(learn: Learner, scores: CollabScores, program: Recommender) -> Section:
     labelled: LabelledRatings = learn.dls.labelled
     codes, ranked = _spread(scores, labelled)
     told = (
@@ -81,7 +82,7 @@ def _of_test(learn: Learner, scores: Scores, program: Recommender) -> Section:
         + (f"from high to low {NDCG}" if ranked else "from long to short histories")
         + f". They are shown what was scored: suggestions from what was known before the test, {REALLY} where one is among "
         "their held-out "
-        + ("ratings" if scores.regression else "choices")
+        + ("ratings" if not scores.ranking else "choices")
         + ". Only what they happened to try can be marked; a suggestion without a mark need not be a bad one. "
     )
     told += "Bars are the stars expected." if program.rated else "What is drawn beside them are scores, which only rank."
@@ -94,7 +95,7 @@ def _of_test(learn: Learner, scores: Scores, program: Recommender) -> Section:
     return Section("Example people", [Text(told), Cards(cards)])
 
 
-def _spread(scores: Scores, labelled: LabelledRatings) -> tuple[list[int], bool]:
+def _spread(scores: CollabScores, labelled: LabelledRatings) -> tuple[list[int], bool]:
     """Codes of users that stand evenly among those of the test, and whether by how well they are served."""
     names = {name: code for code, name in enumerate(labelled.users)}
     users = scores.predictions.user.astype(str)
@@ -109,7 +110,7 @@ def _spread(scores: Scores, labelled: LabelledRatings) -> tuple[list[int], bool]
 
 
 def _card(
-    code: int, answer: np.ndarray, vector: np.ndarray, scores: Scores, labelled: LabelledRatings, program: Recommender
+    code: int, answer: np.ndarray, vector: np.ndarray, scores: CollabScores, labelled: LabelledRatings, program: Recommender
 ) -> tuple[list[str], Marks, list[str]]:
     index, rated = program.index, program.rated
     history, liked = labelled.history("test")[[code]], labelled.history("test", liked=True)[[code]]

@@ -12,7 +12,9 @@ import numpy as np
 
 from toolkit.data.collab.labelled import LabelledRatings
 from toolkit.data.items import PARTS
-from toolkit.evaluation.scores import COVERAGE, CURVES, MAE, MAP, NDCG, NOVELTY, PRECISION, RECALL, RMSE, Scores
+from toolkit.evaluation.collab.metrics import COVERAGE, CURVES, MAP, NDCG, NOVELTY, PRECISION, RECALL
+from toolkit.evaluation.collab.scores import CollabScores
+from toolkit.evaluation.tabular.metrics import MAE, RMSE
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
 from toolkit.program.collab.program import Recommender
@@ -44,7 +46,7 @@ WAYS = {
 GROUPED = {"users": "By whether training knew the user", "items": "By whether training knew the item"}
 
 
-def write_rating_report(learn: Learner, scores: Scores, log: list[dict], run: Run, program: Recommender) -> Path:
+def write_rating_report(learn: Learner, scores: CollabScores, log: list[dict], run: Run, program: Recommender) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned, `program` what `export` did. Returns the report's
     path."""
     described = read_json(run.folder / "run.json", "a run")
@@ -73,7 +75,7 @@ def write_rating_report(learn: Learner, scores: Scores, log: list[dict], run: Ru
     return path
 
 
-def _score_section(scores: Scores) -> Section:
+def _score_section(scores: CollabScores) -> Section:
     """The network beside itself untrained and simple methods."""
     found = {name: row[scores.headline] for name, row in scores.table.items() if scores.headline in row}
     values = {name: (each.value, each.low, each.high) for name, each in found.items()}
@@ -104,10 +106,10 @@ def _score_section(scores: Scores) -> Section:
             if any(name in row for name in there)
         ]
         blocks += [Text(about), Table(["method", *there], rows)] if rows else []
-    return Section("Scores", blocks)
+    return Section("CollabScores", blocks)
 
 
-def _curve_sections(scores: Scores) -> list[Section]:
+def _curve_sections(scores: CollabScores) -> list[Section]:
     """What is found among the first items of each method's ranking."""
     pictures = []
     for name in CURVES[::-1]:
@@ -127,7 +129,7 @@ def _curve_sections(scores: Scores) -> list[Section]:
     return [Section("Ranking curves", [Text(told), Figure(pictures)])]
 
 
-def _group_section(scores: Scores) -> Section:
+def _group_section(scores: CollabScores) -> Section:
     """The network's scores by what was known."""
     whole, counted = scores.table[scores.answers][scores.headline], "users" if scores.ranking else "rows"
     better = "higher" if scores.ranking else "lower"
@@ -163,7 +165,7 @@ def _data_section(labelled: LabelledRatings) -> Section:
             row.append(f"{labelled.values[some].mean(dtype=np.float64):.2f}" if len(some) else "–")
         rows.append(row)
     table = Table(["part", "rows", "of them asked", "users", "items", *(["mean rating"] if labelled.rated else [])], rows)
-    return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.set_aside, labelled.notes)])
+    return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.rejected, labelled.notes)])
 
 
 def _settings(described: dict) -> dict:

@@ -22,12 +22,10 @@ from toolkit.evaluation.images.explanation import Insight
 from toolkit.evaluation.images.training_memory import Memory
 from toolkit.files import read_json
 from toolkit.learning.images.saved import load_network
-from toolkit.program import Program, load
-from toolkit.program.collab.program import Recommender
+from toolkit.program import load
 from toolkit.program.images.inputs import ImageInput
+from toolkit.program.images.program import ImageProgram
 from toolkit.program.outputs import Prediction
-from toolkit.program.segmentation.outputs import MaskOutput
-from toolkit.program.tabular.program import TableProgram
 from toolkit.reports.images.report import looked_at
 from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
 
@@ -84,22 +82,7 @@ class Explainer:
         self.run = Path(run)
         if not (self.run / "program.pyz").is_file():
             raise RunError(f"{run}: not a finished run (no program.pyz)")
-        self.program: Program = load(self.run / "program.pyz", converter)
-        if isinstance(self.program, TableProgram):
-            raise RunError(
-                f"{run}: a run on a table: python {self.run / 'program.pyz'} --row '{{…}}' --why explains one row, report.html "
-                "some of the test"
-            )
-        if isinstance(self.program, Recommender):
-            raise RunError(
-                f"{run}: a run on ratings or choices: python {self.run / 'program.pyz'} --likes TITLE gives its reason with each "
-                "item, report.html has examples"
-            )
-        if isinstance(self.program.output, MaskOutput):
-            task = self.program.card["task"].replace("_", " ")
-            raise RunError(
-                f"{run}: a run of {task}: explain is for recognisers, which give a picture one class; report.html shows its masks"
-            )
+        self.program: ImageProgram = load(self.run / "program.pyz", converter)
         network = load_network(self.run)
         self.insight = Insight(network.model, network.stats)
         self.memory = Memory.load(self.run)
@@ -152,6 +135,11 @@ class Explainer:
             distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable") if np.isfinite(far[i])}
         maps = {} if heat is None else dict(zip(shown_classes, heat, strict=True))
         return Explanation(f"{_printable(item)}{span}", prediction, picture, maps, neighbours, distances)
+
+    @staticmethod
+    def page_name(item: Path) -> str:
+        """What the page of an item is called: its name and content, so that two photos called 001.jpg have a page each."""
+        return f"{_printable(item.name).replace(chr(92), '_')[:50]}-{content_hash(item)[:6]}.html"  # chr(92): a backslash
 
     def page(self, explanation: Explanation) -> Page:
         """The explanation as a page."""
@@ -218,11 +206,6 @@ class Explainer:
 def _span(times: Sequence) -> str:
     """From when to when, as it stands behind a file's name; nothing where there are no times."""
     return f" {float(times[0]):.2f}-{float(times[1]):.2f} s" if times else ""
-
-
-def page_name(item: Path) -> str:
-    """What the page of an item is called: its name and content, so that two photos called 001.jpg have a page each."""
-    return f"{_printable(item.name).replace(chr(92), '_')[:50]}-{content_hash(item)[:6]}.html"  # chr(92): a backslash
 
 
 def _printable(name: object) -> str:

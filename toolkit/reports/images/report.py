@@ -14,16 +14,16 @@ import numpy as np
 from PIL import Image
 
 from toolkit.evaluation.images.explanation import Insight
-from toolkit.evaluation.images.scores import pictures_of
+from toolkit.evaluation.images.scores import ImageScores, pictures_of
 from toolkit.evaluation.images.training_memory import Memory
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import Scores
+from toolkit.evaluation.scores import NETWORK
 from toolkit.files import read_json
 from toolkit.learning.images.loaders import normalization_of
 from toolkit.learning.runs import Run
 from toolkit.reports import sections
-from toolkit.reports.charts import filter_tiles, overlay, sheet, signed
-from toolkit.reports.page import Figure, Gallery, Picture, Section, Text, drawn, shown, write_page
+from toolkit.reports.charts import bars, filter_tiles, overlay, sheet, signed
+from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, drawn, shown, write_page
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -40,7 +40,7 @@ ABOUT_MAPS = (
 )
 
 
-def write_image_report(learn: Learner, scores: Scores, log: list[dict], run: Run) -> Path:
+def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run: Run) -> Path:
     """Write report.html into the run folder, and training.npz, from which single pictures are explained later.
 
     `log` is what `fit` returned. Returns the report's path.
@@ -56,15 +56,15 @@ def write_image_report(learn: Learner, scores: Scores, log: list[dict], run: Run
         labelled.describe().splitlines()[0],
         [
             sections.score_section(scores),
-            *sections.whole_sections(scores),
-            *sections.gap_sections(scores),
+            *_whole_files(scores),
+            *_gap(scores),
             sections.curve_section(log, [metric.name for metric in learn.metrics], described.get("best_epoch")),
             sections.confusion_section(scores),
             _most_wrong(learn, scores, insight),
             _when_right(learn, scores, insight),
             _layers(learn, insight),
             _averages(scores, memory, insight),
-            sections.split_section(labelled.table, labelled.set_aside, labelled.notes),
+            sections.split_section(labelled.table, labelled.rejected, labelled.notes),
             sections.settings_section(described),
         ],
     )
@@ -85,7 +85,7 @@ def _test_pictures(learn: Learner, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([pictures for pictures, _ in pictures_of(learn.dls[2].dataset, rows)])
 
 
-def _cards(learn: Learner, scores: Scores, insight: Insight, rows: np.ndarray) -> list[Text | Gallery]:
+def _cards(learn: Learner, scores: ImageScores, insight: Insight, rows: np.ndarray) -> list[Text | Gallery]:
     """Test items with what was said, what is true, and where the network looked for what it said."""
     table = scores.predictions.iloc[rows]
     pictures = _test_pictures(learn, rows)
@@ -102,7 +102,7 @@ def _cards(learn: Learner, scores: Scores, insight: Insight, rows: np.ndarray) -
     return [Text(NO_MAPS if heat is None else ABOUT_MAPS), Gallery(cards, wide=True)]
 
 
-def _most_wrong(learn: Learner, scores: Scores, insight: Insight) -> Section:
+def _most_wrong(learn: Learner, scores: ImageScores, insight: Insight) -> Section:
     table = scores.predictions
     wrong = np.flatnonzero(table.label != table.predicted)
     if not len(wrong):
@@ -115,7 +115,7 @@ def _most_wrong(learn: Learner, scores: Scores, insight: Insight) -> Section:
     return Section("Most wrong", [Text(told), *_cards(learn, scores, insight, rows)])
 
 
-def _when_right(learn: Learner, scores: Scores, insight: Insight) -> Section:
+def _when_right(learn: Learner, scores: ImageScores, insight: Insight) -> Section:
     table = scores.predictions
     right = table[table.label == table.predicted].reset_index().sort_values("probability", ascending=False, kind="stable")
     if right.empty:
@@ -198,7 +198,7 @@ def _lit(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (picture * (0.3 + 0.7 * strength)).astype(np.uint8)
 
 
-def _averages(scores: Scores, memory: Memory, insight: Insight) -> Section:
+def _averages(scores: ImageScores, memory: Memory, insight: Insight) -> Section:
     first, second, mistaken = sections.confused_pair(scores)
     names, why = scores.classes, ", which this network confuses most" if mistaken else ""
     averages = memory.averages
@@ -230,3 +230,39 @@ def _averages(scores: Scores, memory: Memory, insight: Insight) -> Section:
         columns = int(np.ceil(len(tiles) ** 0.5))
         pictures.append(shown(sheet(tiles, columns, TILE, 6), f"{len(tiles)} of {len(filters)} filters", 440, lossless=True))
     return Section("Averages, and what was learnt instead", [*blocks, Figure(pictures)])
+
+
+def _whole_files(scores: ImageScores) -> list[Section]:
+    """Where items are windows: the scores of whole files."""
+    if not scores.whole:
+        return []
+    told = (
+        f"The items above are windows of {scores.n_whole} held-out files. Here each file has one answer, pooled from those of "
+        "its windows (their geometric mean); so does the program."
+    )
+    rows = [[name, *map(sections.cell, row.values())] for name, row in scores.whole.items()]
+    return [Section("Whole files", [Text(told), Table(["method", *scores.whole[NETWORK]], rows)])]
+
+
+def _gap(scores: ImageScores) -> list[Section]:
+    """What a split that leaks would have claimed."""
+    if scores.gap is None:
+        return []
+    found = {"split at random": scores.gap.random, "groups kept together": scores.gap.grouped}
+    lost = 100 * (scores.gap.random.value - scores.gap.grouped.value)
+    lie = f"{lost:.1f} points lie" if lost > 0 else "here nothing, for no points lie"
+    told = (
+        "Items of one group (a recording, a speaker, a session) are alike in ways that have nothing to do with the class. The "
+        f"method of {scores.gap.method}, quick enough to be fitted many times, shows what that does to a score: {lie} "
+        "between folds drawn at random, where groups stand on both sides, and folds of whole groups, as in the split "
+        "used here, where the test is on groups never met before (cross-validated over all items)."
+    )
+    accuracy = {name: (value.value, value.low, value.high) for name, value in found.items()}
+    said = f"Accuracy: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
+    table = Table(["split", "accuracy"], [[name, sections.cell(value)] for name, value in found.items()])
+    return [
+        Section(
+            "What leaking would have claimed",
+            [Text(told), Figure([drawn(bars(accuracy, "accuracy", "groups kept together"), said)]), table],
+        )
+    ]

@@ -18,8 +18,10 @@ from PIL import Image
 from toolkit.data.items import PARTS
 from toolkit.data.segmentation.labelled import LabelledScenes
 from toolkit.data.segmentation.mask_coding import IGNORED
-from toolkit.evaluation.learner import network_runner
-from toolkit.evaluation.scores import MEAN_IOU, NETWORK, Scores
+from toolkit.evaluation.scores import NETWORK
+from toolkit.evaluation.segmentation.metrics import MEAN_IOU
+from toolkit.evaluation.segmentation.network import network_runner
+from toolkit.evaluation.segmentation.scores import SegmentationScores
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
 from toolkit.program.segmentation.inputs import Run as Network
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 CARDS = 6  # of the worst pictures, and of the best
 SIDE = 320  # pixels of a shown picture's longer side
 MOST_DOTS = 40  # classes in one drawing
+GIVEN = "pixel by pixel: its colour, that of its surroundings, and its place in the picture"  # how simple methods see the data
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Legend:
     kind: str = field(default="legend", init=False)
 
 
-def write_scene_report(learn: Learner, scores: Scores, log: list[dict], run: Run) -> Path:
+def write_scene_report(learn: Learner, scores: SegmentationScores, log: list[dict], run: Run) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned. Returns the report's path."""
     described = read_json(run.folder / "run.json", "a run")
     labelled: LabelledScenes = learn.dls.labelled
@@ -62,10 +65,10 @@ def write_scene_report(learn: Learner, scores: Scores, log: list[dict], run: Run
         scores,
         labelled.describe().splitlines()[0],
         [
-            sections.score_section(scores),
+            sections.score_section(scores, GIVEN),
             _class_section(scores, labelled),
             sections.curve_section(log, [metric.name for metric in learn.metrics], described.get("best_epoch")),
-            sections.confusion_section(scores),
+            sections.confusion_section(scores, pixels=True),
             *_picture_sections(scores, labelled, network),
             doubt_section(labelled, network),
             _data_section(labelled),
@@ -77,7 +80,7 @@ def write_scene_report(learn: Learner, scores: Scores, log: list[dict], run: Run
     return path
 
 
-def _class_section(scores: Scores, labelled: LabelledScenes) -> Section:
+def _class_section(scores: SegmentationScores, labelled: LabelledScenes) -> Section:
     network, simple = scores.per_class[NETWORK], scores.per_class[scores.best_simple]
     order = sorted(network, key=lambda name: -network[name].value)
     pixels = np.array(scores.confusion[NETWORK]["counts"]).sum(axis=1)
@@ -111,7 +114,7 @@ def _class_section(scores: Scores, labelled: LabelledScenes) -> Section:
     return Section("Class by class", blocks)
 
 
-def _picture_sections(scores: Scores, labelled: LabelledScenes, network: Network) -> list[Section]:
+def _picture_sections(scores: SegmentationScores, labelled: LabelledScenes, network: Network) -> list[Section]:
     """The test pictures of the lowest and of the highest mean IoU."""
     table = scores.predictions.reset_index(drop=True)  # its rows are the test pictures in their order
     table = table[table[MEAN_IOU].notna()].sort_values(MEAN_IOU, kind="stable")
@@ -215,7 +218,7 @@ def _data_section(labelled: LabelledScenes) -> Section:
     told += f" So do pictures of one group ({groups} groups)." if groups else ""
     told += " Beside each class its share of the pixels that count, and in how many pictures it is."
     table = Table(["class", *PARTS], rows)
-    return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.set_aside, labelled.notes)])
+    return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.rejected, labelled.notes)])
 
 
 def _rows(labelled: LabelledScenes, part: str) -> list[int]:

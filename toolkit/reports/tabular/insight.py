@@ -15,12 +15,12 @@ import pandas as pd
 
 from toolkit.data.tabular.labelled import LabelledTable
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import Scores
 from toolkit.evaluation.tabular.groups import MISSING
 from toolkit.evaluation.tabular.importance import MOST_ROWS, REPEATS, Dependence, partial_dependence, permutation_importance
+from toolkit.evaluation.tabular.scores import TabularScores
 from toolkit.program.cells import is_missing, plain, text_of
 from toolkit.program.tabular.columns import FIRST, NONE, OTHER
-from toolkit.program.tabular.program import TableProgram
+from toolkit.program.tabular.program import TabularProgram
 from toolkit.reports.charts import drawable
 from toolkit.reports.marks import Cards, Mark, Marks
 from toolkit.reports.page import Figure, Section, Text, drawn
@@ -39,7 +39,7 @@ MOST_NAMED = 40  # categories of an embedding
 MOST_EMBEDDED = 4  # columns
 
 
-def column_sections(scores: Scores, labelled: LabelledTable, program: TableProgram) -> list[Section]:
+def column_sections(scores: TabularScores, labelled: LabelledTable, program: TabularProgram) -> list[Section]:
     """How much the score falls without each column, and how the answer follows the strongest."""
     test = len(labelled.rows_of("test"))
     affordable = AFFORDABLE // len(labelled.table_input.names) ** 2  # rows that each column is shuffled in
@@ -64,7 +64,7 @@ def column_sections(scores: Scores, labelled: LabelledTable, program: TableProgr
     return [Section("Which columns matter", blocks), _followed(scores, labelled, program, list(worth)[:FOLLOWED])]
 
 
-def _followed(scores: Scores, labelled: LabelledTable, program: TableProgram, columns: Sequence[str]) -> Section:
+def _followed(scores: TabularScores, labelled: LabelledTable, program: TabularProgram, columns: Sequence[str]) -> Section:
     found = [partial_dependence(program.run, labelled, name) for name in columns]
     if labelled.regression:
         what, numbers = f"mean {labelled.target.name}", [0]
@@ -121,7 +121,7 @@ def in_full(labels: dict[str, str], most: int = 12) -> str:
     return f" In full: {'; '.join(cut[:most])}{'; …' if cut[most:] else ''}." if cut else ""
 
 
-def row_section(scores: Scores, labelled: LabelledTable, program: TableProgram) -> Section:
+def row_section(scores: TabularScores, labelled: LabelledTable, program: TabularProgram) -> Section:
     """Test rows of three kinds, each with the columns that moved its answer."""
     test = labelled.rows_of("test")
     rows = test[sample_rows(len(test), len(scores.predictions))]  # of more than are scored, the same sample as there
@@ -170,7 +170,7 @@ def _extremes(table: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def _card(
-    kind: str, place: int, row: int, scores: Scores, labelled: LabelledTable, program: TableProgram, spread: float
+    kind: str, place: int, row: int, scores: TabularScores, labelled: LabelledTable, program: TabularProgram, spread: float
 ) -> tuple[list[str], Marks, list[str]]:
     item, source = scores.predictions.iloc[place], labelled.table.iloc[row]
     cells = {name: labelled.frame[name].iloc[row] for name in labelled.table_input.names}
@@ -224,7 +224,7 @@ def amount(value: float, spread: float, sign: str = "") -> str:
     return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # the sum: no -0.000
 
 
-def embedding_sections(scores: Scores, labelled: LabelledTable, embeds: nn.ModuleList) -> list[Section]:
+def embedding_sections(scores: TabularScores, labelled: LabelledTable, embeds: nn.ModuleList) -> list[Section]:
     """Where the network has put the categories of the columns that have most of them."""
     columns = labelled.table_input.categories
     order = sorted(
@@ -270,7 +270,9 @@ def embedding_sections(scores: Scores, labelled: LabelledTable, embeds: nn.Modul
     return [Section("Which categories are alike to it", [Text(told + dark + both), Figure(pictures, " ".join(captions))])]
 
 
-def _shades(scores: Scores, labelled: LabelledTable, train: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray | None:
+def _shades(
+    scores: TabularScores, labelled: LabelledTable, train: np.ndarray, codes: np.ndarray, count: int
+) -> np.ndarray | None:
     """For each code how often the positive class is, or the mean value, in its training rows, from 0, the least, to 1; none
     where there are more classes."""
     if labelled.regression:

@@ -12,11 +12,14 @@ import numpy as np
 
 from toolkit.data.items import PARTS
 from toolkit.data.tabular.labelled import LabelledTable
-from toolkit.evaluation.scores import ACCURACY, BLENDED, MAE, R2, RMSE, ROC_AUC, TREES, Interval, Scores
+from toolkit.evaluation.bootstrap import Interval
+from toolkit.evaluation.scores import ACCURACY
 from toolkit.evaluation.tabular.baselines import BOOSTED
+from toolkit.evaluation.tabular.metrics import MAE, R2, RMSE, ROC_AUC
+from toolkit.evaluation.tabular.scores import BLENDED, TREES, TabularScores
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
-from toolkit.program.tabular.program import TableProgram
+from toolkit.program.tabular.program import TabularProgram
 from toolkit.reports import sections
 from toolkit.reports.charts import MOST_NAMED, drawable
 from toolkit.reports.marks import Mark, Marks
@@ -33,7 +36,7 @@ BESIDE = (ACCURACY, "macro F1", "log loss", RMSE)  # metrics of a group, of whic
 MOST_LISTED, MOST_CLASSES = 60, 200  # columns and classes in a table
 
 
-def write_table_report(learn: Learner, scores: Scores, log: list[dict], run: Run, program: TableProgram) -> Path:
+def write_table_report(learn: Learner, scores: TabularScores, log: list[dict], run: Run, program: TabularProgram) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned, `program` what `export` did. Returns the report's
     path."""
     described = read_json(run.folder / "run.json", "a run")
@@ -61,7 +64,7 @@ def write_table_report(learn: Learner, scores: Scores, log: list[dict], run: Run
     return path
 
 
-def _about_scores(scores: Scores, labelled: LabelledTable, program: TableProgram) -> list[Text]:
+def _about_scores(scores: TabularScores, labelled: LabelledTable, program: TabularProgram) -> list[Text]:
     """What the metrics are, what the program answers with, and what to do where boosted trees are better."""
     if labelled.regression:
         told = (
@@ -90,7 +93,7 @@ def _about_scores(scores: Scores, labelled: LabelledTable, program: TableProgram
     return found
 
 
-def _of_trees(scores: Scores) -> str:
+def _of_trees(scores: TabularScores) -> str:
     off = f"gradient-boosted trees alone reach {scores.table[BOOSTED][scores.headline].value:.3f} {scores.headline}"
     if scores.difference.high >= 0:
         return f"On this table {off}, more than the program's {scores.answers}, though by no more than chance explains."
@@ -98,8 +101,8 @@ def _of_trees(scores: Scores) -> str:
     return f"On this table {off} and are the better choice, as they often are on tables: {what}."
 
 
-def _group_sections(scores: Scores) -> list[Section]:
-    """Scores for each value of the columns that were asked for."""
+def _group_sections(scores: TabularScores) -> list[Section]:
+    """TabularScores for each value of the columns that were asked for."""
     if not scores.by_group:
         return []
     whole = scores.table[scores.answers]
@@ -160,7 +163,7 @@ def _worst(metric: str, whole: Interval, groups: dict[str, dict]) -> str:
     return said + "The intervals of these two overlap: the difference may be chance, and more test rows would tell."
 
 
-def _class_sections(scores: Scores, labelled: LabelledTable) -> list[Section]:
+def _class_sections(scores: TabularScores, labelled: LabelledTable) -> list[Section]:
     table = scores.predictions
     what = f"said: probability of {scores.positive}" if scores.positive else "said: probability of the answer"
     of = f"are of {scores.positive!r}" if scores.positive else "are right"
@@ -184,11 +187,11 @@ def _class_sections(scores: Scores, labelled: LabelledTable) -> list[Section]:
     return [sections.confusion_section(scores), Section("Can its probabilities be trusted", [Text(told), Figure(pictures)])]
 
 
-def _said_and_so(scores: Scores) -> str:
+def _said_and_so(scores: TabularScores) -> str:
     return ", ".join(f"{point['said']:.2f} {point['share']:.2f} ({point['count']} rows)" for point in scores.calibration)
 
 
-def _value_sections(scores: Scores, labelled: LabelledTable) -> list[Section]:
+def _value_sections(scores: TabularScores, labelled: LabelledTable) -> list[Section]:
     table, name = scores.predictions, labelled.target.name
     truth, said = table.label.to_numpy(np.float64), table.predicted.to_numpy(np.float64)
     off = np.abs(said - truth)
@@ -236,7 +239,7 @@ def _data_section(labelled: LabelledTable) -> Section:
         blocks.append(Table(["class", *PARTS], [*rows[:MOST_CLASSES], ["all", *(str(len(values)) for values in parts)]]))
         if rows[MOST_CLASSES:]:
             blocks.append(Text(f"… and {len(rows) - MOST_CLASSES} more classes."))
-    return Section("How the data was split", [*blocks, *sections.left_out(labelled.set_aside, labelled.notes)])
+    return Section("How the data was split", [*blocks, *sections.left_out(labelled.rejected, labelled.notes)])
 
 
 def _taken_for_section(labelled: LabelledTable) -> Section:
