@@ -8,19 +8,29 @@ import sys
 import pytest
 from helpers import ROOT
 
+from toolkit.tasks import TASKS
+
 FLOORS = {
-    "errors": 0, "needs": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4, "data": 4, "learning": 5,
-    "evaluation": 5, "export": 6, "reports": 6,
+    "errors": 0, "needs": 1, "tasks": 1, "spec": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4, "data": 4,
+    "learning": 5, "evaluation": 5, "export": 6, "reports": 6,
 }  # fmt: skip
+WINGS = ("images", "segmentation", "tabular", "collab")
+MAY_USE = {("segmentation", "images"), ("collab", "tabular")}  # of the wings beside it
 OUTSIDE = {
-    "errors": set(), "needs": set(), "files": {"filelock"},
+    "errors": set(), "needs": set(), "tasks": set(), "spec": {"fastai"}, "files": {"filelock"},
     "converters": {"numpy", "scipy", "PIL", "soundfile"},
     "program": {"numpy", "PIL", "onnxruntime"},
     "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich", "pyarrow", "openpyxl"},
-    "evaluation": {"numpy", "scipy", "pandas", "sklearn", "joblib", "librosa", "lightgbm", "torch"},
-    "reports": {"numpy", "pandas", "PIL", "jinja2", "matplotlib"},
+    "learning": {
+        "numpy", "scipy", "pandas", "sklearn", "PIL", "torch", "torchvision", "fastai", "fastcore", "fastprogress", "safetensors",
+        "timm", "segmentation_models_pytorch", "tabm", "rtdl_num_embeddings", "lightgbm",
+    },
+    "evaluation": {"numpy", "scipy", "pandas", "sklearn", "joblib", "librosa", "lightgbm", "torch", "fastai"},
+    "export": {"numpy", "pandas", "PIL", "torch", "onnx", "fastai", "scipy"},
+    "reports": {"numpy", "pandas", "PIL", "jinja2", "matplotlib", "fastai", "scipy", "sklearn", "torch"},
 }  # fmt: skip
 SOURCES = sorted((ROOT / "toolkit").rglob("*.py"))
+EVERY = pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(ROOT)) for path in SOURCES])
 
 
 def imports(path):
@@ -40,9 +50,19 @@ def imports(path):
             yield from ((f"{node.module}.{alias.name}", id(node) in guarded) for alias in node.names)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(ROOT)) for path in SOURCES])
+def room_of(path):
+    """The room that a file of the toolkit stands in."""
+    return path.relative_to(ROOT / "toolkit").parts[0].removesuffix(".py")
+
+
+def wing_in(parts):
+    """The wing that a path below a room, or a module's name, leads into; None for what tasks share."""
+    return next((part for part in parts[1:2] if part in WINGS), None)
+
+
+@EVERY
 def test_a_file_imports_only_from_its_own_room_and_from_floors_below(path):
-    room = path.relative_to(ROOT / "toolkit").parts[0].removesuffix(".py")
+    room = room_of(path)
     for module, guarded in imports(path):
         top, _, rest = module.partition(".")
         assert top != "recipes", "toolkit never imports recipes"
@@ -51,6 +71,57 @@ def test_a_file_imports_only_from_its_own_room_and_from_floors_below(path):
             assert FLOORS[other] < FLOORS[room], f"{room} (floor {FLOORS[room]}) imports {module}"
         elif room in OUTSIDE and top not in sys.stdlib_module_names and top != "toolkit" and not guarded:
             assert top in OUTSIDE[room], f"{room} imports {module}"
+
+
+@EVERY
+def test_a_wing_uses_what_tasks_share_and_of_the_others_only_the_one_it_builds_on(path):
+    below = path.relative_to(ROOT / "toolkit")
+    own = wing_in([*below.parts[:-1], below.stem])
+    for module, _ in imports(path):
+        top, *rest = module.split(".")
+        other = wing_in(rest) if top == "toolkit" else None
+        if other and own:
+            assert other == own or (own, other) in MAY_USE, f"the wing {own} imports {module}"
+        elif other and room_of(path) != "converters":
+            raise AssertionError(f"{below}, which tasks share, imports {module} of one of them: ask toolkit/tasks.py")
+
+
+@EVERY
+def test_what_tasks_share_names_no_task(path):
+    """Neither a wing, nor the kind of input or the class of data that tells one: that is for `tasks.py` alone."""
+    below = path.relative_to(ROOT / "toolkit")
+    if wing_in([*below.parts[:-1], below.stem]) or room_of(path) in ("tasks", "converters"):
+        return
+    telling = {"toolkit.tasks:FIRST"} | set(WINGS[1:]) | {"scene", "ratings"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant):
+            assert node.value not in telling, f"{below}:{node.lineno} tells a task by {node.value!r}"
+        elif isinstance(node, ast.Name):
+            assert not re.match(r"Labelled\w|(Image|Segmentation|Tabular|Collab)(Program|Scores|Export|Spec)", node.id), (
+                f"{below}:{node.lineno} names {node.id}"
+            )
+
+
+def test_the_table_of_tasks_names_what_is_there():
+    parts = ("program", "command", "about", "selftest", "evaluate", "scores", "export", "calibrate", "explain", "doctor")
+    assert tuple(TASKS) == WINGS
+    for name, task in TASKS.items():
+        assert task.wing == name
+        assert all(task.part(each) is not None for each in parts if getattr(task, each))
+        assert task.explain or task.instead
+
+
+def test_imports_inside_a_room_run_in_no_circle():
+    """Two files that need each other are one file, or three."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in SOURCES}
+    needs = {}
+    for name, path in names.items():
+        found = {module for module, guarded in imports(path) if not guarded}
+        needs[name] = {other for each in found for other in (each, each.rpartition(".")[0]) if other in names and other != name}
+    while free := [name for name, others in needs.items() if not others & needs.keys()]:
+        for name in free:
+            del needs[name]
+    assert not needs, f"in a circle, or asking one: {sorted(needs)}"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,17 @@ class Spec:
     lr: float | None = None
     select_after: float | None = None
 
+    @property
+    def transferred(self) -> bool:
+        """Whether the first weights of the body were learnt elsewhere."""
+        return self.weights != RANDOM
+
+    @property
+    def fine_tuned(self) -> bool:
+        """Whether `fit` fine-tunes it unless told otherwise: a body that has learnt from millions of pictures. One of ours has
+        learnt from thousands, and goes on learning at the full rate."""
+        return self.transferred
+
     def settings(self) -> dict[str, Any]:
         """All that was set, as plain values by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}

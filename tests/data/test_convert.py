@@ -24,7 +24,7 @@ from PIL import Image
 from toolkit.converters import find_converter
 from toolkit.converters.sound import Sound
 from toolkit.data.convert import convert_tree, main
-from toolkit.data.images.cache import converter_key
+from toolkit.data.converter_key import converter_key
 from toolkit.data.mirror.ledger import Done
 from toolkit.errors import ConversionError, DataError, RunError, ToolkitError
 from toolkit.files import PART

@@ -16,7 +16,7 @@ from PIL import Image
 
 from toolkit.converters import Converter, converter_names, find_converter, settings_of
 from toolkit.converters.settings import parse_settings
-from toolkit.data.images.cache import converter_key
+from toolkit.data.converter_key import converter_key
 from toolkit.data.mirror.mirror import Outcome, mirror, tell
 from toolkit.errors import ConversionError, report_plainly
 

@@ -20,7 +20,7 @@ from fastai.callback.core import Callback, CancelFitException
 from toolkit.errors import RunError
 from toolkit.files import write_text
 from toolkit.learning.runs import Run, read_checkpoint, save_tensors
-from toolkit.learning.weights import copy_of
+from toolkit.learning.tensors import copy_of
 
 
 class FirstWeights(Callback):

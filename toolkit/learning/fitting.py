@@ -25,9 +25,8 @@ from torch.optim import AdamW
 
 from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
-from toolkit.learning.networks import LIGHT, SMALL
 from toolkit.learning.runs import Run, read_checkpoint
-from toolkit.spec import RANDOM, spec_of
+from toolkit.spec import spec_of
 
 EPOCHS, TAKEN_OVER_EPOCHS, FINE_TUNE_EPOCHS = 28, 14, 5
 # torch's AdamW updates all parameters in one call, where fastai's Adam loops over them in Python
@@ -70,9 +69,9 @@ def fit(
     if epochs < 0 or lr < 0 or (patience or 0) < 0:
         raise ToolkitError(f"epochs {epochs}, lr {lr}, patience {patience}: expected numbers from 0")
     spec = spec_of(learn)
-    transferred = spec.weights != RANDOM
+    transferred = spec.transferred
     if fine_tune is None:
-        fine_tune = transferred and spec.arch not in (SMALL, LIGHT)
+        fine_tune = spec.fine_tuned
     epochs = epochs or (FINE_TUNE_EPOCHS if fine_tune else TAKEN_OVER_EPOCHS if transferred else spec.epochs or EPOCHS)
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)

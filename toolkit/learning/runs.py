@@ -21,13 +21,13 @@ from fastai.learner import Learner
 
 from toolkit.errors import RunError, WeightsError
 from toolkit.files import locked, read_json, replacing, write_json, write_text
-from toolkit.learning.weights import load_tensors
+from toolkit.learning.tensors import load_tensors
 from toolkit.spec import spec_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from toolkit.data.images.labelled import LabelledImages
+    from toolkit.data.labelled import Labelled
 
 RUNS = Path("runs")
 NO_MATTER = {"cache"}  # settings that change no result
@@ -83,7 +83,7 @@ class Run:
             raise
         return run
 
-    def _begin(self, described: dict, labelled: LabelledImages) -> None:
+    def _begin(self, described: dict, labelled: Labelled) -> None:
         if (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run already: --resume goes on with it, or name another folder with --run")
         # with whole paths: it is read from anywhere

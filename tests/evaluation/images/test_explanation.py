@@ -11,7 +11,7 @@ from toolkit.evaluation.images.explanation import Insight
 from toolkit.evaluation.images.scores import pictures_of
 from toolkit.evaluation.images.training_memory import Memory, class_averages
 from toolkit.learning.images.loaders import normalization_of
-from toolkit.learning.networks import create_network
+from toolkit.learning.images.networks import create_network
 
 PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 

@@ -20,8 +20,8 @@ from toolkit.learning.cpu.conv_gradients import SmallMapGradients
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.images.augment import MIRRORED, choose_augmentation
 from toolkit.learning.images.loaders import image_loaders, training_stats
-from toolkit.learning.networks import check_name
-from toolkit.learning.weights import choose_architecture, network_with_weights, without_seen
+from toolkit.learning.images.networks import SMALL, check_name
+from toolkit.learning.images.weights import choose_architecture, network_with_weights, without_seen
 from toolkit.spec import Spec
 
 
@@ -34,6 +34,10 @@ class ImageSpec(Spec):
     size: int
     stats: tuple
     training_step: float | None = None
+
+    @property
+    def fine_tuned(self) -> bool:
+        return self.transferred and self.arch != SMALL
 
 
 def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> None:

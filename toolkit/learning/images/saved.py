@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.errors import RunError, ToolkitError
 from toolkit.learning.images.augment import MIRRORED
-from toolkit.learning.networks import Network, create_network
+from toolkit.learning.images.networks import Network, create_network
 from toolkit.learning.runs import read_checkpoint
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ from toolkit.learning.class_weights import WEIGHINGS, class_weights
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
 from toolkit.learning.cpu.conv_gradients import SmallMapGradients
 from toolkit.learning.fitting import ADAMW
-from toolkit.learning.networks import LIGHT
+from toolkit.learning.images.networks import LIGHT
+from toolkit.learning.images.weights import without_seen
 from toolkit.learning.segmentation.augment import SCENE_AUGMENTATIONS
 from toolkit.learning.segmentation.loaders import scene_loaders, scene_stats
 from toolkit.learning.segmentation.networks import check_segmenter, segmenter_with_weights
-from toolkit.learning.weights import without_seen
 from toolkit.spec import Spec
 
 SHOWN, FEWEST, MOST = 8_000, 20, 80  # pictures that a training from random weights shows, in 20 to 80 epochs
@@ -105,6 +105,10 @@ class SegmentationSpec(Spec):
     size: int
     crop: tuple[int, int]
     stats: tuple
+
+    @property
+    def fine_tuned(self) -> bool:
+        return self.transferred and self.arch != LIGHT
 
 
 def check_scene_choices(arch: str, augment: str, weighing: str) -> None:

@@ -17,9 +17,10 @@ from fastai.vision.learner import create_unet_model, default_split, model_meta
 from torch import nn
 
 from toolkit.errors import ToolkitError, WeightsError
-from toolkit.learning.networks import LIGHT, ArchitectureBuilder, Network, check_loaded, load_fitting, torchvision_names
+from toolkit.learning.images.networks import LIGHT, ArchitectureBuilder, Network, check_loaded, load_fitting, torchvision_names
+from toolkit.learning.images.weights import PRETRAINED, best_of, load_state, published_or_told, settle
 from toolkit.learning.segmentation.light_unet import STRIDE, light_network
-from toolkit.learning.weights import PRETRAINED, best_of, load_state, load_tensors, published_or_told, settle
+from toolkit.learning.tensors import load_tensors
 from toolkit.needs import missing
 from toolkit.spec import RANDOM
 

@@ -6,21 +6,17 @@ fault nobody finds: each way either gives exactly those weights or is an error.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import torch
-from torch import nn
 
 from toolkit.data.images.labelled import LabelledImages
 from toolkit.errors import DataError, RunError, ToolkitError, WeightsError
 from toolkit.files import read_json
-from toolkit.learning.networks import SMALL, Network, create_network
-from toolkit.needs import require
+from toolkit.learning.images.networks import SMALL, Network, create_network
+from toolkit.learning.tensors import load_tensors
 from toolkit.spec import RANDOM
 
 PRETRAINED = "pretrained"
@@ -70,24 +66,6 @@ def settle(arch: str, weights: str, own: str, fits: bool = True) -> tuple[str, s
     elif weights not in (RANDOM, PRETRAINED):
         weights = str(Path(weights).absolute())  # a run writes it down, to be found from anywhere
     return arch, weights
-
-
-def load_tensors(path: Path) -> dict:
-    """Read a .pth or .safetensors file: tensors and plain values only, never code.
-
-    Raises `WeightsError` for a file that is damaged or holds anything else.
-    """
-    if path.suffix == ".safetensors":
-        require("safetensors", why="to read a .safetensors file")
-        from safetensors.torch import load_file as load
-    else:
-        load = partial(torch.load, map_location="cpu", weights_only=True)
-    try:
-        return load(path)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path}: holds more than tensors, or is damaged: save a state dict with torch.save") from error
-    except Exception as error:  # each reader has error classes of its own, and a damaged file can raise any
-        raise WeightsError(f"{path}: cannot be read as a weight file ({error})") from error
 
 
 def published_or_told(name: str, create: Callable[[], Network]) -> Network:
@@ -179,8 +157,3 @@ def _learnt_from(run: Path) -> tuple[set[str], str]:
         if earlier in (RANDOM, PRETRAINED) or Path(earlier).is_file() or Path(earlier).resolve() in done:
             return contents, ""
         run = Path(earlier)
-
-
-def copy_of(model: nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of the model's weights, on the CPU."""
-    return {key: value.detach().to("cpu", copy=True) for key, value in model.state_dict().items()}

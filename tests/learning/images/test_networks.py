@@ -10,9 +10,9 @@ from helpers.pictures import make_shapes
 from recipes.image_classification import build_learner
 from toolkit.errors import ToolkitError, WeightsError
 from toolkit.learning.fitting import fit
-from toolkit.learning.networks import create_network
+from toolkit.learning.images.networks import create_network
+from toolkit.learning.images.weights import choose_architecture, network_with_weights
 from toolkit.learning.runs import Run, read_checkpoint
-from toolkit.learning.weights import choose_architecture, network_with_weights
 
 
 @pytest.mark.parametrize("name", ["small", "resnet18", "mobilenet_v3_small", "densenet121"])
