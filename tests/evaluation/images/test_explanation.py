@@ -41,6 +41,25 @@ def test_the_map_lights_what_speaks_for_the_class(frozen):
     assert red.max() == blue.max() == 1
 
 
+@pytest.mark.parametrize("arch", ["small", "resnet18", "squeezenet1_1"])
+def test_maps_are_captums_grad_cam_scaled_to_their_own_maximum(arch):
+    attr = pytest.importorskip("captum.attr", reason="the test extra's captum is not installed")
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    pictures, classes = np.stack([np.asarray(draw_shape("disc", rng, 192)) for _ in range(4)]), [0, 3, 1, 2]
+    model, stats = create_network(arch, 4).model.eval(), ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+    insight = Insight(model, stats)
+    shown = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(stats[0]).view(3, 1, 1)) / torch.tensor(
+        stats[1]
+    ).view(3, 1, 1)
+    expected = (
+        attr.LayerGradCam(model, insight.layers(pictures)[1]).attribute(shown, classes, relu_attributions=True)[:, 0].detach()
+    )
+    largest = expected.amax(dim=(1, 2), keepdim=True)
+    assert (largest > 0).sum() >= 2  # where nothing speaks for a class, all is dark
+    assert np.allclose(insight.grad_cam(pictures, classes), expected / largest.clamp_min(1e-12), atol=1e-3)
+
+
 def test_a_channel_is_excited_most_where_its_colour_is():
     insight = Insight(red_or_blue(), PLAIN)
     early, _ = insight.layers(red_left_blue_right())
