@@ -1,16 +1,19 @@
 """Finding items and their labels: a folder per class, a CSV, or a regular expression on the file name.
 
-It is a file of its own because every recipe that learns from files asks the same question, whatever is in the files.
+What is found is one table, an item a row. Reading adds columns to it, setting aside leaves rows out, and each time a new table is
+returned: what a caller holds stays as it was found.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Self, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
@@ -22,15 +25,18 @@ FILE_COLUMNS = ("file", "filename", "file_name", "path", "image", "name", "fname
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target")
 NOT_UTF8 = "its name is not valid UTF-8: rename it"
 SPLIT_COLUMNS = ("split", "part", "set", "subset")
+COLUMNS = ["path", "label", "group", "split"]
+
+T = TypeVar("T", bound="Items")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Items:
-    """What was found.
+    """What was found. It never changes: each method returns a new one.
 
     `table` has one row an item: `path` (Path), `label` (str), `group` (str or None), `split` ("train", "valid", "test",
-    or None where it is still to be decided). `rejected` lists (item, reason) for each that cannot be used, `notes` what
-    a user should know besides.
+    or None where it is still to be decided). Its index is the place in what was found, or read. `rejected` lists (item, reason)
+    for each that cannot be used, `notes` what a user should know besides.
     """
 
     table: pd.DataFrame
@@ -38,21 +44,40 @@ class Items:
     rejected: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def keep(self, wanted: pd.Series, reason: pd.Series | str) -> None:
-        """Set aside the rows where the boolean Series `wanted` is False, with one reason or each with its own."""
-        for row in self.table.index[~wanted]:
-            self.rejected.append((str(self.table.path[row]), reason if isinstance(reason, str) else reason[row]))
-        self.table = self.table[wanted].reset_index(drop=True)
+    def keep(self, wanted: pd.Series, reason: pd.Series | str) -> Self:
+        """Those where the boolean Series `wanted` is True; the others are set aside, with one reason or each with its own. The
+        index stays, so that what was read beside the table is picked once, at the end (`picked`)."""
+        aside = self.table.path[~wanted]
+        reasons = [reason] * len(aside) if isinstance(reason, str) else reason[~wanted]
+        rejected = [(str(path), str(why)) for path, why in zip(aside, reasons, strict=True)]
+        return replace(self, table=self.table[wanted], rejected=[*self.rejected, *rejected])
+
+    def joined(self, facts: pd.DataFrame) -> Self:
+        """With the columns of `facts`, a row for each item in this order; from here on the index is the place in these."""
+        return replace(self, table=self.table.reset_index(drop=True).join(facts.reset_index(drop=True)))
+
+    def assign(self, **columns: Any) -> Self:
+        """With these columns, new ones or others in their place, as pandas' `assign`."""
+        return replace(self, table=self.table.assign(**columns))
+
+    def noted(self, *notes: str) -> Self:
+        """With these notes too."""
+        return replace(self, notes=[*self.notes, *notes])
+
+    def picked(self, array: np.ndarray) -> np.ndarray:
+        """Of an array with a row for each item that was read, the rows of those that are left; itself where all are."""
+        return array if len(array) == len(self.table) else array[self.table.index.to_numpy()]
 
 
 def find_items(
     data: Path | str,
     suffixes: Iterable[str],
-    csv: Path | str | None = None,
-    label_re: str | None = None,
-    group_by: str | None = None,
-    file_column: str | None = None,
-    label_column: str | None = None,
+    *,
+    csv: Path | str = "",
+    label_re: str = "",
+    group_by: str = "",
+    file_column: str = "",
+    label_column: str = "",
 ) -> Items:
     """Find items and labels under `data`.
 
@@ -60,7 +85,7 @@ def find_items(
     below `train/`, `valid/` and `test/`, where they are there), or what `label_re` matches in the file name: its group
     `label`, else its first group. A CSV may have a column of parts too (split: train, valid, test). `group_by` is a
     column of the CSV, or a regular expression on the path below `data` (its first group, else the whole match). In a
-    folder only files that end in one of `suffixes` count.
+    folder only files that end in one of `suffixes` count. An option that is empty is not given.
 
     Raises `DataError` where nothing usable is found, or where an option does not apply.
     """
@@ -70,32 +95,31 @@ def find_items(
     if data.is_file():
         if data.suffix.lower() not in (".csv", ".tsv"):
             raise DataError(f"{data}: expected a folder of items, or a CSV of file and label")
-        if csv is not None:
+        if csv:
             raise DataError(f"{data} is a CSV, and csv names another ({csv}): name the folder and one CSV")
         csv, data = data, data.parent
-    if csv is not None and label_re:
+    if csv and label_re:
         raise DataError("label_re reads labels from file names, the CSV has labels of its own: leave one of them out")
-    if csv is None and (file_column or label_column):
+    if not csv and (file_column or label_column):
         raise DataError("file_column and label_column are columns of a CSV, and there is none: name it with csv")
-    suffixes = tuple(suffix.lower() for suffix in suffixes)
-    if csv is not None:
-        items = _from_csv(data, Path(csv), group_by, file_column, label_column)
+    if csv:
+        items = _from_csv(data, Path(csv), group_by=group_by, file_column=file_column, label_column=label_column)
     else:
-        items = _from_folder(data, suffixes, label_re, group_by)
-    _drop_repeats(items)
+        items = _from_folder(data, tuple(suffix.lower() for suffix in suffixes), label_re=label_re, group_by=group_by)
+    items = without_repeats(items, "label")
     if items.table.empty:
         raise DataError(f"{data}: no labelled item is left ({summary(items.rejected)})")
     return items
 
 
-def summary(rejected: list[tuple[str, str]], show: int = 3) -> str:
+def summary(rejected: Sequence[tuple[str, str]], show: int = 3) -> str:
     """The first few set-aside items with their reasons, and how many there are, in one line."""
     shown = "; ".join(f"{Path(item).name}: {reason}" for item, reason in rejected[:show])
     more = f"; and {len(rejected) - show} more" if len(rejected) > show else ""
     return f"set aside {len(rejected)}: {shown}{more}" if rejected else "none was set aside"
 
 
-def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, group_by: str | None) -> Items:
+def _from_folder(root: Path, suffixes: tuple[str, ...], *, label_re: str, group_by: str) -> Items:
     files = sorted(files_below(root))
     chosen = [path for path in files if path.suffix.lower() in suffixes]
     others = [path for path in files if path.suffix.lower() not in suffixes]
@@ -123,16 +147,17 @@ def _from_folder(root: Path, suffixes: tuple[str, ...], label_re: str | None, gr
             rejected.append((str(path), f"its path does not match group_by {group_by!r}"))
         else:
             rows.append((path, label, group, part))
-    return Items(_table(rows), root, rejected, notes)
+    return Items(pd.DataFrame(rows, columns=COLUMNS, dtype=object), root, rejected, notes)
 
 
-def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | None, label_column: str | None) -> Items:
+def _from_csv(root: Path, csv: Path, *, group_by: str, file_column: str, label_column: str) -> Items:
     csv = csv if csv.exists() else root / csv
     frame = read_cells(csv)
-    files = frame[column_named(csv, frame, file_column, FILE_COLUMNS, "--file-column")]
-    labels = frame[column_named(csv, frame, label_column, LABEL_COLUMNS, "--label-column")]
+    files = frame[column_named(csv, frame, asked=file_column, usual=FILE_COLUMNS, option="--file-column")]
+    labels = frame[column_named(csv, frame, asked=label_column, usual=LABEL_COLUMNS, option="--label-column")]
     parts = part_cells(frame)
-    group_of = None if group_by is None or group_by in frame.columns else compiled(group_by, "group_by")
+    grouped = group_by in frame.columns
+    group_of = None if grouped else compiled(group_by, "group_by")
     rows, rejected = [], []
     for row, (file, label) in enumerate(zip(files, labels, strict=True)):
         where = f"{csv.name} row {row + 2}"
@@ -140,7 +165,7 @@ def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | No
             rejected.append((where, f"no {'file' if pd.isna(file) else 'label'}"))
             continue
         path = next((p for p in (root / file, csv.parent / file) if p.is_file()), None)
-        group = frame[group_by][row] if group_by in frame.columns else matched(group_of, file) if group_of else None
+        group = frame[group_by][row] if grouped else matched(group_of, file) if group_of else None
         part = None if parts is None or pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
         if path is None:
             rejected.append((file, f"{where} names it, but there is no such file"))
@@ -150,7 +175,7 @@ def _from_csv(root: Path, csv: Path, group_by: str | None, file_column: str | No
             rejected.append((file, f"{where}: part {parts[row]!r} is none of {', '.join(PARTS)}"))
         else:
             rows.append((path, label, group, part))
-    return Items(_table(rows), root, rejected)
+    return Items(pd.DataFrame(rows, columns=COLUMNS, dtype=object), root, rejected)
 
 
 def read_cells(csv: Path) -> pd.DataFrame:
@@ -175,9 +200,9 @@ def part_cells(frame: pd.DataFrame) -> pd.Series | None:
     return parts
 
 
-def column_named(csv: Path, frame: pd.DataFrame, asked: str | None, usual: tuple[str, ...], option: str) -> str:
+def column_named(csv: Path, frame: pd.DataFrame, *, asked: str, usual: tuple[str, ...], option: str) -> str:
     """The column that was `asked` for, or else the first of the `usual` names. Raises `DataError` where there is none."""
-    if asked is not None:
+    if asked:
         if asked not in frame.columns:
             raise DataError(f"{csv}: no column {asked!r}; it has {', '.join(map(str, frame.columns))}")
         return asked
@@ -190,12 +215,13 @@ def column_named(csv: Path, frame: pd.DataFrame, asked: str | None, usual: tuple
     return found
 
 
-def _drop_repeats(items: Items) -> None:
-    """One row a file: a file listed twice counts once, one with two labels not at all."""
-    table = items.table
-    labels = table.groupby("path").label.transform("nunique")
-    items.keep(labels <= 1, "listed with two different labels")
-    items.keep(~items.table.path.duplicated(), "listed twice; one of them is used")
+def without_repeats(items: T, answer: str) -> T:
+    """One row a file: a file listed twice counts once, one with two answers (in the column of that name) not at all. The index
+    begins anew."""
+    answers = items.table.groupby("path")[answer].transform("nunique")
+    items = items.keep(answers <= 1, f"listed with two different {answer}s")
+    items = items.keep(~items.table.path.duplicated(), "listed twice; one of them is used")
+    return replace(items, table=items.table.reset_index(drop=True))
 
 
 def has_parts(root: Path) -> bool:
@@ -243,7 +269,7 @@ def is_utf8(path: Path) -> bool:
     return True
 
 
-def compiled(expression: str | None, option: str) -> re.Pattern | None:
+def compiled(expression: str, option: str) -> re.Pattern[str] | None:
     """The regular expression that an option gave, if any. Raises `DataError` where it is none."""
     try:
         return re.compile(expression) if expression else None
@@ -251,7 +277,7 @@ def compiled(expression: str | None, option: str) -> re.Pattern | None:
         raise DataError(f"{option} {expression!r} is not a regular expression: {error}") from error
 
 
-def matched(expression: re.Pattern, text: str) -> str | None:
+def matched(expression: re.Pattern[str], text: str) -> str | None:
     """What a pattern finds in `text`: its group `label`, else its first group, else the whole match; None for nothing."""
     match = expression.search(text)
     if match is None:
@@ -259,7 +285,3 @@ def matched(expression: re.Pattern, text: str) -> str | None:
     if "label" in expression.groupindex:
         return match["label"]
     return match[1] if expression.groups else match[0]
-
-
-def _table(rows: list[tuple]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["path", "label", "group", "split"]).astype(object)

@@ -17,13 +17,13 @@ from joblib import Parallel, delayed
 from PIL import Image
 
 from toolkit.converters import picture_size
-from toolkit.data.duplicates import beside_the_test, duplicate_notes, duplicates_of, fingerprints
+from toolkit.data.duplicates import apart_from_test, duplicate_notes, fingerprints
 from toolkit.data.hashing import content_hash
 from toolkit.data.items import PARTS, Items, summary
 from toolkit.data.progress import track
 from toolkit.data.reading import PIXEL_BUDGET
 from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, read_mask
-from toolkit.data.splitting import SplitOptions, split_items, units_of
+from toolkit.data.splitting import SplitOptions, split_items
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.segmentation.inputs import SceneInput
 
@@ -31,6 +31,7 @@ SMALLEST, LARGEST = 160, 192  # pixels of the shorter side: what a size that nob
 SEEN = 0.8  # part of the length of what a training step takes that it sees
 FIT, OWN = "fit", "own"
 SCALES = (FIT, OWN)
+COLUMNS = ["path", "mask", "label", "group", "split", "width", "height", "content", "mask_content"]
 Pair = tuple[np.ndarray, np.ndarray]  # a picture, uint8 (height, width, 3), and its class numbers, uint8 (height, width)
 
 
@@ -130,28 +131,25 @@ def labelled_scenes(
     side = size or _usual_size(items.table.path.tolist())
     scene_input = SceneInput(side if scale == FIT else 0, multiple)
     read = _read_all(items, code, scene_input)
-    read = _kept(items, read, read.facts.error.isna(), read.facts.error)
+    items = items.joined(read.facts)
+    items = items.keep(items.table.error.isna(), items.table.error)
     _check(items, strict)
-    exact, near = duplicates_of(read.facts)
-    units = units_of(len(items.table), [exact, near] if group_near else [exact])
-    apart = beside_the_test(items.table.split, units)
-    if apart.any():
-        read = _kept(items, read, ~apart, "the same picture stands in the test or valid part")
-        _check(items, strict)
-        exact, near = duplicates_of(read.facts)
-    table = items.table.join(read.facts[["width", "height", "content", "mask_content"]])
-    table["label"] = _rarest(read.counts, code.classes)
-    table["split"] = split_items(
-        table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed), together=[exact, near] if group_near else [exact]
-    )
-    view, crop = _cuts(table, scene_input, side if scale == OWN else 0)
+    items, duplicates = apart_from_test(items, group_near=group_near)
+    _check(items, strict)
+    counts = items.picked(read.counts)
+    items = items.assign(label=_rarest(counts, code.classes))
+    split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
+    items = items.assign(split=split_items(items.table, split, together=duplicates.together))
+    view, crop = _cuts(items.table, scene_input, side if scale == OWN else 0)
     notes = [
         *items.notes,
         *code.notes,
-        *duplicate_notes(table, exact, near, group_near),
-        *_unlearnt(table.split, read.counts, code.classes),
+        *duplicate_notes(items.table, duplicates),
+        *_unlearnt(items.table.split, counts, code.classes),
     ]
-    return LabelledScenes(table, read.pairs, read.counts, code, scene_input, view, crop, items.rejected, notes)
+    pairs = None if read.pairs is None else [read.pairs[row] for row in items.table.index]
+    table = items.table[COLUMNS].reset_index(drop=True)
+    return LabelledScenes(table, pairs, counts, code, scene_input, view, crop, items.rejected, notes)
 
 
 @dataclass
@@ -187,16 +185,6 @@ def _read_all(items: Items, code: MaskCode, scene_input: SceneInput) -> _Read:
     columns = ("content", "mask_content", "pixels_hash", "near_hash", "width", "height", "error")
     table = pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in columns})
     return _Read(table, pairs, counts)
-
-
-def _kept(items: Items, read: _Read, wanted: pd.Series, reason: pd.Series | str) -> _Read:
-    """Set aside the pairs that are not `wanted`, and return what was read of the others."""
-    if wanted.all():
-        return read
-    items.keep(wanted, reason)
-    keep = wanted.to_numpy()
-    pairs = None if read.pairs is None else [pair for pair, wanted in zip(read.pairs, keep, strict=True) if wanted]
-    return _Read(read.facts[keep].reset_index(drop=True), pairs, read.counts[keep])
 
 
 def _read_one(path: Path, mask: Path, code: MaskCode, scene_input: SceneInput) -> tuple[dict, Pair | None]:

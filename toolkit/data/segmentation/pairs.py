@@ -10,7 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +31,7 @@ from toolkit.data.items import (
     part_cells,
     read_cells,
     summary,
+    without_repeats,
 )
 from toolkit.errors import DataError
 
@@ -83,17 +84,17 @@ def find_pairs(
     if csv:
         items = _from_csv(data, Path(csv), [str(images), str(masks)], group_by, image_column, mask_column)
         named = (("--csv", csv), ("--image-column", image_column), ("--mask-column", mask_column))
-        items.options = (str(data), *(str(part) for option in named if option[1] for part in option))
+        options = (str(data), *(str(part) for option in named if option[1] for part in option))
     else:
         items = _from_folders(data, str(images), str(masks), _affixes(mask_suffix), compiled(group_by, "group_by"), group_by)
-        items.options += ("--mask-suffix", mask_suffix) if mask_suffix else ()
-    _drop_repeats(items)
+        options = (*items.options, *(("--mask-suffix", mask_suffix) if mask_suffix else ()))
+    items = _with_shared_noted(without_repeats(replace(items, options=options), "mask"))
     if items.table.empty:
         raise DataError(f"{data}: no picture with a mask is left ({summary(items.rejected)})")
     return items
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pairs(Items):
     """Pictures with masks; `options` are what the mask doctor's command line is given to find the same ones."""
 
@@ -113,29 +114,29 @@ Affixes = tuple[str, str]  # what a mask's name has before and after its picture
 Names = dict[tuple[str, str], list[Path]]  # by the folder below their own, and by name without what is besides
 
 
-def _from_folders(root: Path, images: str, masks: str, affixes: Affixes, group_of: re.Pattern | None, group_by: str) -> Items:
-    items = Pairs(_table([]), root)
+def _from_folders(root: Path, images: str, masks: str, affixes: Affixes, group_of: re.Pattern | None, group_by: str) -> Pairs:
     rows: list[tuple] = []
+    rejected: list[tuple[str, str]] = []
+    notes: list[str] = []
     places = _places(root, images, masks, any(affixes))
     usual = len(places) > 1 and not (images or masks)
-    items.options = (str(root),) if usual else (str(places[0].images), str(places[0].masks))
+    options = (str(root),) if usual else (str(places[0].images), str(places[0].masks))
     for place in places:
         parted = place.part is None and has_parts(place.images)
-        for picture, mask in _matches(place, affixes, items):
+        for picture, mask in _matches(place, affixes, rejected, notes):
             first = picture.relative_to(place.images).parts[0]
             part = PART_NAMES.get(first.lower()) if parted else place.part
             below = _below(picture, root)
             group = matched(group_of, below) if group_of else None
             if not (is_utf8(picture) and is_utf8(mask)):
-                items.rejected.append((ascii(str(picture)), NOT_UTF8))
+                rejected.append((ascii(str(picture)), NOT_UTF8))
             elif parted and part is None:
-                items.rejected.append((str(picture), "stands outside train/, valid/ and test/"))
+                rejected.append((str(picture), "stands outside train/, valid/ and test/"))
             elif group_of and not group:
-                items.rejected.append((str(picture), f"its path does not match group_by {group_by!r}"))
+                rejected.append((str(picture), f"its path does not match group_by {group_by!r}"))
             else:
                 rows.append((picture, mask, None, group, part))
-    items.table = _table(rows)
-    return items
+    return Pairs(_table(rows), root, rejected, notes, options)
 
 
 def _below(path: Path, root: Path) -> str:
@@ -192,8 +193,8 @@ def _affixes(mask_suffix: str) -> Affixes:
     return (before, after) if star else ("", whole)
 
 
-def _matches(place: _Place, affixes: Affixes, items: Items) -> list[tuple[Path, Path]]:
-    """(picture, mask) of each pair in a place; what has no partner is set aside in `items`."""
+def _matches(place: _Place, affixes: Affixes, rejected: list[tuple[str, str]], notes: list[str]) -> list[tuple[Path, Path]]:
+    """(picture, mask) of each pair in a place; what has no partner is added to `rejected`, what a user should know to `notes`."""
     together = os.path.samefile(place.images, place.masks)
     if together and not any(affixes):
         raise DataError(f"{place.images}: pictures and masks in one folder: say what masks' names end in with mask_suffix")
@@ -203,13 +204,13 @@ def _matches(place: _Place, affixes: Affixes, items: Items) -> list[tuple[Path, 
     if together:
         pictures = sorted(set(pictures) - set(chosen))
     elif len(chosen) < len(answers):
-        items.notes.append(f"{len(answers) - len(chosen)} files in {place.masks} left out: their names are not those of masks")
+        notes.append(f"{len(answers) - len(chosen)} files in {place.masks} left out: their names are not those of masks")
     by_picture, by_mask = _names(pictures, place.images, ("", "")), _names(chosen, place.masks, affixes)
     if not by_picture.keys() & by_mask.keys():
         for own in _shared([path.stem for path in pictures]):  # as in Cityscapes: x_leftImg8bit, x_gtFine_labelIds
             by_picture = _names(pictures, place.images, own)
             if by_picture.keys() & by_mask.keys():
-                items.notes.append(f"pictures' names without {'*'.join(own)!r} are those of their masks")
+                notes.append(f"pictures' names without {'*'.join(own)!r} are those of their masks")
                 break
         else:
             raise DataError(_no_match(place, pictures, answers, affixes))
@@ -218,13 +219,13 @@ def _matches(place: _Place, affixes: Affixes, items: Items) -> list[tuple[Path, 
         found = by_mask.get(key, [])
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
-            items.rejected += [(str(path), f"{len(found)} masks of its name: {names}") for path in paths]
+            rejected += [(str(path), f"{len(found)} masks of its name: {names}") for path in paths]
         elif not found:
-            items.rejected += [(str(path), f"{NO_MASK} in {place.masks}") for path in paths]
+            rejected += [(str(path), f"{NO_MASK} in {place.masks}") for path in paths]
         else:
             pairs += [(path, found[0]) for path in paths]
     alone = [path for key, paths in by_mask.items() if key not in by_picture for path in paths]
-    items.rejected += [(str(path), f"{NO_PICTURE} in {place.images}") for path in alone]
+    rejected += [(str(path), f"{NO_PICTURE} in {place.images}") for path in alone]
     return pairs
 
 
@@ -304,9 +305,9 @@ def _written(affixes: Affixes) -> str:
 def _from_csv(root: Path, csv: Path, folders: list[str], group_by: str, image_column: str, mask_column: str) -> Pairs:
     csv = csv if csv.exists() else root / csv
     frame = read_cells(csv)
-    pictures = column_named(csv, frame, image_column or None, IMAGE_COLUMNS, "--image-column")
+    pictures = column_named(csv, frame, asked=image_column, usual=IMAGE_COLUMNS, option="--image-column")
     rest = frame.drop(columns=[] if mask_column else pictures)
-    answers = column_named(csv, rest, mask_column or None, MASK_COLUMNS, "--mask-column")
+    answers = column_named(csv, rest, asked=mask_column, usual=MASK_COLUMNS, option="--mask-column")
     parts = part_cells(frame)
     group_of = None if group_by in frame.columns else compiled(group_by, "group_by")
     rows, rejected = [], []
@@ -332,15 +333,13 @@ def _from_csv(root: Path, csv: Path, folders: list[str], group_by: str, image_co
     return Pairs(_table(rows), root, rejected)
 
 
-def _drop_repeats(items: Items) -> None:
-    """One row a picture: one listed twice counts once, one with two masks not at all; a mask of two pictures is noted."""
-    answers = items.table.groupby("path")["mask"].transform("nunique")
-    items.keep(answers <= 1, "listed with two different masks")
-    items.keep(~items.table.path.duplicated(), "listed twice; one of them is used")
+def _with_shared_noted(items: Pairs) -> Pairs:
+    """With a note where a mask stands for more than one picture."""
     counts = items.table["mask"].value_counts()
     shared = counts[counts > 1]
-    if len(shared):
-        items.notes.append(f"{len(shared)} masks stand for more than one picture, such as {shared.index[0]} for {shared.iloc[0]}")
+    if not len(shared):
+        return items
+    return items.noted(f"{len(shared)} masks stand for more than one picture, such as {shared.index[0]} for {shared.iloc[0]}")
 
 
 def _table(rows: list[tuple]) -> pd.DataFrame:
