@@ -81,7 +81,7 @@ def spectrograms(figures: list[Figure], data: Path, rounds: int) -> None:
             ]
 
         apart = max(float(np.abs(a - b).max()) for a, b in zip(ours(), theirs(), strict=True))
-        figure = compared(f"log-mel, {what}", in_turn(ours, theirs, rounds), len(samples))
+        figure = compared(f"log-mel, {what}", in_turn(ours, theirs, rounds=rounds), len(samples))
         figure.target, figure.reached = target, figure.ratio >= least
         figure.note = f"peer: librosa; {apart:.1e} dB apart"
         figures.append(figure)
@@ -90,7 +90,7 @@ def spectrograms(figures: list[Figure], data: Path, rounds: int) -> None:
         def bare(frames=frames):
             return [scipy.fft.rfft(each, axis=1) for each in frames]
 
-        figure = compared(f"log-mel, {what}", in_turn(ours, bare, rounds), len(samples))
+        figure = compared(f"log-mel, {what}", in_turn(ours, bare, rounds=rounds), len(samples))
         within = 1 / figure.ratio
         figure.note = f"peer: the bare real transform of the same frames; {within:.2f} times its time"
         if what != "FSDD clips":
@@ -114,7 +114,9 @@ def beside_torchaudio(figures: list[Figure], what: str, samples: list, settings:
     )  # fmt: skip
     to_db = torchaudio.transforms.AmplitudeToDB(top_db=80)
     tensors = [torch.from_numpy(one) for one in samples]
-    figure = compared(f"log-mel, {what}", in_turn(ours, lambda: [to_db(mel(one)) for one in tensors], rounds), len(samples))
+    figure = compared(
+        f"log-mel, {what}", in_turn(ours, lambda: [to_db(mel(one)) for one in tensors], rounds=rounds), len(samples)
+    )
     figure.target, figure.reached, figure.note = "not slower", figure.ratio >= 1, "peer: torchaudio"
     figures.append(figure)
 
@@ -177,7 +179,7 @@ def drawings(figures: list[Figure], data: Path, rounds: int) -> None:
 
         for channels in ("plain", "speed", "rhythm"):
             mouse = Mouse(size=128, channels=channels, antialias=True)
-            figure = compared(f"1,000 mouse events, {channels}", in_turn(lambda m=mouse: m(path), theirs, rounds), 1)
+            figure = compared(f"1,000 mouse events, {channels}", in_turn(lambda m=mouse: m(path), theirs, rounds=rounds), 1)
             figure.target, figure.reached = "at least 5 times as fast", figure.ratio >= 5
             figure.note = "peer: csv.DictReader and matplotlib's LineCollection"
             figures.append(figure)

@@ -45,8 +45,8 @@ def speed_and_memory(short: bool) -> list[Figure]:
         clips = make_clips(Path(folder, "clips", "0"), count // 2).parent
         make_clips(clips / "1", count // 2)
         ways = {
-            "2": lambda made: convert_tree("sound", clips, made, jobs=2),
-            "1": lambda made: convert_tree("sound", clips, made, jobs=1),
+            "2": lambda made: convert_tree("sound", clips, target=made, jobs=2),
+            "1": lambda made: convert_tree("sound", clips, target=made, jobs=1),
             "halves": lambda made: _at_once([[*COMMAND, clips / part, made / part, "--jobs", "1"] for part in ("0", "1")]),
         }
         seconds, work = {way: [] for way in ways}, dict.fromkeys(ways, 0.0)

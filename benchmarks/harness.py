@@ -64,7 +64,7 @@ class Figure:
         return f"{median:.4g}{' ' + self.unit if self.unit else ''}" + (f" (n={len(samples)})" if len(samples) > 1 else "")
 
 
-def in_turn(ours: Callable[[], object], peer: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
+def in_turn(ours: Callable[[], object], peer: Callable[[], object], *, rounds: int) -> tuple[list[float], list[float]]:
     """Time two calls in turn, `rounds` times after one warm-up each, so that a slow spell meets both. Seconds."""
     samples: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):

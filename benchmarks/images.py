@@ -83,7 +83,7 @@ def photos(figures: list[Figure], data: Path, folder: Path, short: bool) -> None
 
     began = time.perf_counter()  # before the pictures are decoded: plain fastai decodes them while it trains
     small = build_learner(data)
-    with Run.open("photos", small, {}, folder / "photos") as run:
+    with Run.open("photos", small, settings={}, folder=folder / "photos") as run:
         log = fit(small, epochs=1 if short else 0, run=run)
         calibrate(small)
         seconds = time.perf_counter() - began
@@ -130,19 +130,19 @@ def same_network(figures: list[Figure], data: Path, folder: Path, plain, plain_h
         with learner.no_bar(), learner.no_logging():
             learner.fit_one_cycle(1, 1e-3)
 
-    timed = in_turn(lambda: epoch(learn), lambda: epoch(plain), 1 if short else 3)
+    timed = in_turn(lambda: epoch(learn), lambda: epoch(plain), rounds=1 if short else 3)
     compared(figures, "resnet18: one training epoch, validation included", timed, 1.5, short)
 
     photo = next((data / "test").glob("*/*.jpg"))
     with plain.no_bar():
-        timed = in_turn(lambda: program.predict(photo), lambda: plain.predict(photo), 5 if short else 100)
+        timed = in_turn(lambda: program.predict(photo), lambda: plain.predict(photo), rounds=5 if short else 100)
     compared(figures, "resnet18: one prediction from a file", timed, 5, short)
 
     plain.path = folder
     plain.export("plain.pkl")
     by_hand = f"from fastai.vision.all import load_learner; load_learner({str(folder / 'plain.pkl')!r}).predict({str(photo)!r})"
     ours = [sys.executable, str(folder / "resnet18.pyz"), str(photo)]
-    timed = in_turn(lambda: silent(ours), lambda: silent([sys.executable, "-c", by_hand]), 2 if short else 7)
+    timed = in_turn(lambda: silent(ours), lambda: silent([sys.executable, "-c", by_hand]), rounds=2 if short else 7)
     compared(figures, "resnet18: fresh process to first prediction", timed, 12, short)
 
 
@@ -159,7 +159,7 @@ def transfer(figures: list[Figure], data: Path, folder: Path, short: bool) -> No
         found: tuple[list, list] = ([], [])
         for place, run in zip(halves, runs, strict=True):
             learn = build_learner(place, seed=seed)
-            with Run.open("half", learn, {}, run) as kept:
+            with Run.open("half", learn, settings={}, folder=run) as kept:
                 fit(learn, both, run=kept)
             found[1].append(hits(learn).mean())
         for place, other in zip(halves, reversed(runs), strict=True):

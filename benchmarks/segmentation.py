@@ -84,7 +84,7 @@ def roads(figures: list[Figure], folder: Path, short: bool) -> None:
         Figure("roads: seconds of training, reading included", [seconds], unit="s", target="within 120",
                reached=None if short else seconds <= 120, note=f"{log[-1]['epoch']} epochs"),
     ]  # fmt: skip
-    parity(figures, "roads", learn, export(learn, folder / "roads.pyz", scores), short)
+    parity(figures, "roads", learn, export(learn, folder / "roads.pyz", scores=scores), short)
 
 
 def ten_minutes(figures: list[Figure], data: Path) -> Learner:
@@ -140,7 +140,7 @@ def same_network(figures: list[Figure], data: Path, short: bool) -> tuple[Learne
         with learn.no_bar(), learn.no_logging():
             learn.fit_one_cycle(1, 1e-3)
 
-    timed = in_turn(epoch, lambda: plain_segmentation.train(plain, 1), 1 if short else 3)
+    timed = in_turn(epoch, lambda: plain_segmentation.train(plain, 1), rounds=1 if short else 3)
     compared(figures, "U-Net: one training epoch, validation included", timed, 2.2, short, "resnet18, 96x128, batch 8")
     return learn, plain
 
@@ -156,13 +156,13 @@ def programs(figures: list[Figure], data: Path, folder: Path, learners: dict, pl
     for size, learn in ((plain_segmentation.SIZE, plain), ((height, width), plain_segmentation.build(data, (height, width)))):
         unet.input = replace(unet.input, size=min(size))  # one graph serves every size
         with learn.no_bar():
-            timed = in_turn(lambda: unet.predict(photo), lambda learn=learn: learn.predict(photo), rounds)
+            timed = in_turn(lambda: unet.predict(photo), lambda learn=learn: learn.predict(photo), rounds=rounds)
         note = "x".join(map(str, size)) + " for both"
         if learn is plain:
             note += "; ours answers at the picture's own size"
         compared(figures, "U-Net: one prediction from a file", timed, 1.3, short, note)
     prepared = unet.input.prepare(photo)[None]
-    timed = in_turn(lambda: unet.predict(photo), lambda: unet.run(prepared), rounds)
+    timed = in_turn(lambda: unet.predict(photo), lambda: unet.run(prepared), rounds=rounds)
     figure = Figure("U-Net: one prediction, and its bare graph", *timed, unit="s", lower_is_better=True, target="within 10 %")
     figure.reached = None if short else figure.ratio >= 1 / 1.1
     figure.note = "peer: onnxruntime on the prepared picture, {}x{}".format(*prepared.shape[1:3])
@@ -170,7 +170,7 @@ def programs(figures: list[Figure], data: Path, folder: Path, learners: dict, pl
     light = found["light"]
     light.input = replace(light.input, size=height)
     with learn.no_bar():
-        timed = in_turn(lambda: light.predict(photo), lambda: learn.predict(photo), rounds)
+        timed = in_turn(lambda: light.predict(photo), lambda: learn.predict(photo), rounds=rounds)
     note = f"peer: plain fastai's U-Net; {height}x{width} for both"
     compared(figures, "light: one prediction from a file", timed, 5, short, note)
 

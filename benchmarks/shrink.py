@@ -50,7 +50,7 @@ def large(figures: list[Figure], folder: Path, count: int, rounds: int = 10) -> 
     ours, peer = [], []
     for part in photos:
         began = time.perf_counter()
-        outcome = shrink_tree(part, folder / "ours" / part.name, SIZE)
+        outcome = shrink_tree(part, folder / "ours" / part.name, size=SIZE)
         ours.append(time.perf_counter() - began)
         assert outcome.counts["shrunk"] == count // rounds
         began = time.perf_counter()

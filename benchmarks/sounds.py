@@ -86,7 +86,7 @@ def official(figures: list[Figure], table: pd.DataFrame, features: np.ndarray, f
                target="no more than the peer", reached=None if short else statistics.median(seconds) <= plain_seconds,
                note="peer: plain fastai's training alone"),
     ]  # fmt: skip
-    program = export(learn, folder / "digits.pyz", scores)
+    program = export(learn, folder / "digits.pyz", scores=scores)
     expected, _ = predictions(learn, learn.dls[2])
     found = program.run(np.stack([program.input.prepare(path) for path in learn.dls[2].dataset.items]))
     apart = float(np.abs(found - expected).max())

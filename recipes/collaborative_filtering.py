@@ -76,10 +76,10 @@ def main(
     print(learn.dls.labelled.describe())
     print(learn.spec.line("objective", "form", "factors", "batch_size"))
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, "no_users": no_users, **kwargs}
-    with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
-        log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
+    with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
+        log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
         scores = evaluate(learn)
         scores.save(place.folder)
-        program = export(learn, place.program, scores, place.folder.name, golden, users=not no_users)
+        program = export(learn, place.program, scores=scores, name=place.folder.name, golden=golden, users=not no_users)
         write_rating_report(learn, scores, log, place, program)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

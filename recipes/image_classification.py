@@ -80,11 +80,11 @@ def main(
     print(learn.dls.labelled.describe())
     print(learn.spec.line("arch", "weights", "augment", "size"))
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
-    with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
-        log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
+    with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
+        log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
         calibrate(learn)
         scores = evaluate(learn)
         scores.save(place.folder)
-        export(learn, place.program, scores, place.folder.name, golden)
+        export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
         write_image_report(learn, scores, log, place)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

@@ -95,11 +95,11 @@ def main(
     image_input = learn.dls.labelled.image_input
     print(image_input.converter)
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
-    with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
-        log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
+    with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
+        log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
         calibrate(learn)
         scores = evaluate(learn, raw=kinematics_and_forest(image_input.converter, image_input.windowed))
         scores.save(place.folder)
-        export(learn, place.program, scores, place.folder.name, golden)
+        export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
         write_image_report(learn, scores, log, place)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

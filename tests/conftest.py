@@ -39,11 +39,11 @@ def trained(tmp_path_factory):
 
     home = tmp_path_factory.mktemp("trained")
     learn = build_learner(make_shapes(home / "shapes", 60), batch_size=32)
-    with Run.open("shapes", learn, {}, home / "run") as run:
+    with Run.open("shapes", learn, settings={}, folder=home / "run") as run:
         log = fit(learn, epochs=6, lr=3e-3, run=run)
         scores = evaluate(learn)
         scores.save(run.folder)
-        export(learn, run.program, scores)
+        export(learn, run.program, scores=scores)
         write_image_report(learn, scores, log, run)
     return learn, run.folder, scores
 
@@ -71,12 +71,12 @@ def listener(recordings, tmp_path_factory):
     from toolkit.reports.images.report import write_image_report
 
     learn = build_learner(recordings, window=1.0, step=0.5, size=32, batch_size=16, cache="none")
-    with Run.open("long", learn, {}, tmp_path_factory.mktemp("run") / "run") as run:
+    with Run.open("long", learn, settings={}, folder=tmp_path_factory.mktemp("run") / "run") as run:
         log = fit(learn, epochs=5, lr=3e-3, run=run)
         image_input = learn.dls.labelled.image_input
         scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, image_input.windowed))
         scores.save(run.folder)
-        export(learn, run.program, scores)
+        export(learn, run.program, scores=scores)
         write_image_report(learn, scores, log, run)
     return learn, run.folder, scores
 

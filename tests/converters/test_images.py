@@ -130,7 +130,7 @@ def test_resizing_gives_the_size_asked_for_and_equals_fastais(method, shape):
     from fastai.vision.core import PILImage
 
     image = gradient(*shape)
-    fitted = fit_image(image, (24, 24), method)
+    fitted = fit_image(image, (24, 24), method=method)
     assert fitted.size == (24, 24)
     theirs = Resize(24, method=method, pad_mode=PadMode.Zeros)(PILImage.create(np.asarray(image)), split_idx=1)
     assert np.array_equal(np.asarray(fitted), np.asarray(theirs))
@@ -138,4 +138,4 @@ def test_resizing_gives_the_size_asked_for_and_equals_fastais(method, shape):
 
 def test_an_unknown_resize_method_lists_the_known_ones():
     with pytest.raises(ToolkitError, match="squish, crop, pad"):
-        fit_image(gradient(), (8, 8), "stretch")
+        fit_image(gradient(), (8, 8), method="stretch")

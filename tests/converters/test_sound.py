@@ -68,14 +68,14 @@ def test_slope_curvature_and_trimming_are_those_of_librosa():
     assert np.allclose(curvature, librosa.feature.delta(levels, order=2), atol=1e-4)
     padded = np.concatenate([np.zeros(4000), burst(), np.zeros(3000)]).astype(np.float32)
     assert np.array_equal(
-        trimmed(padded, 30, 512, 128), librosa.effects.trim(padded, top_db=30, frame_length=512, hop_length=128)[0]
+        trimmed(padded, 30, fft=512, hop=128), librosa.effects.trim(padded, top_db=30, frame_length=512, hop_length=128)[0]
     )
 
 
 def test_resampling_keeps_what_both_rates_can_hold_and_nothing_else():
-    heard = resample(tone(440, rate=44_100).astype(np.float32), 44_100, RATE)
+    heard = resample(tone(440, rate=44_100).astype(np.float32), 44_100, wanted=RATE)
     assert np.abs(heard - tone(440))[50:-50].max() < 1e-3
-    assert np.abs(resample(tone(12_000, rate=44_100).astype(np.float32), 44_100, RATE))[200:-200].max() < 1e-3
+    assert np.abs(resample(tone(12_000, rate=44_100).astype(np.float32), 44_100, wanted=RATE))[200:-200].max() < 1e-3
 
 
 def test_a_tone_lights_the_row_of_its_frequency_with_low_ones_at_the_bottom(write):
@@ -232,4 +232,4 @@ def test_hearing_does_not_load_librosa_or_scipy_signal():
 
 
 def test_the_power_of_nothing_is_nothing():
-    assert mel_power(np.zeros(100, np.float32), 8000, 256, 64, 40, 0, 4000).max() == 0
+    assert mel_power(np.zeros(100, np.float32), 8000, fft=256, hop=64, mels=40, fmin=0, fmax=4000).max() == 0

@@ -95,7 +95,7 @@ def command(*arguments):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_pictures_are_the_converters(clips, tmp_path, jobs):
-    outcome = convert_tree(Sound(mels=23), clips, tmp_path / "pictures", jobs=jobs)
+    outcome = convert_tree(Sound(mels=23), clips, target=tmp_path / "pictures", jobs=jobs)
     assert outcome.counts == {"converted": 6}
     assert (outcome.failed, outcome.others) == ([], 1)
     for path in clips.rglob("*.wav"):
@@ -106,27 +106,27 @@ def test_the_pictures_are_the_converters(clips, tmp_path, jobs):
 
 def test_again_does_only_what_changed(clips, tmp_path):
     target = tmp_path / "pictures"
-    convert_tree("sound", clips, target, jobs=1)
+    convert_tree("sound", clips, target=target, jobs=1)
     before = times(target)
-    assert convert_tree("sound", clips, target, jobs=2).counts == {"up to date": 6}
+    assert convert_tree("sound", clips, target=target, jobs=2).counts == {"up to date": 6}
     assert times(target) == before
 
     beep(clips / "high" / "0.wav", 2000)
     (clips / "low" / "1.wav").unlink()
-    assert convert_tree("sound", clips, target, jobs=1).counts == {"up to date": 4, "converted": 1, "removed": 1}
+    assert convert_tree("sound", clips, target=target, jobs=1).counts == {"up to date": 4, "converted": 1, "removed": 1}
     assert not (target / "low" / "1.wav.png").exists()
     changed = {path for path, written in times(target).items() if written != before[path]}
     assert changed == {Path("high", "0.wav.png")}
-    assert convert_tree(Sound(mels=23), clips, target, jobs=1).counts == {"converted": 5}
+    assert convert_tree(Sound(mels=23), clips, target=target, jobs=1).counts == {"converted": 5}
 
 
 def test_a_converter_whose_code_changed_makes_new_pictures(grey, tmp_path):
     source, target = texts(tmp_path / "texts", 3), tmp_path / "pictures"
-    convert_tree(grey(), source, target, jobs=1)
+    convert_tree(grey(), source, target=target, jobs=1)
     beside = Path(sys.modules[grey.__module__].__file__).with_name("helper.py")
-    assert convert_tree(grey(), source, target, jobs=1).counts == {"up to date": 3}
+    assert convert_tree(grey(), source, target=target, jobs=1).counts == {"up to date": 3}
     beside.write_text("GREY = 128")
-    assert convert_tree(grey(), source, target, jobs=1).counts == {"converted": 3}
+    assert convert_tree(grey(), source, target=target, jobs=1).counts == {"converted": 3}
 
 
 def test_the_key_of_a_converter(grey):
@@ -145,7 +145,7 @@ def test_the_key_of_a_converter(grey):
 
 def test_bad_files_are_listed_and_stop_nothing(clips, tmp_path):
     target = tmp_path / "pictures"
-    convert_tree("sound", clips, target, jobs=1)
+    convert_tree("sound", clips, target=target, jobs=1)
     (clips / "low" / "1.wav").write_bytes(b"no longer a sound")
     (clips / "high" / "empty.wav").write_bytes(b"")
     done = command("sound", clips, target, "--jobs", 2)
@@ -167,21 +167,21 @@ def test_bad_files_are_listed_and_stop_nothing(clips, tmp_path):
 def test_a_fault_of_a_converter_costs_one_file(grey, tmp_path, jobs):
     source, target = texts(tmp_path / "texts", 6), tmp_path / "pictures"
     (source / "4.txt").write_text("pink")
-    outcome = convert_tree(grey(), source, target, jobs=jobs)
+    outcome = convert_tree(grey(), source, target=target, jobs=jobs)
     assert outcome.counts == {"converted": 5}
     assert outcome.failed == [(str(source / "4.txt"), "KeyError: 'pink'")]
     with pytest.raises(ConversionError, match=r"4\.txt: KeyError: 'pink'"):
-        convert_tree(grey(), source, target, jobs=jobs, strict=True)
+        convert_tree(grey(), source, target=target, jobs=jobs, strict=True)
     (source / "4.txt").unlink()
     (source / "4.txt").mkdir()
-    assert convert_tree(grey(), source, target, jobs=jobs, strict=True).counts["up to date"] == 5
+    assert convert_tree(grey(), source, target=target, jobs=jobs, strict=True).counts["up to date"] == 5
 
 
 def test_strict_stops_the_workers_before_the_folder_is_let_go_of(grey, tmp_path):
     source, target = texts(tmp_path / "texts", 60), tmp_path / "pictures"
     (source / "0.txt").write_text("pink")
     with pytest.raises(ConversionError):
-        convert_tree(grey(seconds=0.05), source, target, jobs=2, strict=True)
+        convert_tree(grey(seconds=0.05), source, target=target, jobs=2, strict=True)
     before = times(target)
     assert len(before) < 60
     assert not list(target.rglob("*" + PART))
@@ -193,13 +193,13 @@ def test_what_cannot_be_sent_to_processes_is_refused(tmp_path, clips):
     converter = Sound()
     object.__setattr__(converter, "lock", Lock())
     with pytest.raises(DataError, match="cannot be sent to other processes .*jobs=1"):
-        convert_tree(converter, clips, tmp_path / "pictures", jobs=2)
+        convert_tree(converter, clips, target=tmp_path / "pictures", jobs=2)
     assert not (tmp_path / "pictures").exists()
 
 
 def test_what_is_no_converter_is_refused(tmp_path, clips):
     with pytest.raises(ToolkitError, match="a converter is an instance of a frozen dataclass"):
-        convert_tree(Sound, clips, tmp_path / "pictures")
+        convert_tree(Sound, clips, target=tmp_path / "pictures")
 
 
 def test_a_crash_of_a_worker_is_said_and_names_the_item(grey, tmp_path, monkeypatch):
@@ -207,7 +207,7 @@ def test_a_crash_of_a_worker_is_said_and_names_the_item(grey, tmp_path, monkeypa
     module = Path(sys.modules[grey.__module__].__file__)
     module.write_text(SOMEBODYS.replace("time.sleep(self.seconds)", "if source.name == '5.txt': __import__('os').abort()"))
     with pytest.raises(ToolkitError, match=r"a worker was killed.*5\.txt\.png"):
-        convert_tree(grey(), source, target, jobs=2)
+        convert_tree(grey(), source, target=target, jobs=2)
     assert not list(target.rglob("*" + PART))
 
 

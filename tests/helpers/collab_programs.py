@@ -30,5 +30,5 @@ def exported(folder: Path, data, epochs: int = 1, **options) -> SimpleNamespace:
     fit(learn, epochs)
     scores = evaluate(learn)
     path = folder / "program.pyz"
-    export(learn, path, scores)
+    export(learn, path, scores=scores)
     return SimpleNamespace(learn=learn, labelled=learn.dls.labelled, scores=scores, path=path, program=load(path))

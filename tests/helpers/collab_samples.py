@@ -67,7 +67,7 @@ def write_recommender(path, taste, members, users=0, objective="ranking", titles
     for room, entries in changed.items():
         card[room].update(entries)
     card["digest"] = card_digest(card)
-    write_program(path, card, members)
+    write_program(path, card, members=members)
     return path
 
 

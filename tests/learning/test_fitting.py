@@ -51,16 +51,18 @@ def learner(folder, **options):
 def test_a_stopped_run_goes_on_to_the_same_result(shapes, tmp_path, fine_tune, stopped_in):
     options = {"epochs": 4, "lr": 3e-3, "fine_tune": fine_tune, "patience": 0}
     whole = learner(shapes)
-    whole_log = fit(whole, run=Run.open("a", whole, {}, tmp_path / "whole"), **options)
+    whole_log = fit(whole, run=Run.open("a", whole, settings={}, folder=tmp_path / "whole"), **options)
 
     killed = learner(shapes)
     killed.add_cb(Stop(stopped_in))
-    run = Run.open("a", killed, {}, tmp_path / "killed")
+    run = Run.open("a", killed, settings={}, folder=tmp_path / "killed")
     with pytest.raises(KeyboardInterrupt):
         fit(killed, run=run, **options)
 
     resumed = learner(shapes)
-    resumed_log = fit(resumed, run=Run.open("a", resumed, {}, tmp_path / "killed", resume=True), resume=True, **options)
+    resumed_log = fit(
+        resumed, run=Run.open("a", resumed, settings={}, folder=tmp_path / "killed", resume=True), resume=True, **options
+    )
     assert same(weights(whole), weights(resumed))
     drop_time = [{name: value for name, value in row.items() if name != "seconds"} for row in resumed_log]
     assert drop_time == [{name: value for name, value in row.items() if name != "seconds"} for row in whole_log]
@@ -68,15 +70,18 @@ def test_a_stopped_run_goes_on_to_the_same_result(shapes, tmp_path, fine_tune, s
 
 def test_a_finished_run_that_is_resumed_trains_no_more(shapes, tmp_path):
     first = learner(shapes)
-    log = fit(first, epochs=2, lr=3e-3, run=Run.open("a", first, {}, tmp_path / "run"))
+    log = fit(first, epochs=2, lr=3e-3, run=Run.open("a", first, settings={}, folder=tmp_path / "run"))
     again = learner(shapes)
-    assert fit(again, epochs=2, lr=3e-3, run=Run.open("a", again, {}, tmp_path / "run", resume=True), resume=True) == log
+    assert (
+        fit(again, epochs=2, lr=3e-3, run=Run.open("a", again, settings={}, folder=tmp_path / "run", resume=True), resume=True)
+        == log
+    )
     assert same(weights(first), weights(again))
 
 
 def test_the_log_starts_with_the_untrained_network(shapes, tmp_path):
     learn = learner(shapes)
-    rows = fit(learn, epochs=3, lr=3e-3, run=Run.open("a", learn, {}, tmp_path / "run"))
+    rows = fit(learn, epochs=3, lr=3e-3, run=Run.open("a", learn, settings={}, folder=tmp_path / "run"))
     with open(tmp_path / "run" / "log.csv", encoding="utf-8") as stream:
         written = list(csv.DictReader(stream))
     assert [row["epoch"] for row in written] == ["0", "1", "2", "3"]
@@ -87,7 +92,7 @@ def test_the_log_starts_with_the_untrained_network(shapes, tmp_path):
 
 def test_only_the_last_and_the_best_checkpoint_are_kept_and_hold_no_code(shapes, tmp_path):
     learn = learner(shapes)
-    rows = fit(learn, epochs=4, lr=3e-3, run=Run.open("a", learn, {}, tmp_path / "run"))
+    rows = fit(learn, epochs=4, lr=3e-3, run=Run.open("a", learn, settings={}, folder=tmp_path / "run"))
     assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"best.pth", "last.pth"}
     best = read_checkpoint(tmp_path / "run" / "checkpoints" / "best.pth")
     assert best["epoch"] == min(rows[1:], key=lambda row: row["valid_loss"])["epoch"]
@@ -136,16 +141,16 @@ def test_fewer_pictures_than_a_batch_still_train(tmp_path):
 
 def test_a_run_folder_is_not_used_twice_and_not_resumed_with_other_settings(shapes, tmp_path):
     learn = learner(shapes)
-    Run.open("a", learn, {"epochs": 3}, tmp_path / "run")
+    Run.open("a", learn, settings={"epochs": 3}, folder=tmp_path / "run")
     with pytest.raises(RunError, match="--resume goes on with it"):
-        Run.open("a", learn, {"epochs": 3}, tmp_path / "run")
+        Run.open("a", learn, settings={"epochs": 3}, folder=tmp_path / "run")
     with pytest.raises(RunError, match="epochs was 3, is 4"):
-        Run.open("a", learn, {"epochs": 4}, tmp_path / "run", resume=True)
+        Run.open("a", learn, settings={"epochs": 4}, folder=tmp_path / "run", resume=True)
     with pytest.raises(RunError, match="not a run to go on with"):
-        Run.open("a", learn, {}, tmp_path / "elsewhere", resume=True)
+        Run.open("a", learn, settings={}, folder=tmp_path / "elsewhere", resume=True)
     (shapes / "disc" / "disc_000.png").unlink()
     with pytest.raises(RunError, match="items was"):
-        Run.open("a", learner(shapes), {"epochs": 3}, tmp_path / "run", resume=True)
+        Run.open("a", learner(shapes), settings={"epochs": 3}, folder=tmp_path / "run", resume=True)
 
 
 class Dtypes(Callback):
@@ -239,15 +244,15 @@ def test_numbers_out_of_range_are_clear_errors(shapes, options):
 def test_resume_takes_no_other_datas_run(shapes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     learn = learner(shapes)
-    mine = Run.open("ph", learn, {})
-    Run.open("ph-old", learn, {"epochs": 7})
-    assert Run.open("ph", learn, {}, resume=True).folder == mine.folder
+    mine = Run.open("ph", learn, settings={})
+    Run.open("ph-old", learn, settings={"epochs": 7})
+    assert Run.open("ph", learn, settings={}, resume=True).folder == mine.folder
 
 
 def test_where_asked_the_best_epoch_is_looked_for_at_the_end_of_the_cycle(shapes, tmp_path):
     learn = build_learner(shapes, batch_size=16)
     learn.spec = replace(learn.spec, select_after=0.7)
-    with Run.open("shapes", learn, {}, tmp_path / "run") as run:
+    with Run.open("shapes", learn, settings={}, folder=tmp_path / "run") as run:
         log = fit(learn, epochs=4, lr=0.3, patience=0, run=run)  # so high a rate that the first epochs may well be the best
     late = min(log[3:], key=lambda row: row["valid_loss"])["epoch"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["best_epoch"] == late

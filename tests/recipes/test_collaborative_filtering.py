@@ -167,13 +167,13 @@ def test_a_stopped_training_goes_on_to_the_same_result(file, tmp_path, objective
     found, tastes = [], []
     for stopped in (False, True):
         learn = build_learner(file, objective=objective, form=form)
-        with Run.open("liked", learn, {}, tmp_path / str(stopped)) as place:
+        with Run.open("liked", learn, settings={}, folder=tmp_path / str(stopped)) as place:
             if stopped:
                 learn.add_cb(Stop())
                 with pytest.raises(KeyboardInterrupt):
                     fit(learn, epochs=4, patience=0, run=place)
                 learn = build_learner(file, objective=objective, form=form)
-        with Run.open("liked", learn, {}, tmp_path / str(stopped), resume=True) as place:
+        with Run.open("liked", learn, settings={}, folder=tmp_path / str(stopped), resume=True) as place:
             log = fit(learn, epochs=4, patience=0, run=place, resume=True)
         found.append(learn.model.state_dict())
         tastes.append(([row["train_loss"] for row in log], learn.taste().vectors.tolist()))

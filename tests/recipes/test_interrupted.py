@@ -111,43 +111,43 @@ def test_two_runs_started_at_once_get_a_folder_each(tmp_path):
 
 def test_one_process_may_go_on_with_its_own_run(shapes, tmp_path):
     learn = build_learner(shapes)
-    first = Run.open("x", learn, {}, tmp_path / "run")
+    first = Run.open("x", learn, settings={}, folder=tmp_path / "run")
     with pytest.raises(RunError, match="another process is writing there"):
-        Run.open("x", learn, {}, tmp_path / "run")
+        Run.open("x", learn, settings={}, folder=tmp_path / "run")
     with pytest.raises(RunError, match="epochs was None, is 3"):
-        Run.open("x", learn, {"epochs": 3}, tmp_path / "run", resume=True)
+        Run.open("x", learn, settings={"epochs": 3}, folder=tmp_path / "run", resume=True)
     with pytest.raises(RunError, match="another process"), locked(first.folder):
         pass  # neither of the two has taken the folder from the first
-    with Run.open("x", learn, {}, tmp_path / "run", resume=True) as run:
+    with Run.open("x", learn, settings={}, folder=tmp_path / "run", resume=True) as run:
         assert run.folder == tmp_path / "run"
 
 
 def test_where_the_cache_is_may_change_between_a_stop_and_the_rest(shapes, tmp_path):
     learn = build_learner(shapes)
-    Run.open("x", learn, {"cache": "auto", "epochs": 3}, tmp_path / "run").close()
-    Run.open("x", learn, {"cache": "none", "epochs": 3}, tmp_path / "run", resume=True).close()
+    Run.open("x", learn, settings={"cache": "auto", "epochs": 3}, folder=tmp_path / "run").close()
+    Run.open("x", learn, settings={"cache": "none", "epochs": 3}, folder=tmp_path / "run", resume=True).close()
     with pytest.raises(RunError, match="epochs was 3, is 4"):
-        Run.open("x", learn, {"cache": "none", "epochs": 4}, tmp_path / "run", resume=True)
+        Run.open("x", learn, settings={"cache": "none", "epochs": 4}, folder=tmp_path / "run", resume=True)
 
 
 def test_a_run_of_another_version_is_not_gone_on_with(shapes, tmp_path):
     learn = build_learner(shapes)
-    with Run.open("x", learn, {}, tmp_path / "run") as run:
+    with Run.open("x", learn, settings={}, folder=tmp_path / "run") as run:
         described = json.loads((run.folder / "run.json").read_text())
     for other in ({"format": 99}, {"format": None}):
         changed = {name: value for name, value in {**described, **other}.items() if value is not None}
         (run.folder / "run.json").write_text(json.dumps(changed))
         with pytest.raises(RunError, match="written by another version"):
-            Run.open("x", learn, {}, run.folder, resume=True)
+            Run.open("x", learn, settings={}, folder=run.folder, resume=True)
     (run.folder / "run.json").write_text("{ half")
     with pytest.raises(RunError, match="cannot be read"):
-        Run.open("x", learn, {}, run.folder, resume=True)
+        Run.open("x", learn, settings={}, folder=run.folder, resume=True)
 
 
 def test_what_a_transferred_body_learnt_from_does_not_test_it(shapes, tmp_path):
     learn = build_learner(shapes, seed=1)
-    with Run.open("x", learn, {}, tmp_path / "run") as run:
-        fit(learn, 1, 1e-3, run=run)
+    with Run.open("x", learn, settings={}, folder=tmp_path / "run") as run:
+        fit(learn, 1, lr=1e-3, run=run)
     options = {"weights": str(tmp_path / "run")}
     assert build_learner(shapes, seed=1, **options).dls.labelled.rejected == []
     with pytest.raises(DataError, match=r"learnt from \d+ of the 12 test pictures"):
@@ -173,11 +173,11 @@ def test_what_a_transferred_body_learnt_from_does_not_test_it(shapes, tmp_path):
 
 def test_what_the_run_before_the_last_learnt_from_counts_too(shapes, tmp_path):
     first = build_learner(shapes, seed=1)
-    with Run.open("x", first, {}, tmp_path / "first") as run:
-        fit(first, 1, 1e-3, run=run)
+    with Run.open("x", first, settings={}, folder=tmp_path / "first") as run:
+        fit(first, 1, lr=1e-3, run=run)
     others = make_shapes(tmp_path / "others", 20, seed=9)
     second = build_learner(others, weights=str(tmp_path / "first"))
-    with Run.open("x", second, {}, tmp_path / "second") as run:
-        fit(second, 1, 1e-3, run=run)
+    with Run.open("x", second, settings={}, folder=tmp_path / "second") as run:
+        fit(second, 1, lr=1e-3, run=run)
     with pytest.raises(DataError, match="test pictures"):
         build_learner(shapes, seed=2, weights=str(tmp_path / "second"))

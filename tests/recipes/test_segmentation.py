@@ -35,7 +35,7 @@ def learnt(scenes, tmp_path_factory):
     fit(learn, epochs=8, lr=5e-3)
     scores = evaluate(learn)
     path = tmp_path_factory.mktemp("program") / "program.pyz"
-    export(learn, path, scores)
+    export(learn, path, scores=scores)
     return learn, scores, path
 
 
@@ -252,11 +252,11 @@ def test_no_class_weighs_more_than_five_pixels_and_a_pixel_one_on_average(counts
 def test_a_run_is_not_gone_on_with_where_the_masks_mean_something_else(tmp_path):
     make_scenes(tmp_path / "data", 12)
     learn = build_learner(tmp_path / "data", size=64)
-    Run.open("run", learn, {}, tmp_path / "run").close()
+    Run.open("run", learn, settings={}, folder=tmp_path / "run").close()
     (tmp_path / "data" / "codes.txt").write_text("sky\nbox\nground\n")
     again = build_learner(tmp_path / "data", size=64)
     with pytest.raises(RunError, match="other settings"):
-        Run.open("run", again, {}, tmp_path / "run", resume=True)
+        Run.open("run", again, settings={}, folder=tmp_path / "run", resume=True)
 
 
 def test_results_of_items_of_one_name_never_overwrite_each_other(learnt, scenes, tmp_path):
@@ -269,7 +269,7 @@ def test_results_of_items_of_one_name_never_overwrite_each_other(learnt, scenes,
 
 def test_a_body_is_taken_over_from_an_earlier_run(scenes, tmp_path):
     learn = build_learner(scenes, size=64, batch_size=4)
-    with Run.open("first", learn, {}, tmp_path / "run") as place:
+    with Run.open("first", learn, settings={}, folder=tmp_path / "run") as place:
         fit(learn, epochs=1, lr=1e-3, run=place)
     again = build_learner(scenes, size=64, weights=str(tmp_path / "run"), batch_size=4)
     assert again.spec.arch == "light"

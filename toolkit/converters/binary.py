@@ -60,14 +60,14 @@ class Bytes:
         try:
             if isinstance(opened, Path):
                 with open(opened, "rb") as stream:
-                    rows = self._rows(stream, opened.stat().st_size, name)
+                    rows = self._rows(stream, opened.stat().st_size, name=name)
             else:
-                rows = self._rows(opened, len(source), name)
+                rows = self._rows(opened, len(source), name=name)
         except OSError as error:
             raise ConversionError(name, error.strerror or str(error)) from error
         return Image.fromarray(rows).resize((self.size, self.size), Image.Resampling.BOX).convert("RGB")
 
-    def _rows(self, stream, length: int, name: str) -> np.ndarray:
+    def _rows(self, stream, length: int, *, name: str) -> np.ndarray:
         """The bytes as uint8 (rows, width)."""
         width = min(self.row or next((width for most, width in WIDTHS if length < most), WIDEST), length)
         if length <= MOST_BYTES:

@@ -75,7 +75,7 @@ def picture_size(path: Path | str) -> tuple[int, int] | None:
         return None
 
 
-def fit_image(image: Image.Image, size: tuple[int, int], method: str = "squish") -> Image.Image:
+def fit_image(image: Image.Image, size: tuple[int, int], *, method: str = "squish") -> Image.Image:
     """Bring an RGB image to `size` = (height, width) in pixels, bilinear with antialiasing.
 
     `squish` changes the proportions, `crop` cuts the longer side around the centre, `pad` adds black bars. The pixels

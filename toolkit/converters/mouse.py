@@ -87,7 +87,7 @@ class Mouse:
     def read(self, source: Path | str | bytes) -> Events:
         """The whole log, sorted by time. Raises `ConversionError` where it has over `MAX_EVENTS` events."""
         with open_table(source) as table:
-            return next(_by_events(read_blocks(table), source_name(source), math.inf, math.inf))[2]
+            return next(_by_events(read_blocks(table), source_name(source), length=math.inf, step=math.inf))[2]
 
     def segments(self, source: Path | str | bytes) -> Iterator[tuple[float, float, Events]]:
         """The log's windows: start and stop in seconds since its first event, and the events.
@@ -103,7 +103,7 @@ class Mouse:
         cut = _by_seconds if self.length and self.unit == "seconds" else _by_events
         length = self.length or math.inf
         with open_table(source) as table:
-            for start, stop, events, full in cut(read_blocks(table), name, length, self.step or length):
+            for start, stop, events, full in cut(read_blocks(table), name, length=length, step=self.step or length):
                 if not events.still and (full or not given):
                     given = True
                     yield start, stop, events
@@ -119,7 +119,7 @@ class Mouse:
         if events.still:
             raise ConversionError(name, NO_MOVEMENT)
         canvas = Canvas(int(self.size), float(self.line), bool(self.antialias))
-        x, y = canvas.place(events, self.keep == "keep", float(self.span))
+        x, y = canvas.place(events, self.keep == "keep", span=float(self.span))
         planes = CHANNELS[self.channels](canvas, events, x, y)
         return Image.merge("RGB", [Image.fromarray((plane * 255 + 0.5).astype(np.uint8)) for plane in planes])
 
@@ -127,11 +127,11 @@ class Mouse:
 Windows = Iterator[tuple[float, float, Events, bool]]
 
 
-def _by_events(blocks: Iterator[Events], name: str, length: float, step: float) -> Windows:
+def _by_events(blocks: Iterator[Events], name: str, *, length: float, step: float) -> Windows:
     """Windows of `length` events: start, stop, events, and whether the window is full."""
     parts, count, skip, given = [], 0, 0, -math.inf
     for block in blocks:
-        _check_order(block, given, name)
+        _check_order(block, given, name=name)
         parts.append(block)
         count = _check_count(parts, name)
         if count >= skip + length:
@@ -150,11 +150,11 @@ def _by_events(blocks: Iterator[Events], name: str, length: float, step: float) 
         yield float(rest.time[0]), float(rest.time[-1]), rest, False
 
 
-def _by_seconds(blocks: Iterator[Events], name: str, length: float, step: float) -> Windows:
+def _by_seconds(blocks: Iterator[Events], name: str, *, length: float, step: float) -> Windows:
     """Windows of `length` seconds, as `_by_events`; stretches without events are passed over at once."""
     parts, number = [], 0
     for block in blocks:
-        _check_order(block, (number - 1) * step, name)
+        _check_order(block, (number - 1) * step, name=name)
         parts.append(block)
         _check_count(parts, name)
         if block.time.max() > step * 2**50:  # windows could not be told apart by their starts
@@ -179,7 +179,7 @@ def _by_seconds(blocks: Iterator[Events], name: str, length: float, step: float)
         yield float(number * step), float(rest.time[-1]), rest, False
 
 
-def _check_order(block: Events, given: float, name: str) -> None:
+def _check_order(block: Events, given: float, *, name: str) -> None:
     """Refuse a log in which events of a window that was given already come later; within a block they are put in order."""
     if block.time.min() < given:
         raise ConversionError(name, "its rows are not in order of time, by far: sort the log by time")

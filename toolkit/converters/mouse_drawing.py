@@ -40,7 +40,7 @@ class Canvas:
         """Free pixels on each side, so that a circle at the track's end is whole."""
         return min(self.radius + self.line / 2, self.size / 4)
 
-    def place(self, events: Events, keep: bool, span: float) -> tuple[np.ndarray, np.ndarray]:
+    def place(self, events: Events, keep: bool, *, span: float) -> tuple[np.ndarray, np.ndarray]:
         """The track in this picture's pixels, its bounding box in the middle.
 
         `span` screen pixels fill the picture; with 0 the track does, in its own proportions (`keep`) or in the picture's.
@@ -56,13 +56,13 @@ class Canvas:
         (middle_x, middle_y), centre = (low + high) / 2, (self.size - 1) / 2
         return (events.x - middle_x) * scale[0] + centre, (events.y - middle_y) * scale[1] + centre
 
-    def lines(self, x: np.ndarray, y: np.ndarray, shown: np.ndarray | None = None, values: tuple = ()) -> list[np.ndarray]:
+    def lines(self, x: np.ndarray, y: np.ndarray, *, shown: np.ndarray | None = None, values: tuple = ()) -> list[np.ndarray]:
         """How much line there is in each pixel, 1 where one line passes, and the sums of `values`, one a piece, over it.
 
         `x`, `y`: the line's corners in pixels; `shown` says which of its pieces are drawn.
         """
         along, down = np.diff(x), np.diff(y)
-        enters, leaves = self._inside(x, y, along, down)
+        enters, leaves = self._inside(x, y, along=along, down=down)
         length = np.hypot(along, down) * (leaves - enters)
         counts = np.maximum(np.ceil(length / SPACING), 1).astype(np.int64) * (leaves >= enters)
         if shown is not None:
@@ -71,7 +71,9 @@ class Canvas:
             half = len(counts) // 2
             ends, pieces = (slice(half + 1), slice(half, None)), (slice(half), slice(half, None))
             halves = [
-                self.lines(x[end], y[end], None if shown is None else shown[piece], tuple(value[piece] for value in values))
+                self.lines(
+                    x[end], y[end], shown=None if shown is None else shown[piece], values=tuple(value[piece] for value in values)
+                )
                 for end, piece in zip(ends, pieces, strict=True)
             ]
             return [sum(pair) for pair in zip(*halves, strict=True)]
@@ -82,15 +84,15 @@ class Canvas:
         ink = (np.maximum(length, SPACING) / np.maximum(counts, 1))[piece]
         copies = max(1, round(self.line))
         if copies == 1:
-            return self.points(at_x, at_y, ink * min(self.line, 1.0), [value[piece] for value in values])
+            return self.points(at_x, at_y, ink=ink * min(self.line, 1.0), values=[value[piece] for value in values])
         # a wider line is several beside each other
         aside = np.repeat(np.arange(copies) - (copies - 1) / 2, len(piece))
         long = np.maximum(np.hypot(along, down), 1e-9)
         at_x = np.tile(at_x, copies) - aside * np.tile((down / long)[piece], copies)
         at_y = np.tile(at_y, copies) + aside * np.tile((along / long)[piece], copies)
-        return self.points(at_x, at_y, np.tile(ink, copies), [np.tile(value[piece], copies) for value in values])
+        return self.points(at_x, at_y, ink=np.tile(ink, copies), values=[np.tile(value[piece], copies) for value in values])
 
-    def _inside(self, x: np.ndarray, y: np.ndarray, along: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _inside(self, x: np.ndarray, y: np.ndarray, *, along: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Between which parts of each piece, 0 its start and 1 its end, it is in the picture (Liang and Barsky 1984)."""
         enters, leaves = np.zeros(len(along)), np.ones(len(along))
         low, high = -self.line, self.size - 1 + self.line
@@ -103,7 +105,9 @@ class Canvas:
             enters[outside], leaves[outside] = 1.0, 0.0
         return enters, leaves
 
-    def points(self, x: np.ndarray, y: np.ndarray, ink: np.ndarray | float = 1.0, values: list | tuple = ()) -> list[np.ndarray]:
+    def points(
+        self, x: np.ndarray, y: np.ndarray, *, ink: np.ndarray | float = 1.0, values: list | tuple = ()
+    ) -> list[np.ndarray]:
         """Ink laid down at points, shared among the four pixels around each, and the sums of `values` weighted by it."""
         ink = np.broadcast_to(ink, x.shape)
         if len(x) and (min(x.min(), y.min()) < 0 or max(x.max(), y.max()) > self.size - 1):
@@ -136,7 +140,7 @@ class Canvas:
         around_x = x[:, None] + self.radius * np.cos(angle)
         around_y = y[:, None] + self.radius * np.sin(angle)
         ink = 2 * np.pi * self.radius / count
-        return self.points(around_x.ravel(), around_y.ravel(), ink)[0]
+        return self.points(around_x.ravel(), around_y.ravel(), ink=ink)[0]
 
     def chart(self, right: np.ndarray, down: np.ndarray) -> np.ndarray:
         """How many points lie at (`right`, `down`), each from -1 to 1 as seen from the middle; brightness is the log of it."""
@@ -148,7 +152,7 @@ class Canvas:
 
 def plain(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """White lines; red circles for clicks."""
-    track, clicks = crisp(canvas.lines(x, y)[0]), crisp(canvas.circles(*_presses(events, x, y)))
+    track, clicks = crisp(canvas.lines(x, y)[0]), crisp(canvas.circles(*_presses(events, x, y=y)))
     return [np.maximum(track, clicks), track * (1 - clicks), track * (1 - clicks)]
 
 
@@ -159,15 +163,15 @@ def speed(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[
     fast = _log_scale(distance / np.maximum(interval, 1e-3), SPEEDS)
     values = (0.1 + 0.9 * value for value in (fast, _log_scale(interval, INTERVALS), np.linspace(0, 1, len(interval))))
     ink, *sums = canvas.lines(x, y, values=tuple(values))
-    covered, clicks = crisp(ink) / np.maximum(ink, 1e-9), crisp(canvas.circles(*_presses(events, x, y)))
+    covered, clicks = crisp(ink) / np.maximum(ink, 1e-9), crisp(canvas.circles(*_presses(events, x, y=y)))
     return [np.maximum(total * covered, clicks) for total in sums]
 
 
 def buttons(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Red is movement; green the left button's circles and drags; blue the other buttons' circles, and the wheel as dots."""
     dragged, wheel = (events.state == DRAGGED)[1:], events.state == SCROLLED
-    left = canvas.lines(x, y, dragged)[0] + canvas.circles(*_presses(events, x, y, (NO_BUTTON, LEFT)))
-    other = canvas.circles(*_presses(events, x, y, (RIGHT, MIDDLE, WHEEL))) + 2 * canvas.points(x[wheel], y[wheel])[0]
+    left = canvas.lines(x, y, shown=dragged)[0] + canvas.circles(*_presses(events, x, y=y, which=(NO_BUTTON, LEFT)))
+    other = canvas.circles(*_presses(events, x, y=y, which=(RIGHT, MIDDLE, WHEEL))) + 2 * canvas.points(x[wheel], y[wheel])[0]
     return [crisp(canvas.lines(x, y)[0]), crisp(left), crisp(other)]
 
 
@@ -182,7 +186,7 @@ def rhythm(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list
     seconds, distance, right, down = _steps(events)
     far, long = _log_scale(distance, DISTANCES), _log_scale(seconds, INTERVALS)
     whole = np.maximum(distance, 1e-9)  # a step in place has no direction, and stays in the middle
-    track = canvas.lines(x, y)[0] + canvas.circles(*_presses(events, x, y))
+    track = canvas.lines(x, y)[0] + canvas.circles(*_presses(events, x, y=y))
     return [
         1 - np.exp(-0.7 * track),
         canvas.chart(right / whole * far, down / whole * far),
@@ -198,7 +202,7 @@ def crisp(ink: np.ndarray) -> np.ndarray:
     return np.minimum(ink, 1.0)
 
 
-def _presses(events: Events, x: np.ndarray, y: np.ndarray, which: tuple = tuple(range(5))) -> tuple[np.ndarray, np.ndarray]:
+def _presses(events: Events, x: np.ndarray, *, y: np.ndarray, which: tuple = tuple(range(5))) -> tuple[np.ndarray, np.ndarray]:
     pressed = (events.state == PRESSED) & np.isin(events.button, which)
     return x[pressed], y[pressed]
 

@@ -126,7 +126,7 @@ def read_blocks(table: Rows) -> Iterator[Events]:
             cells = [cells[index] for index in found]
             numbers = [_finite(map(float, column), len(rows)) for column in cells[:3]]
         except (ValueError, IndexError):
-            wrong = [_complaint(row, columns, table.names) for row in rows]
+            wrong = [_complaint(row, columns, names=table.names) for row in rows]
             complaint = complaint or next(
                 (f"row {table.row - len(rows) + 1 + i}: {words}" for i, words in enumerate(wrong) if words), ""
             )
@@ -140,7 +140,7 @@ def read_blocks(table: Rows) -> Iterator[Events]:
         if not cells:
             continue
         words = dict(zip([key for key, index in columns.items() if index is not None], cells, strict=True))
-        button, state, held = _codes(words, buttons, states, len(cells[0]), held)
+        button, state, held = _codes(words, buttons, states=states, count=len(cells[0]), held=held)
         block = _on_screen(Events(*numbers, button, state), dropped)
         if not len(block):
             continue
@@ -175,7 +175,7 @@ def find_columns(table: Rows) -> tuple[dict[str, int | None], float | None]:
     plain = [re.sub("[^a-z0-9]", "", name.lower()) for name in table.names]
     times = [_without_unit(name) for name in table.names]
     places = {
-        "time": _first([name for name, _ in times], TIMES, [unit for _, unit in times]),
+        "time": _first([name for name, _ in times], TIMES, units=[unit for _, unit in times]),
         "x": _first(plain, ("x", *(f"{word}x" for word in BEFORE), *(f"x{word}" for word in AFTER))),
         "y": _first(plain, ("y", *(f"{word}y" for word in BEFORE), *(f"y{word}" for word in AFTER))),
         "button": _first(plain, BUTTONS),
@@ -192,7 +192,7 @@ def find_columns(table: Rows) -> tuple[dict[str, int | None], float | None]:
     return places, times[places["time"]][1]
 
 
-def _first(names: list[str], wanted: tuple[str, ...], units: list | None = None) -> int | None:
+def _first(names: list[str], wanted: tuple[str, ...], *, units: list | None = None) -> int | None:
     # a column with no name at all is none; one that is called "ms" alone is the time
     return next((names.index(word) for word in wanted if word in names and (word or (units and units[names.index("")]))), None)
 
@@ -211,7 +211,7 @@ def _second(time: np.ndarray) -> float:
     return 1e-3 if len(steps) and np.median(steps) >= 1 else 1.0
 
 
-def _complaint(row: list[str], columns: dict[str, int | None], names: list[str]) -> str:
+def _complaint(row: list[str], columns: dict[str, int | None], *, names: list[str]) -> str:
     """What is wrong with a row, in words; empty where nothing is."""
     if len(row) <= max(index for index in columns.values() if index is not None):
         return f"{len(row)} cells, expected {len(names)}"
@@ -264,7 +264,7 @@ def _state_of(word: str) -> int:
     return state if state == UNKNOWN else state + 8 * BUTTON_WORDS.get(button, NO_BUTTON)
 
 
-def _codes(words: dict[str, tuple], buttons: _Codes, states: _Codes, count: int, held: bool) -> tuple:
+def _codes(words: dict[str, tuple], buttons: _Codes, *, states: _Codes, count: int, held: bool) -> tuple:
     """The codes of buttons and states, and whether a button is held after the last row."""
     button, state = np.zeros(count, np.int64), np.zeros(count, np.int64)
     if "button" in words:

@@ -112,9 +112,9 @@ class Sound:
         name = source_name(source)
         with _opened(source) as sound:
             frames = round(self.duration * sound.samplerate) or _all_frames(sound, name)
-            start = self._start(sound, frames, name)
-            heard = resample(self._heard(sound, name, start, frames), sound.samplerate, self.rate)
-        return self._fitted(trimmed(heard, self.trim, self.fft, self.hop) if self.trim else heard, self.rate)
+            start = self._start(sound, frames, name=name)
+            heard = resample(self._heard(sound, name, start=start, frames=frames), sound.samplerate, wanted=self.rate)
+        return self._fitted(trimmed(heard, self.trim, fft=self.fft, hop=self.hop) if self.trim else heard, self.rate)
 
     def segments(self, source: Path | bytes) -> Iterator[tuple[float, float, np.ndarray]]:
         """Yield (start, stop, samples) of `duration` seconds, every `step` seconds and once more up to the end, where half a
@@ -126,7 +126,7 @@ class Sound:
             rate = sound.samplerate
             length, step = round(self.duration * rate), max(1, round((self.step or self.duration) * rate))
             if sound.frames <= length:
-                yield 0.0, sound.frames / rate, self._fitted(self._heard(sound, name, 0, length), rate)
+                yield 0.0, sound.frames / rate, self._fitted(self._heard(sound, name, start=0, frames=length), rate)
                 return
             held, at, start, heard = (
                 np.empty(0, np.float32),
@@ -165,20 +165,20 @@ class Sound:
     def levels(self, samples: np.ndarray, fft: int = 0) -> np.ndarray:
         """The log-mel spectrogram in decibels, float32 (mels, frames) from -`decibels` to 0, low frequencies first."""
         fft, fmax = fft or self.fft, self.fmax or self.rate / 2
-        power = mel_power(samples, self.rate, fft, self.hop, self.mels, self.fmin, fmax)
+        power = mel_power(samples, self.rate, fft=fft, hop=self.hop, mels=self.mels, fmin=self.fmin, fmax=fmax)
         loudest = None  # of the picture; else that of a sine of full scale in the narrowest band
         if self.level == "absolute":
-            loudest = (fft / 4) ** 2 * float(mel_bank(self.rate, fft, self.mels, self.fmin, fmax).max())
-        return decibels(power, self.decibels, loudest)
+            loudest = (fft / 4) ** 2 * float(mel_bank(self.rate, fft, mels=self.mels, fmin=self.fmin, fmax=fmax).max())
+        return decibels(power, self.decibels, reference=loudest)
 
     def _drawn(self, band: np.ndarray) -> Image.Image:
         """Values from 0 to 1, low frequencies first -> a grey picture."""
         grey = (band[::-1] * 255 + 0.5).clip(0, 255).astype(np.uint8)
         return Image.fromarray(grey).resize((self.size, self.size), Image.Resampling.BILINEAR)
 
-    def _heard(self, sound: SoundFile, name: str, start: int, frames: int) -> np.ndarray:
+    def _heard(self, sound: SoundFile, name: str, *, start: int, frames: int) -> np.ndarray:
         """At most `frames` frames from `start` on. Raises `ConversionError` where they are less than one hop."""
-        found = _mono(sound, name, start, frames)
+        found = _mono(sound, name, start=start, frames=frames)
         if len(found) * self.rate < self.hop * sound.samplerate:
             least = self.hop / self.rate
             raise ConversionError(
@@ -190,20 +190,20 @@ class Sound:
 
     def _fitted(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """`samples` at `self.rate`, `duration` long: silence is put around what is shorter."""
-        samples = resample(samples, rate, self.rate)
+        samples = resample(samples, rate, wanted=self.rate)
         length = round(self.duration * self.rate)
         if not length or len(samples) == length:
             return samples
         before = max(0, length - len(samples)) // 2
         return np.pad(samples[:length], (before, max(0, length - len(samples)) - before))
 
-    def _start(self, sound: SoundFile, frames: int, name: str) -> int:
+    def _start(self, sound: SoundFile, frames: int, *, name: str) -> int:
         """The first frame of the part of `frames` frames that is shown."""
         spare = max(0, sound.frames - frames)
         if self.part != "loudest" or not spare:
             return spare // 2 if self.part == "centre" else 0
         piece = max(1, frames // PIECES)
-        energy = np.concatenate([_energies(block, piece) for block in _blocks(sound, name, piece)])
+        energy = np.concatenate([_energies(block, piece) for block in _blocks(sound, name, multiple=piece)])
         sums = np.convolve(energy, np.ones(PIECES), "valid") if len(energy) > PIECES else energy[:1]
         return min(int(sums.argmax()) * piece, spare)
 
@@ -250,13 +250,13 @@ def _all_frames(sound: SoundFile, name: str) -> int:
     return sound.frames
 
 
-def _mono(sound: SoundFile, name: str, start: int, frames: int) -> np.ndarray:
+def _mono(sound: SoundFile, name: str, *, start: int, frames: int) -> np.ndarray:
     """`frames` frames from `start` on, channels averaged: float32, fewer where the file ends early."""
     sound.seek(start)
     return np.concatenate([np.empty(0, np.float32), *_blocks(sound, name, frames=frames)])
 
 
-def _blocks(sound: SoundFile, name: str, multiple: int = 1, frames: int | None = None) -> Iterator[np.ndarray]:
+def _blocks(sound: SoundFile, name: str, *, multiple: int = 1, frames: int | None = None) -> Iterator[np.ndarray]:
     """The sound from where it stands, channels averaged, in blocks of a `multiple` of frames: float32 (frames,)."""
     size = max(1, BLOCK // sound.channels // multiple) * multiple
     left = sound.frames - sound.tell()

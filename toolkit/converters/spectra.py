@@ -20,7 +20,7 @@ DELTA_WIDTH = 9  # frames, as librosa.feature.delta
 ROLL_OFF = 0.95  # of the lower Nyquist frequency, from where resampling fades out
 
 
-def mel_power(samples: np.ndarray, rate: int, fft: int, hop: int, mels: int, fmin: float, fmax: float) -> np.ndarray:
+def mel_power(samples: np.ndarray, rate: int, *, fft: int, hop: int, mels: int, fmin: float, fmax: float) -> np.ndarray:
     """The mel power spectrogram of mono `samples`, float32 (mels, 1 + len(samples) // hop), low frequencies first.
 
     Frames of `fft` samples are centred at multiples of `hop`, with silence beyond both ends, and weighed by a periodic Hann
@@ -31,7 +31,7 @@ def mel_power(samples: np.ndarray, rate: int, fft: int, hop: int, mels: int, fmi
     if len(padded) < fft:
         padded = np.pad(padded, (0, fft - len(padded)))
     frames = sliding_window_view(padded, fft)[::hop]
-    window, bank = _hann(fft), mel_bank(rate, fft, mels, fmin, fmax)
+    window, bank = _hann(fft), mel_bank(rate, fft, mels=mels, fmin=fmin, fmax=fmax)
     found = np.empty((mels, len(frames)), np.float32)
     for start in range(0, len(frames), CHUNK):
         # frames are columns: the transform works on many at once, and the bank finds its rows in one piece
@@ -42,7 +42,7 @@ def mel_power(samples: np.ndarray, rate: int, fft: int, hop: int, mels: int, fmi
     return found
 
 
-def decibels(power: np.ndarray, span: float, reference: float | None = None) -> np.ndarray:
+def decibels(power: np.ndarray, span: float, *, reference: float | None = None) -> np.ndarray:
     """`power` in decibels below `reference` (None: its own maximum), from -`span` to 0: `librosa.power_to_db`.
 
     What holds no power at all is -`span` everywhere.
@@ -55,7 +55,7 @@ def decibels(power: np.ndarray, span: float, reference: float | None = None) -> 
 
 
 @lru_cache(maxsize=16)
-def mel_bank(rate: int, fft: int, mels: int, fmin: float, fmax: float) -> csr_array:
+def mel_bank(rate: int, fft: int, *, mels: int, fmin: float, fmax: float) -> csr_array:
     """Triangular filters of equal area, evenly spaced on Slaney's mel scale (Auditory Toolbox, 1998): sparse float32
     (mels, 1 + fft // 2), `librosa.filters.mel`."""
     corners = _hertz(np.linspace(_mel(fmin), _mel(fmax), mels + 2))
@@ -86,7 +86,7 @@ def deltas(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def trimmed(samples: np.ndarray, below: float, fft: int, hop: int) -> np.ndarray:
+def trimmed(samples: np.ndarray, below: float, *, fft: int, hop: int) -> np.ndarray:
     """`samples` without what is more than `below` decibels under the loudest frame at either end: `librosa.effects.trim`."""
     squares = np.zeros(len(samples) + 2 * (fft // 2) + 1)
     np.cumsum(np.square(samples, dtype=np.float64), out=squares[fft // 2 + 1 : fft // 2 + 1 + len(samples)])
@@ -97,7 +97,7 @@ def trimmed(samples: np.ndarray, below: float, fft: int, hop: int) -> np.ndarray
     return samples[loud[0] * hop : (loud[-1] + 1) * hop] if len(loud) else samples
 
 
-def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def resample(samples: np.ndarray, rate: int, *, wanted: int) -> np.ndarray:
     """`samples` at `rate` brought to the rate `wanted`: what lies above the lower of the two Nyquist frequencies is left out,
     through their spectrum. Returns float32 of len(samples) * wanted / rate samples, rounded up."""
     if rate == wanted:

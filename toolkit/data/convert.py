@@ -24,7 +24,7 @@ CONVERTED = "converted"
 
 
 def convert_tree(
-    converter: Converter | str, source: Path | str, target: Path | str, jobs: int | None = None, strict: bool = False
+    converter: Converter | str, source: Path | str, *, target: Path | str, jobs: int | None = None, strict: bool = False
 ) -> Outcome:
     """Make below `target` the picture of every file below `source` that `converter` reads, in `jobs` processes.
 
@@ -37,12 +37,19 @@ def convert_tree(
     settings_of(converter)  # refuses what is no converter
     settings = {"verb": "convert", "converter": converter_key(converter) or secrets.token_hex(8)}
     return mirror(
-        Path(source), Path(target), partial(convert_one, converter=converter), converter.suffixes, settings,
-        name="{}.png".format, jobs=jobs, strict=strict, processes=True,
-    )  # fmt: skip
+        Path(source),
+        Path(target),
+        make=partial(convert_one, converter=converter),
+        suffixes=converter.suffixes,
+        settings=settings,
+        name="{}.png".format,
+        jobs=jobs,
+        strict=strict,
+        processes=True,
+    )
 
 
-def convert_one(item: Path, path: Path, converter: Converter) -> str:
+def convert_one(item: Path, path: Path, *, converter: Converter) -> str:
     """Write the picture of the raw file `item` to `path`, as PNG; return what was done."""
     try:
         image = converter(item)
@@ -71,8 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     kind = type(find_converter(chosen.converter))
     converter = find_converter(chosen.converter, parse_settings(kind, chosen.set))
-    outcome = convert_tree(converter, chosen.source, chosen.target, chosen.jobs, chosen.strict)
-    return tell(outcome, chosen.target, (CONVERTED,))
+    outcome = convert_tree(converter, chosen.source, target=chosen.target, jobs=chosen.jobs, strict=chosen.strict)
+    return tell(outcome, chosen.target, words=(CONVERTED,))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def _masks(chosen: argparse.Namespace) -> int:
         return 1 if diagnosis.findings else 0
     outcome = repair_masks(pairs, diagnosis, chosen.apply)
     print()
-    return tell(outcome, chosen.apply, (REPAIRED, COPIED))
+    return tell(outcome, chosen.apply, words=(REPAIRED, COPIED))
 
 
 def _pairs(chosen: argparse.Namespace) -> Pairs:

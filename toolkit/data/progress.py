@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 
-def track(work: Iterable, total: int, what: str) -> Iterator:
+def track(work: Iterable, total: int, *, what: str) -> Iterator:
     """Pass `work` through, showing how far it is where standard error is a terminal."""
     if not sys.stderr.isatty():
         yield from work

@@ -16,7 +16,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_threads(read: Callable[[T], R], items: Collection[T], what: str, jobs: int | None = None) -> Iterator[R]:
+def in_threads(read: Callable[[T], R], items: Collection[T], *, what: str, jobs: int | None = None) -> Iterator[R]:
     """Yield `read(item)` of each item, in order; `what` names the work in the progress bar. `jobs`: how many threads (None: one a
     core)."""
     work = Parallel(n_jobs=jobs or os.cpu_count(), prefer="threads", return_as="generator")(delayed(read)(item) for item in items)

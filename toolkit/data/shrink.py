@@ -25,7 +25,7 @@ FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".tif": "TIFF", ".p
 
 
 def shrink_tree(
-    source: Path | str, target: Path | str, size: int = 256, jobs: int | None = None, strict: bool = False
+    source: Path | str, target: Path | str, *, size: int = 256, jobs: int | None = None, strict: bool = False
 ) -> Outcome:
     """Make `target` a copy of the tree `source` in which the shorter side of every picture is at most `size` pixels.
 
@@ -35,10 +35,18 @@ def shrink_tree(
     if size < 8:
         raise DataError(f"size {size}: expected 8 pixels or more")
     settings = {"verb": "shrink", "size": size, "quality": QUALITY}
-    return mirror(Path(source), Path(target), partial(shrink_one, size=size), IMAGE_SUFFIXES, settings, jobs=jobs, strict=strict)
+    return mirror(
+        Path(source),
+        Path(target),
+        make=partial(shrink_one, size=size),
+        suffixes=IMAGE_SUFFIXES,
+        settings=settings,
+        jobs=jobs,
+        strict=strict,
+    )
 
 
-def shrink_one(item: Path, path: Path, size: int) -> str:
+def shrink_one(item: Path, path: Path, *, size: int) -> str:
     """Write the picture `item`, shrunk to a shorter side of `size` pixels, to `path`, in the format that the item's suffix
     stands for; return what was done."""
     shorter = min(picture_size(item) or (0, 0))
@@ -72,8 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, help="threads (default: one for each core)")
     parser.add_argument("--strict", action="store_true", help="stop at the first file that cannot be read")
     chosen = parser.parse_args(arguments)
-    outcome = shrink_tree(chosen.source, chosen.target, chosen.size, chosen.jobs, chosen.strict)
-    return tell(outcome, chosen.target, (SHRUNK, COPIED))
+    outcome = shrink_tree(chosen.source, chosen.target, size=chosen.size, jobs=chosen.jobs, strict=chosen.strict)
+    return tell(outcome, chosen.target, words=(SHRUNK, COPIED))
 
 
 if __name__ == "__main__":

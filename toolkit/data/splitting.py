@@ -64,7 +64,7 @@ def split_items(table: pd.DataFrame, options: SplitOptions = USUAL_SPLIT, *, tog
     free = ~result.isin(["valid", "test"])
     result[free] = "train"
     if shares and free.any():
-        result[free] = _assign(table.label[free].to_numpy(), units[free.to_numpy()], shares, options.seed)
+        result[free] = _assign(table.label[free].to_numpy(), units[free.to_numpy()], shares=shares, seed=options.seed)
     _check_parts(table, result)
     return result
 
@@ -83,7 +83,7 @@ def _group_pairs(table: pd.DataFrame) -> np.ndarray:
     return np.array([(first.setdefault(code, row), row) for code, row in zip(codes, grouped, strict=True)], dtype=np.int64)
 
 
-def _assign(labels: np.ndarray, units: np.ndarray, shares: dict[str, float], seed: int) -> np.ndarray:
+def _assign(labels: np.ndarray, units: np.ndarray, *, shares: dict[str, float], seed: int) -> np.ndarray:
     """Place whole units, largest first and otherwise in random order, each where its classes are missing most."""
     classes, label_codes = np.unique(labels, return_inverse=True)
     _, unit_codes = np.unique(units, return_inverse=True)
@@ -109,11 +109,11 @@ def _assign(labels: np.ndarray, units: np.ndarray, shares: dict[str, float], see
         needs[part, held] -= amounts
         result[rows] = parts[part]
     for part in parts[1:]:
-        _fill(part, result, shuffled, label_codes)
+        _fill(part, result, members=shuffled, label_codes=label_codes)
     return result
 
 
-def _fill(part: str, result: np.ndarray, members: list[np.ndarray], label_codes: np.ndarray) -> None:
+def _fill(part: str, result: np.ndarray, *, members: list[np.ndarray], label_codes: np.ndarray) -> None:
     """Where few large units left `part` empty, give it the smallest one that others can spare."""
     if (result == part).any():
         return

@@ -61,7 +61,7 @@ class Bootstrap:
     units: int
 
     @classmethod
-    def draw(cls, n_items: int, groups: np.ndarray | None = None, seed: int = 0, fewest: int = FEWEST_GROUPS) -> Bootstrap:
+    def draw(cls, n_items: int, groups: np.ndarray | None = None, *, seed: int = 0, fewest: int = FEWEST_GROUPS) -> Bootstrap:
         """Draw items with replacement, or whole groups where there are at least `fewest`.
 
         `groups` holds a group for each item; items drawn together keep what they share, so the interval is not too
@@ -87,7 +87,7 @@ class Bootstrap:
         """The weighted mean of `values` (items,) in each resample."""
         return self.weights @ values.astype(np.float32) / self.weights.sum(axis=1)
 
-    def totals(self, bins: np.ndarray, n_bins: int, values: np.ndarray | None = None) -> np.ndarray:
+    def totals(self, bins: np.ndarray, n_bins: int, *, values: np.ndarray | None = None) -> np.ndarray:
         """The weighted sum of `values` (ones if None) in each of `n_bins` bins, float32 (1 + resamples, n_bins)."""
         values = np.ones(len(bins)) if values is None else values
         where = csr_array((values.astype(np.float32), (bins, np.arange(len(bins)))), shape=(n_bins, len(bins)))
@@ -112,7 +112,7 @@ def paired_interval(gained: np.ndarray, bootstrap: Bootstrap) -> Interval:
     return Interval(-1.0, -1.0, 2 * share - 1) if found.value == -1 else found
 
 
-def bounded_interval(samples: np.ndarray, units: int, lowest: float = 0.0) -> Interval:
+def bounded_interval(samples: np.ndarray, units: int, *, lowest: float = 0.0) -> Interval:
     """The figure (row 0), between `lowest` and 1, with the 2.5th and 97.5th percentile of the resamples that have one.
 
     Where resamples cannot tell: of a single unit nothing is known but the bounds; at 1, and at `lowest`, all resamples agree, and
@@ -131,16 +131,16 @@ def bounded_interval(samples: np.ndarray, units: int, lowest: float = 0.0) -> In
     return Interval(value, float(low), float(high))
 
 
-def ranking_interval(samples: np.ndarray, units: int, lowest: float = 0.0) -> Interval:
+def ranking_interval(samples: np.ndarray, units: int, *, lowest: float = 0.0) -> Interval:
     """As `bounded_interval`; of a test with one class alone nothing is known but the bounds."""
     if not np.isfinite(samples[0]):
         return Interval((lowest + 1) / 2, lowest, 1.0)
-    found = bounded_interval(samples, units, lowest)
+    found = bounded_interval(samples, units, lowest=lowest)
     if found.low <= found.value <= found.high:
         return found
     # rows that a resample repeats flatter the average precision of rare classes: by as much the resamples are put right
     shifted = np.clip(samples[1:] - np.nanmean(samples[1:]) + samples[0], lowest, 1.0)
-    return bounded_interval(np.concatenate([samples[:1], shifted]), units, lowest)
+    return bounded_interval(np.concatenate([samples[:1], shifted]), units, lowest=lowest)
 
 
 def finite_interval(samples: np.ndarray) -> Interval:

@@ -20,7 +20,7 @@ BINS = 15  # of the calibration error
 MOST_CLASSES = 100  # for intervals of the confusion matrix
 
 
-def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, Interval]:
+def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, *, bootstrap: Bootstrap) -> dict[str, Interval]:
     """Accuracy, macro F1, log loss and calibration error of `probabilities` (items, classes), each with its interval."""
     return intervals(metric_samples(Answers.of(probabilities, targets), bootstrap), bootstrap)
 
@@ -66,12 +66,12 @@ def metric_samples(answers: Answers, bootstrap: Bootstrap) -> dict[str, np.ndarr
     as 1e-7.
     """
     correct = answers.predicted == answers.targets
-    found = bootstrap.totals(answers.targets, answers.classes, correct)
+    found = bootstrap.totals(answers.targets, answers.classes, values=correct)
     there, named = (bootstrap.totals(numbers, answers.classes) for numbers in (answers.targets, answers.predicted))
     counted = (there + named) > 0
     f1 = np.where(counted, 2 * found / np.maximum(there + named, 1e-9), 0).sum(axis=1) / counted.sum(axis=1)
     bins = np.minimum((answers.confidence * BINS).astype(int), BINS - 1)
-    gap = np.abs(bootstrap.totals(bins, BINS, answers.confidence - correct)).sum(axis=1) / bootstrap.weights.sum(axis=1)
+    gap = np.abs(bootstrap.totals(bins, BINS, values=answers.confidence - correct)).sum(axis=1) / bootstrap.weights.sum(axis=1)
     return {
         "accuracy": bootstrap.mean(correct),
         "macro F1": f1,
@@ -80,7 +80,7 @@ def metric_samples(answers: Answers, bootstrap: Bootstrap) -> dict[str, np.ndarr
     }
 
 
-def confusion_matrix(probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, list | None]:
+def confusion_matrix(probabilities: np.ndarray, targets: np.ndarray, *, bootstrap: Bootstrap) -> dict[str, list | None]:
     """Counts [true][predicted] with the ends of their 95 % intervals (None over `MOST_CLASSES` classes)."""
     classes = probabilities.shape[1]
     cells = targets * classes + probabilities.argmax(axis=1)
@@ -111,7 +111,7 @@ class ClassScores(Scores):
     def question(self) -> str:
         return "classes of items"
 
-    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], *, bootstrap: Bootstrap) -> Paired:
         return Paired(ACCURACY, *paired_classes(tables, bootstrap))
 
 

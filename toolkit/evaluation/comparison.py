@@ -64,8 +64,8 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
     shared = shared.sort_values()
     tables = [table.loc[shared] for table in tables]
     first, *others = runs.values()
-    bootstrap = Bootstrap.draw(len(shared), first.groups(tables[0]), seed)
-    paired = first.paired(others, tables, bootstrap)
+    bootstrap = Bootstrap.draw(len(shared), first.groups(tables[0]), seed=seed)
+    paired = first.paired(others, tables, bootstrap=bootstrap)
     return Comparison(
         n_common=len(shared),
         left_out=len(every) - len(shared),
@@ -73,7 +73,7 @@ def compare(runs: dict[str, Scores], seed: int = 0) -> Comparison:
         table=dict(zip(names, paired.metrics, strict=True)),
         differences=dict(zip(names[1:], paired.gains, strict=True)),
         verdicts=tuple(
-            _verdict(name, names[0], gain[paired.headline], paired.headline, first.in_units)
+            _verdict(name, names[0], difference=gain[paired.headline], headline=paired.headline, in_units=first.in_units)
             for name, gain in zip(names[1:], paired.gains, strict=True)
         ),
         notes=(*_other_classes(runs), *([paired.note] if paired.note else [])),
@@ -105,9 +105,9 @@ def _keyed(table: pd.DataFrame, by_content: bool) -> pd.DataFrame:
     return table.set_axis(pd.MultiIndex.from_arrays([item.astype(str), table.label.astype(str), repeat]))
 
 
-def _verdict(name: str, first: str, difference: Interval, headline: str, in_units: bool) -> str:
+def _verdict(name: str, first: str, *, difference: Interval, headline: str, in_units: bool) -> str:
     if in_units:
-        return _verdict_of_errors(name, first, difference, headline)
+        return _verdict_of_errors(name, first, difference=difference, headline=headline)
     points = "points" if headline == ACCURACY else f"points of {headline}"
     if difference.low > 0:
         return f"{name} is better than {first} by {100 * difference.value:.1f} {points} {difference.points}"
@@ -116,7 +116,7 @@ def _verdict(name: str, first: str, difference: Interval, headline: str, in_unit
     return f"no difference between {name} and {first} can be told: {difference.points} {points}"
 
 
-def _verdict_of_errors(name: str, first: str, difference: Interval, headline: str) -> str:
+def _verdict_of_errors(name: str, first: str, *, difference: Interval, headline: str) -> str:
     """Of a figure that is the better the lower it is, in the unit of what is predicted."""
     value, low, high = difference.figures
     if difference.high < 0:

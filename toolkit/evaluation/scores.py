@@ -81,7 +81,7 @@ class Scores(ABC):
         return False
 
     @abstractmethod
-    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], *, bootstrap: Bootstrap) -> Paired:
         """This run and `others` on the items that they share: `tables` are the predictions of all, this run's first, row by row
         of the same items."""
 
@@ -166,7 +166,7 @@ class Scores(ABC):
         return "\n".join(line.rstrip() for line in [*lines, f"verdict: {self.verdict}"])
 
 
-def verdict(best_simple: str, difference: Interval, of: str = "", in_units: bool = False) -> str:
+def verdict(best_simple: str, difference: Interval, *, of: str = "", in_units: bool = False) -> str:
     """One sentence: is the network better than the best simple method, and by how much? `of` says what the points are of, where
     it is not accuracy. `in_units` where there are no points, but the unit of what is predicted."""
     if in_units:
@@ -189,7 +189,7 @@ def intervals_in(plain: dict[str, Any]) -> dict[str, Metrics]:
     return {method: {name: Interval(**value) for name, value in metrics.items()} for method, metrics in plain.items()}
 
 
-def groups_line(by_group: dict[str, dict[str, dict[str, Any]]], headline: str, counted: str) -> list[str]:
+def groups_line(by_group: dict[str, dict[str, dict[str, Any]]], headline: str, *, counted: str) -> list[str]:
     """A line for each column that scores are broken down by; `counted` is what there are so many of."""
     lines = []
     for column, values in by_group.items():

@@ -28,7 +28,7 @@ __all__ = ["export"]
 
 
 def export(
-    learn: Learner, path: Path | str, scores: Scores | None = None, name: str = "", golden: int = 3, **choices: bool
+    learn: Learner, path: Path | str, *, scores: Scores | None = None, name: str = "", golden: int = 3, **choices: bool
 ) -> Any:
     """Write `learn` as a program to `path` and return it, loaded, as the program of its task.
 
@@ -60,7 +60,7 @@ def export(
     card["digest"] = card_digest(card)
     converter = getattr(exported.input, "converter", None)
     with replacing(path) as temporary:
-        write_program(temporary, card, members)
+        write_program(temporary, card, members=members)
         exported.check(load(temporary, converter))
         temporary.chmod(0o755)
     return load(path, converter)

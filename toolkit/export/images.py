@@ -52,7 +52,7 @@ class ImageExport:
     def members(self) -> dict[str, bytes]:
         """The network as ONNX, float32, any batch size."""
         example = torch.zeros((2, *self.input.size, 3), dtype=torch.uint8)
-        return {MODEL: onnx_bytes(self.deployed, {"input": example}, {0: torch.export.Dim("batch")})}
+        return {MODEL: onnx_bytes(self.deployed, {"input": example}, dynamic={0: torch.export.Dim("batch")})}
 
     def golden(self, count: int, path: Path | str) -> list[dict]:
         """A few test items spread over the set: raw file, prepared pixels and the network's answer for each."""

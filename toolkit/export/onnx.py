@@ -19,7 +19,7 @@ from toolkit.errors import ExportError
 from toolkit.program.archive import MODEL
 
 
-def onnx_bytes(network: nn.Module, examples: dict[str, torch.Tensor], dynamic: dict[int, object]) -> bytes:
+def onnx_bytes(network: nn.Module, examples: dict[str, torch.Tensor], *, dynamic: dict[int, object]) -> bytes:
     """`network` as ONNX, its inputs named as in `examples` and its output "output". `dynamic` maps the axes of the inputs that
     may have any length to torch's `Dim`s. Raises `ExportError`."""
     try:

@@ -58,7 +58,7 @@ class SegmentationExport:
         height, width = (65, 129) if isinstance(self.network.model, DynamicUnet) else (64, 96)
         dims = [torch.export.Dim(name, min=1) for name in ("batch", "height", "width")]
         example = torch.zeros((2, height, width, 3), dtype=torch.uint8)
-        return {MODEL: onnx_bytes(self.network, {"input": example}, dict(enumerate(dims)))}
+        return {MODEL: onnx_bytes(self.network, {"input": example}, dynamic=dict(enumerate(dims)))}
 
     def golden(self, count: int, path: Path | str) -> list[dict]:
         """A few test pictures, in one tile each: raw file, prepared pixels and the learner's mask for each."""

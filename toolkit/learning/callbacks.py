@@ -53,9 +53,11 @@ class EpochLog(Callback):
     def after_epoch(self) -> None:
         if self.epoch >= self.start:
             seconds = time.perf_counter() - self.began
-            self.add(self.offset + self.epoch + 1, float(self.total) / self.count, self.learn.final_record[1:], seconds)
+            self.add(
+                self.offset + self.epoch + 1, float(self.total) / self.count, figures=self.learn.final_record[1:], seconds=seconds
+            )
 
-    def add(self, epoch: int, train_loss: float | None, figures: Sequence[float], seconds: float) -> None:
+    def add(self, epoch: int, train_loss: float | None, *, figures: Sequence[float], seconds: float) -> None:
         """Append a row; `figures` are the validation loss and the metrics, as fastai gives them."""
         names = ["valid_loss", *self.names]
         row = {"epoch": epoch, "train_loss": train_loss, **dict(zip(names, map(float, figures), strict=True))}
@@ -84,12 +86,12 @@ class Checkpoints(Callback):
 
     order = 60  # after the log
 
-    def __init__(self, log: EpochLog, place: Run | None, patience: int, about: dict, select_after: int = 0) -> None:
+    def __init__(self, log: EpochLog, place: Run | None, *, patience: int, about: dict, select_after: int = 0) -> None:
         self.log, self.place, self.patience, self.about, self.select_after = log, place, patience, about, select_after
         self.lowest, self.best_epoch, self.best = float("inf"), 0, None
         self.phase, self.stopped, self.settings = 0, False, {}
 
-    def begin(self, phase: int, start: int, offset: int) -> None:
+    def begin(self, phase: int, start: int, *, offset: int) -> None:
         """Say which stretch of training comes next; see `EpochLog` for `start` and `offset`."""
         self.phase, self.log.start, self.log.offset = phase, start, offset
 

@@ -47,6 +47,7 @@ class Phase:
 def fit(
     learn: Learner,
     epochs: int = 0,
+    *,
     lr: float = 0.0,
     patience: int | None = None,
     run: Run | None = None,
@@ -76,7 +77,9 @@ def fit(
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
     select_after = math.ceil((spec.select_after or 0) * epochs)
-    keeper = Checkpoints(log, run, patience, {**spec.settings(), "classes": list(learn.dls.vocab)}, select_after)
+    keeper = Checkpoints(
+        log, run, patience=patience, about={**spec.settings(), "classes": list(learn.dls.vocab)}, select_after=select_after
+    )
     saved = read_checkpoint(run.last) if resume and run and run.last.exists() else None
     with ExitStack() as stack:
         if not (sys.stderr.isatty() or sys.stdout.isatty()):
@@ -89,16 +92,21 @@ def fit(
             set_seed(spec.seed)
             learn.dls.train.rng.seed(spec.seed)
             began = time.perf_counter()
-            log.add(0, None, learn.validate(), time.perf_counter() - began)
+            log.add(0, None, figures=learn.validate(), seconds=time.perf_counter() - began)
         with _as_raised():
-            _train(learn, _phases(epochs, keeper.settings["lr"], fine_tune, transferred), keeper, saved)
+            _train(
+                learn,
+                _phases(epochs, keeper.settings["lr"], fine_tune=fine_tune, transferred=transferred),
+                keeper=keeper,
+                saved=saved,
+            )
     learn.model.load_state_dict(keeper.best)
     if run:
         run.write_down(highest_lr=keeper.settings["lr"], best_epoch=keeper.best_epoch)
     return log.rows
 
 
-def find_rate(learn: Learner, frozen: bool = False, batches: int = 100) -> float:
+def find_rate(learn: Learner, frozen: bool = False, *, batches: int = 100) -> float:
     """A highest learning rate for `learn`, from a mock training over rising rates (fastai's `LRFinder`; Smith 2017).
 
     It is the rate at which the loss, smoothed evenly to both sides, is lowest; for a body that was transferred
@@ -143,13 +151,13 @@ def _as_raised() -> Iterator[None]:
         raise
 
 
-def _phases(epochs: int, lr: float, fine_tune: bool, transferred: bool) -> list[Phase]:
+def _phases(epochs: int, lr: float, *, fine_tune: bool, transferred: bool) -> list[Phase]:
     if not fine_tune:
         return [Phase(epochs, lr, pct_start=0.1 if transferred else 0.25)]
     return [Phase(1, slice(lr), True, 0.99), Phase(epochs, slice(lr / 200, lr / 2), False, 0.3, 5.0)]
 
 
-def _train(learn: Learner, phases: list[Phase], keeper: Checkpoints, saved: dict | None) -> None:
+def _train(learn: Learner, phases: list[Phase], *, keeper: Checkpoints, saved: dict | None) -> None:
     at, done = (saved["phase"], saved["epoch"]) if saved else (0, 0)
     if done == phases[at].epochs:
         at, done = at + 1, 0

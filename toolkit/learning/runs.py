@@ -61,7 +61,7 @@ class Run:
         self._held.close()
 
     @classmethod
-    def open(cls, name: str, learn: Learner, settings: dict, folder: Path | str = "", resume: bool = False) -> Run:
+    def open(cls, name: str, learn: Learner, *, settings: dict, folder: Path | str = "", resume: bool = False) -> Run:
         """Start a run, or go on with one, and write down what it is run with: run.json and items.csv.
 
         A new run takes `folder`, which must not hold one yet, or else `runs/name`, `runs/name-2` and so on. With `resume`

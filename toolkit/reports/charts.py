@@ -26,7 +26,7 @@ LONGEST_LABEL = 16
 LEAST_DRAWN = -0.5  # of bars that are 1 at best
 
 
-def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: str) -> Figure:
+def bars(values: dict[str, tuple[float, float, float]], what: str, *, highlighted: str) -> Figure:
     """Horizontal bars of name -> (value, low, high), at most 1, with the intervals as whiskers. What lies below `LEAST_DRAWN`
     runs off the drawing."""
     names = list(values)[::-1]
@@ -44,7 +44,7 @@ def bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: 
     return plain(drawing, axes)
 
 
-def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequence[int], what: str) -> Figure:
+def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequence[int], *, what: str) -> Figure:
     """A row of dots for each class, which `numbers` number: class -> method -> (value, low, high), all from 0 to 1, with whiskers
     for the intervals."""
     methods = list(next(iter(values.values())))
@@ -64,7 +64,7 @@ def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequ
 
 
 def curves(
-    lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], what: str, best: int | None = None, noun: str = "line"
+    lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], what: str, *, best: int | None = None, noun: str = "line"
 ) -> Figure:
     """Lines of name -> (epochs, values) from epoch 0, the untrained network; `best` marks the epoch whose weights were kept."""
     drawing = Figure(figsize=(4.6, 3.2), layout="constrained")
@@ -106,7 +106,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     return plain(drawing, axes)
 
 
-def signed(weights: np.ndarray, ends: tuple[str, str], numbers: tuple[int, int]) -> Figure:
+def signed(weights: np.ndarray, ends: tuple[str, str], *, numbers: tuple[int, int]) -> Figure:
     """Signed weights (height, width) from blue over white to red, which speak for `ends`, classes with their `numbers`."""
     reach = float(np.abs(weights).max()) or 1.0
     drawing = Figure(figsize=(3.4, 3.4), layout="constrained")
@@ -121,7 +121,7 @@ def signed(weights: np.ndarray, ends: tuple[str, str], numbers: tuple[int, int])
     return plain(drawing, axes)
 
 
-def overlay(picture: np.ndarray, heat: np.ndarray, least: int = 128) -> np.ndarray:
+def overlay(picture: np.ndarray, heat: np.ndarray, *, least: int = 128) -> np.ndarray:
     """A picture, uint8 (height, width, 3), under a map of heat (rows, columns) from 0 to 1, enlarged to `least` pixels."""
     scale = max(1, -(-least // min(picture.shape[:2])))
     width, height = picture.shape[1] * scale, picture.shape[0] * scale
@@ -168,7 +168,7 @@ def _paletted(numbers: np.ndarray, colours: dict[int, Sequence[int]]) -> Image.I
     return picture
 
 
-def sheet(tiles: Sequence[np.ndarray], columns: int, side: int, gap: int = 2) -> np.ndarray:
+def sheet(tiles: Sequence[np.ndarray], columns: int, *, side: int, gap: int = 2) -> np.ndarray:
     """Square tiles, uint8 (n, n, 3), in rows of `columns`, each enlarged to `side` pixels: uint8 (height, width, 3)."""
     rows = -(-len(tiles) // columns)
     whole = np.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, dtype=np.uint8)
@@ -185,7 +185,7 @@ def filter_tiles(filters: np.ndarray) -> list[np.ndarray]:
 
 
 def drawable(
-    labels: Sequence[str], numbers: Sequence[int] | None = None, longest: int = LONGEST_LABEL, noun: str = "class"
+    labels: Sequence[str], numbers: Sequence[int] | None = None, *, longest: int = LONGEST_LABEL, noun: str = "class"
 ) -> list[str]:
     """Labels as a drawing can show them: cut in the middle where they are long, and called "class 7" by their `numbers`
     (None: 1, 2, …) where matplotlib's font lacks their letters or the cut has made two the same."""

@@ -110,7 +110,7 @@ def drawn(drawing: Drawing, alt: str) -> Picture:
     return Picture(_uri(Image.open(stream).convert("RGB"), "PNG"), alt)
 
 
-def shown(image: Image.Image | np.ndarray, alt: str, longest: int = LARGEST, lossless: bool = False) -> Picture:
+def shown(image: Image.Image | np.ndarray, alt: str, *, longest: int = LARGEST, lossless: bool = False) -> Picture:
     """A photo, or an array (height, width, 3) of uint8, as a picture of the page, at most `longest` pixels long."""
     image = Image.fromarray(image) if isinstance(image, np.ndarray) else image.copy()
     if max(image.size) <= SMALL:

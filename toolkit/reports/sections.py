@@ -32,7 +32,7 @@ def cell(interval: Interval | None) -> tuple[str, str] | str:
     return value, f"[{low}, {high}]"
 
 
-def page_of(name: str, scores: Scores, data: str, parts: Sequence[Section]) -> Page:
+def page_of(name: str, scores: Scores, *, data: str, parts: Sequence[Section]) -> Page:
     """A run's report: the verdict first, one line on the data and what training brought, then its `parts`."""
     return Page(
         title=f"{name}: {scores.task.replace('_', ' ')}",
@@ -42,12 +42,12 @@ def page_of(name: str, scores: Scores, data: str, parts: Sequence[Section]) -> P
     )
 
 
-def score_section(scores: Scores, given: str = "", noun: str = "items", further: Sequence[Text] = ()) -> Section:
+def score_section(scores: Scores, given: str = "", *, noun: str = "items", further: Sequence[Text] = ()) -> Section:
     """The network beside itself untrained and simple methods. `given` says how these see the data, `noun` what was held out."""
     metrics = scores.metrics
     found = {name: row[scores.headline] for name, row in scores.table.items() if scores.headline in row}
     values = {name: (value.value, value.low, value.high) for name, value in found.items()}
-    drawing = bars(values, scores.headline, scores.answers)
+    drawing = bars(values, scores.headline, highlighted=scores.answers)
     what, drew = scores.headline[0].upper() + scores.headline[1:], RESAMPLED[scores.resampled].replace("items", noun)
     said = f"{what} on held-out {noun}: {', '.join(f'{name} {value.value:.3f}' for name, value in found.items())}"
     simple = given or "as small pixels, those named for their features the raw input"
@@ -83,7 +83,7 @@ def item_name(item) -> str:
 
 
 def curve_section(
-    log: Sequence[dict], metrics: Sequence[str], best_epoch: int | None, altered: str = ALTERED, noun: str = "items"
+    log: Sequence[dict], metrics: Sequence[str], *, best_epoch: int | None, altered: str = ALTERED, noun: str = "items"
 ) -> Section:
     """Training and validation loss, and each metric, from the untrained network on. `log` is what `fit` returns; `altered` says
     what is done to the data in training."""
@@ -92,12 +92,12 @@ def curve_section(
         name: (epochs, [row[key] for row in log]) for name, key in (("training", "train_loss"), ("validation", "valid_loss"))
     }
     first, last = log[0]["valid_loss"], log[-1]["valid_loss"]
-    drawings = [drawn(curves(losses, "loss", best_epoch), f"Validation loss from {first:.3f} untrained to {last:.3f}")]
+    drawings = [drawn(curves(losses, "loss", best=best_epoch), f"Validation loss from {first:.3f} untrained to {last:.3f}")]
     for name in metrics:
         known = METRIC_NAMES.get(name, name)
         line = {f"validation {known}": (epochs, [row[name] for row in log])}
         said = f"Validation {known} from {log[0][name]:.3f} untrained to {log[-1][name]:.3f}"
-        drawings.append(drawn(curves(line, known, best_epoch), said))
+        drawings.append(drawn(curves(line, known, best=best_epoch), said))
     told = (
         f"One point an epoch, a pass over the training part; epoch 0 is the untrained network. Validation {noun} choose the "
         "epoch whose weights are kept (lowest validation loss) and take no part in the scores above. Training loss is measured "
@@ -106,7 +106,7 @@ def curve_section(
     return Section("How it learnt", [Text(told), Figure(drawings)])
 
 
-def confusion_section(scores: ClassScores, pixels: bool = False, most: int = 8) -> Section:
+def confusion_section(scores: ClassScores, pixels: bool = False, *, most: int = 8) -> Section:
     """Which classes are taken for which: counts of items, or with `pixels` shares of pixels, whose counts are huge."""
     counts = np.array(scores.confusion[scores.answers]["counts"])
     wrong = counts - np.diag(np.diag(counts))
@@ -141,7 +141,7 @@ def confusion_section(scores: ClassScores, pixels: bool = False, most: int = 8) 
     return Section(title, [Figure([drawing], caption), told])
 
 
-def split_section(table: pd.DataFrame, rejected: Sequence, notes: Sequence[str]) -> Section:
+def split_section(table: pd.DataFrame, rejected: Sequence, *, notes: Sequence[str]) -> Section:
     """How the items were divided. `table` has a `label`, `group` and `split` for each."""
     counts = (
         table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=["train", "valid", "test"], fill_value=0)
@@ -158,7 +158,7 @@ def split_section(table: pd.DataFrame, rejected: Sequence, notes: Sequence[str])
     return Section("How the data was split", [*blocks, *left_out(rejected, notes)])
 
 
-def left_out(rejected: Sequence, notes: Sequence[str], show: int = 20) -> list[Text | Table]:
+def left_out(rejected: Sequence, notes: Sequence[str], *, show: int = 20) -> list[Text | Table]:
     """The notes on the data, and what was set aside of it."""
     blocks: list[Text | Table] = [Text(note) for note in notes]
     if rejected:

@@ -66,7 +66,7 @@ def test_ratings_are_scored_by_how_far_off_they_are(rating):
     assert scores.best_simple == min(simple, key=simple.get)
     assert scores.difference.value == pytest.approx(simple[scores.best_simple] - scores.table["network"]["RMSE"].value, abs=1e-6)
     assert scores.difference.low <= scores.difference.value <= scores.difference.high
-    assert scores.verdict == verdict(scores.best_simple, scores.difference, "RMSE")
+    assert scores.verdict == verdict(scores.best_simple, scores.difference, of="RMSE")
     interval = scores.table["network"]["RMSE"]
     assert interval.low < interval.value < interval.high
 
@@ -188,11 +188,11 @@ def test_large_tests_are_sampled_and_say_so(monkeypatch):
 
 
 def test_verdicts_of_errors_are_in_their_unit():
-    assert verdict("biases", Interval(0.021, 0.018, 0.025), "RMSE") == (
+    assert verdict("biases", Interval(0.021, 0.018, 0.025), of="RMSE") == (
         "better than the best simple method (biases) by 0.021 RMSE [0.018, 0.025]"
     )
-    assert verdict("biases", Interval(-0.021, -0.025, -0.018), "RMSE") == "worse than biases by 0.021 RMSE: [-0.025, -0.018]"
-    assert verdict("biases", Interval(0.001, -0.002, 0.004), "RMSE") == "not better than biases: [-0.002, 0.004] RMSE"
+    assert verdict("biases", Interval(-0.021, -0.025, -0.018), of="RMSE") == "worse than biases by 0.021 RMSE: [-0.025, -0.018]"
+    assert verdict("biases", Interval(0.001, -0.002, 0.004), of="RMSE") == "not better than biases: [-0.002, 0.004] RMSE"
 
 
 def test_runs_of_ratings_are_compared_pair_by_pair(rating, tmp_path):

@@ -23,7 +23,7 @@ def made_answers(items=400, classes=4, skill=1.5, seed=0):
 
 def test_metrics_equal_scikit_learns():
     probabilities, targets = made_answers()
-    metrics = classification_metrics(probabilities, targets, Bootstrap.draw(len(targets)))
+    metrics = classification_metrics(probabilities, targets, bootstrap=Bootstrap.draw(len(targets)))
     predicted = probabilities.argmax(axis=1)
     assert metrics["accuracy"].value == pytest.approx((predicted == targets).mean(), abs=1e-6)
     assert metrics["macro F1"].value == pytest.approx(f1_score(targets, predicted, average="macro"), abs=1e-6)
@@ -33,10 +33,12 @@ def test_metrics_equal_scikit_learns():
 def test_calibration_error_is_zero_when_confidence_is_right_and_the_gap_when_it_is_not():
     right = np.array([1, 1, 1, 0])  # three of four
     sure = np.column_stack([np.full(4, 0.75), np.full(4, 0.25)])
-    calibrated = classification_metrics(sure, 1 - right, Bootstrap.draw(4))
+    calibrated = classification_metrics(sure, 1 - right, bootstrap=Bootstrap.draw(4))
     assert calibrated["calibration error"].value == pytest.approx(0, abs=1e-6)
     over = np.column_stack([np.full(4, 0.95), np.full(4, 0.05)])
-    assert classification_metrics(over, 1 - right, Bootstrap.draw(4))["calibration error"].value == pytest.approx(0.2, abs=1e-6)
+    assert classification_metrics(over, 1 - right, bootstrap=Bootstrap.draw(4))["calibration error"].value == pytest.approx(
+        0.2, abs=1e-6
+    )
 
 
 def test_the_interval_covers_the_truth_about_nineteen_times_in_twenty():
@@ -45,7 +47,7 @@ def test_the_interval_covers_the_truth_about_nineteen_times_in_twenty():
         rng = np.random.default_rng(seed)
         right = rng.random(200) < 0.8
         probabilities = np.column_stack([right, ~right]).astype(float)
-        found = classification_metrics(probabilities, np.zeros(200, int), Bootstrap.draw(200, seed=seed))["accuracy"]
+        found = classification_metrics(probabilities, np.zeros(200, int), bootstrap=Bootstrap.draw(200, seed=seed))["accuracy"]
         covered += found.low <= 0.8 <= found.high
     assert 88 <= covered <= 99
 
@@ -54,9 +56,9 @@ def test_groups_widen_the_interval_when_their_items_agree():
     right = np.repeat(np.random.default_rng(0).random(20) < 0.7, 10)
     probabilities = np.column_stack([right, ~right]).astype(float)
     zeros = np.zeros(200, int)
-    items = classification_metrics(probabilities, zeros, Bootstrap.draw(200))["accuracy"]
+    items = classification_metrics(probabilities, zeros, bootstrap=Bootstrap.draw(200))["accuracy"]
     grouped = Bootstrap.draw(200, np.repeat(np.arange(20), 10))
-    groups = classification_metrics(probabilities, zeros, grouped)["accuracy"]
+    groups = classification_metrics(probabilities, zeros, bootstrap=grouped)["accuracy"]
     assert grouped.resampled == "groups"
     assert groups.value == items.value
     assert groups.high - groups.low > 2 * (items.high - items.low)
@@ -65,21 +67,21 @@ def test_groups_widen_the_interval_when_their_items_agree():
 
 def test_answers_that_are_all_right_are_not_taken_for_certain():
     right = np.eye(2)[[0, 1] * 50]
-    accuracy = classification_metrics(right, np.array([0, 1] * 50), Bootstrap.draw(100))["accuracy"]
+    accuracy = classification_metrics(right, np.array([0, 1] * 50), bootstrap=Bootstrap.draw(100))["accuracy"]
     assert (accuracy.value, accuracy.high) == (1, 1)
     assert accuracy.low == pytest.approx(0.963, abs=1e-3)  # Wilson's interval for 100 of 100
-    wrong = classification_metrics(right, np.array([1, 0] * 50), Bootstrap.draw(100))["accuracy"]
+    wrong = classification_metrics(right, np.array([1, 0] * 50), bootstrap=Bootstrap.draw(100))["accuracy"]
     assert (wrong.value, wrong.low) == (0, 0)
     assert wrong.high == pytest.approx(0.037, abs=1e-3)
     groups = np.repeat(np.arange(10), 10)
-    grouped = classification_metrics(right, np.array([0, 1] * 50), Bootstrap.draw(100, groups))["accuracy"]
+    grouped = classification_metrics(right, np.array([0, 1] * 50), bootstrap=Bootstrap.draw(100, groups))["accuracy"]
     assert grouped.low == pytest.approx(10 / (10 + 3.84), abs=1e-3)
 
 
 def test_the_confusion_matrix_counts_true_by_predicted_with_intervals():
     probabilities, targets = made_answers()
     predicted = probabilities.argmax(axis=1)
-    found = confusion_matrix(probabilities, targets, Bootstrap.draw(len(targets)))
+    found = confusion_matrix(probabilities, targets, bootstrap=Bootstrap.draw(len(targets)))
     counts, low, high = (np.array(found[name]) for name in ("counts", "low", "high"))
     assert np.array_equal(counts, sklearn_confusion(targets, predicted))
     assert ((low <= counts) & (counts <= high)).all()

@@ -123,5 +123,5 @@ def test_folders_called_like_the_choices_change_nothing(tmp_path, monkeypatch):
 
 def test_a_path_as_weights_is_written_as_text(trained, tmp_path):
     learn = build_learner(make_shapes(tmp_path / "others", seed=9), weights=trained[1])
-    fit(learn, epochs=1, lr=1e-3, run=Run.open("a", learn, {}, tmp_path / "run"))
+    fit(learn, epochs=1, lr=1e-3, run=Run.open("a", learn, settings={}, folder=tmp_path / "run"))
     assert read_checkpoint(tmp_path / "run" / "checkpoints" / "best.pth")["weights"] == str(trained[1])

@@ -54,10 +54,10 @@ def watched(users=80, items=36, share=0.4, seed=0):
 def reported(rows, folder, epochs=2, users=True, form="dot", **options):
     options = {"objective": "auto", "split": "random", **options}
     learn = rating_learner(labelled_ratings(rows, as_rating_options(**options), 0.1, 0.2), form)
-    with Run.open("x", learn, {"no_users": not users, **options}, folder) as run:
+    with Run.open("x", learn, settings={"no_users": not users, **options}, folder=folder) as run:
         log = fit(learn, epochs, run=run)
         made = SimpleNamespace(learn=learn, run=run, log=log, scores=evaluate(learn))
-        made.program = export(learn, run.program, made.scores, users=users)
+        made.program = export(learn, run.program, scores=made.scores, users=users)
         made.path = write_rating_report(learn, made.scores, log, run, made.program)
     made.page = Read(made.path.read_text(encoding="utf-8"))
     made.labelled = learn.dls.labelled

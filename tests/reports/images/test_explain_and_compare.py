@@ -182,7 +182,7 @@ def test_each_run_scores_on_the_shared_items_what_it_scores_alone():
     found = compare({"one": made(first, labels), "two": made(second, labels)})
     bootstrap = Bootstrap.draw(200)
     for name, probabilities in (("one", first), ("two", second)):
-        expected = classification_metrics(probabilities, labels, bootstrap)
+        expected = classification_metrics(probabilities, labels, bootstrap=bootstrap)
         for metric, interval in found.table[name].items():
             assert interval.value == pytest.approx(expected[metric].value, abs=1e-6)
     gap = found.differences["two"]["accuracy"]

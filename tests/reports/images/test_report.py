@@ -74,8 +74,8 @@ def test_a_number_changes_only_with_the_scores(trained, tmp_path):
 
 def test_the_wrong_ones_are_named_with_what_was_said_and_what_is_true(shapes, tmp_path):
     learn = build_learner(shapes)
-    with Run.open("x", learn, {}, tmp_path / "run") as run:
-        log = fit(learn, 1, 1e-5, run=run)
+    with Run.open("x", learn, settings={}, folder=tmp_path / "run") as run:
+        log = fit(learn, 1, lr=1e-5, run=run)
         scores = evaluate(learn)
         page = Read(write_image_report(learn, scores, log, run).read_text(encoding="utf-8"))
     table = scores.predictions
@@ -96,8 +96,8 @@ def test_hostile_names_do_nothing(tmp_path):
     names = ("<script>alert(1)</script>".replace("/", "∕"), "$x^{2$ & co", "猫" * 30)
     data = make_shapes(tmp_path / "data", 20, names=names)
     learn = build_learner(data)
-    with Run.open("x", learn, {"note": "<b>bold</b>"}, tmp_path / "run") as run:
-        path = write_image_report(learn, evaluate(learn), fit(learn, 1, 1e-3, run=run), run)
+    with Run.open("x", learn, settings={"note": "<b>bold</b>"}, folder=tmp_path / "run") as run:
+        path = write_image_report(learn, evaluate(learn), fit(learn, 1, lr=1e-3, run=run), run)
     page = Read(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert "b" not in page.tags
@@ -111,8 +111,8 @@ def test_a_report_on_more_pictures_than_memory_holds(shapes, tmp_path, monkeypat
         monkeypatch.setattr("toolkit.data.images.labelled.read_items", partial(read_items, budget=budget))
         learn = build_learner(shapes)
         assert (learn.dls.labelled.pixels is None) == (budget == 0)
-        with Run.open("x", learn, {}, tmp_path / str(budget) / "run") as run:
-            path = write_image_report(learn, evaluate(learn), fit(learn, 1, 1e-3, run=run), run)
+        with Run.open("x", learn, settings={}, folder=tmp_path / str(budget) / "run") as run:
+            path = write_image_report(learn, evaluate(learn), fit(learn, 1, lr=1e-3, run=run), run)
         pages.append(path.read_text(encoding="utf-8"))
     assert len(Read(pages[0]).images) == len(Read(pages[1]).images)
 
@@ -146,9 +146,9 @@ def test_labels_a_drawing_cannot_show_are_numbered():
 
 
 def test_drawings_of_nothing_are_drawings():
-    drawn(signed(np.zeros((8, 8), np.float32), ("a", "b"), (1, 2)), "no difference")
+    drawn(signed(np.zeros((8, 8), np.float32), ("a", "b"), numbers=(1, 2)), "no difference")
     assert overlay(np.zeros((20, 30, 3), np.uint8), np.zeros((4, 6))).shape == (140, 210, 3)
-    assert sheet([np.zeros((5, 5, 3), np.uint8)] * 4, 3, 10, gap=1).shape == (21, 32, 3)
+    assert sheet([np.zeros((5, 5, 3), np.uint8)] * 4, 3, side=10, gap=1).shape == (21, 32, 3)
 
 
 def test_scores_come_back_from_disk_as_they_were(trained, tmp_path):

@@ -56,9 +56,9 @@ def make_scenes(folder, count=24, classes=("sky", "ground", "box"), size=(64, 48
 
 def reported(data, folder, epochs=1):
     learn = build_learner(data)
-    run = Run.open("x", learn, {"data": str(data)}, folder)
+    run = Run.open("x", learn, settings={"data": str(data)}, folder=folder)
     with run:
-        log = fit(learn, epochs, 3e-3, run=run)
+        log = fit(learn, epochs, lr=3e-3, run=run)
         scores = evaluate(learn)
         path = write_scene_report(learn, scores, log, run)
     return SimpleNamespace(learn=learn, run=run, log=log, scores=scores, path=path, page=Read(path.read_text(encoding="utf-8")))

@@ -102,7 +102,7 @@ def told(error: Exception) -> str:
     return f"{type(error).__name__} ({' '.join(str(error).split())[:200]})"
 
 
-def wrong_picture(converter: Converter, what: str, image: object) -> str:
+def wrong_picture(converter: Converter, what: str, *, image: object) -> str:
     """What is wrong with the answer to a good item; "" where nothing is."""
     if isinstance(image, Exception):
         return f"{what}: raised {told(image)}; expected a picture, if the file is a good one"
@@ -119,7 +119,7 @@ def wrong_picture(converter: Converter, what: str, image: object) -> str:
     return ""
 
 
-def wrong_refusal(what: str, source: object, error: Exception) -> str:
+def wrong_refusal(what: str, source: object, *, error: Exception) -> str:
     """What is wrong with the error for an item that cannot be read; "" where nothing is."""
     todo = "raise ConversionError(source_name(source), reason), with `source_name` of toolkit.converters.sources"
     if not isinstance(error, ConversionError):
@@ -131,8 +131,8 @@ def wrong_refusal(what: str, source: object, error: Exception) -> str:
     return ""
 
 
-def wrong_answer(converter: Converter, what: str, source: object, answer: object) -> str:
+def wrong_answer(converter: Converter, what: str, *, source: object, answer: object) -> str:
     """What is wrong with the answer to an item that may become a picture or be refused; "" where nothing is."""
     if isinstance(answer, Exception):
-        return wrong_refusal(what, source, answer)
-    return wrong_picture(converter, what, answer)
+        return wrong_refusal(what, source, error=answer)
+    return wrong_picture(converter, what, image=answer)

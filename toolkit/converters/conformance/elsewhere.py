@@ -104,11 +104,14 @@ def main(home: str) -> None:
             tell(step="", **{"left out": {"bounded memory": "this system sets no limit to it; huge files were read without one"}})
         for path in map(Path, job["huge"]):
             tell(step=f"reading {path.stem}")
-            tell(step=f"read {path.stem}", problem=_judged(converter, path.stem, path, converter))
+            tell(step=f"read {path.stem}", problem=_judged(converter, path.stem, source=path, convert=converter))
             if job["windowed"]:
                 tell(step=f"reading windows of {path.stem}")
                 what = f"windows of {path.stem}"
-                tell(step=f"read {what}", problem=_judged(converter, what, path, lambda source: _last_window(converter, source)))
+                tell(
+                    step=f"read {what}",
+                    problem=_judged(converter, what, source=path, convert=lambda source: _last_window(converter, source)),
+                )
 
 
 def _huge_files(case: Case) -> list[Path]:
@@ -184,11 +187,11 @@ def _limit_memory() -> bool:
     return True
 
 
-def _judged(converter, what: str, source: Path, convert: Callable) -> str:
+def _judged(converter, what: str, *, source: Path, convert: Callable) -> str:
     answer = attempt(convert, source)
     cause = answer if isinstance(answer, Exception) else None
     while cause is not None:
         if isinstance(cause, MemoryError):
             return f"{what}: took over {MEMORY >> 30} GiB of memory: read in pieces, or refuse its size with a ConversionError"
         cause = cause.__cause__ or cause.__context__
-    return wrong_answer(converter, what, source, answer)
+    return wrong_answer(converter, what, source=source, answer=answer)

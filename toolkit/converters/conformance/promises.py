@@ -90,7 +90,7 @@ def suffixes(case: Case) -> Iterator[str]:
 def pictures(case: Case) -> Iterator[str]:
     for sample in case.samples:
         image = attempt(case.converter, sample)
-        yield wrong_picture(case.converter, f"sample {sample.name}", image)
+        yield wrong_picture(case.converter, f"sample {sample.name}", image=image)
         if isinstance(image, Image.Image):
             case.prints[sample] = print_of(image)
 
@@ -133,12 +133,12 @@ def refusals(case: Case) -> Iterator[str]:
     for what, source in case.hopeless().items():
         answer = attempt(case.converter, source)
         if isinstance(answer, Exception):
-            yield wrong_refusal(what, source, answer)
+            yield wrong_refusal(what, source, error=answer)
         else:
             todo = "`check_source` of toolkit.converters.sources raises it"
             yield f"{what}: returned {type(answer).__name__}, expected a ConversionError: {todo}"
     for what, source in case.doubtful().items():
-        yield wrong_answer(case.converter, what, source, attempt(case.converter, source))
+        yield wrong_answer(case.converter, what, source=source, answer=attempt(case.converter, source))
 
 
 def windows(case: Case) -> Iterator[str]:
@@ -164,7 +164,7 @@ def windows(case: Case) -> Iterator[str]:
     for what, source in case.doubtful().items():
         answer = attempt(partial(_windows, case), source)
         if isinstance(answer, Exception):
-            yield wrong_refusal(f"windows of {what}", source, answer)
+            yield wrong_refusal(f"windows of {what}", source, error=answer)
         elif isinstance(answer, str) and isinstance(attempt(case.converter, source), Image.Image):
             yield f"windows of {what}: {answer}"
 
@@ -190,7 +190,7 @@ def _windows(case: Case, source: object) -> Windows | str:
         start, stop, image = window
         if not found and (alive := _pictures_alive() - before) > MOST_ALIVE:
             return f"{alive} pictures are there when the first is given: make each when it is asked for"
-        if wrong := wrong_picture(case.converter, f"window {len(found) + 1}", image):
+        if wrong := wrong_picture(case.converter, f"window {len(found) + 1}", image=image):
             return wrong
         if not all(isinstance(time, (int, float)) and math.isfinite(time) for time in (start, stop)) or start >= stop:
             return f"window {len(found) + 1}: from {start!r} to {stop!r}, expected seconds, the start before the stop"

@@ -185,7 +185,7 @@ def _contents(paths: Sequence[Path], source: ImageInput) -> tuple[pd.Series, pd.
             return None, error.strerror or str(error)
 
     work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(one)(path) for path in paths)
-    found = list(track(work, len(paths), "looking"))
+    found = list(track(work, len(paths), what="looking"))
     return tuple(pd.Series(values, dtype=object) for values in zip(*found, strict=True))
 
 
@@ -200,7 +200,7 @@ def _read_all(
         for path, content, source in zip(table.path, table.content, inputs, strict=True)
     )
     frames, pictures, errors = [], [], []
-    for row, (spans, pixels, error) in enumerate(track(work, len(table), "reading")):
+    for row, (spans, pixels, error) in enumerate(track(work, len(table), what="reading")):
         errors.append(error)
         if error is not None:
             continue

@@ -43,6 +43,7 @@ class Outcome:
 def mirror(
     source: Path,
     target: Path,
+    *,
     make: Callable[[Path, Path], str],
     suffixes: tuple[str, ...],
     settings: dict,
@@ -76,13 +77,13 @@ def mirror(
     def chosen(path: Path) -> bool:
         return path.suffix.lower() in suffixes and (wanted is None or wanted(path))
 
-    total, outcome.others = _check(source, target, suffixes, chosen)
+    total, outcome.others = _check(source, target, suffixes=suffixes, chosen=chosen)
     with locked(target), closing(Done.begin(target / DONE, source)) as done:
-        maker = Maker(source, target, done, make, json.dumps(settings, sort_keys=True), strict)
-        split = map(os.path.split, _items(source, target, chosen))
+        maker = Maker(source, target, done=done, make=make, settings=json.dumps(settings, sort_keys=True), strict=strict)
+        split = map(os.path.split, _items(source, target, chosen=chosen))
         work = ((os.path.join(folder, item), os.path.join(folder, name(item))) for folder, item in split)
-        with closing(results(maker, work, total, min(jobs, total), processes)) as made:
-            for said, reason in track(made, total, target.name):
+        with closing(results(maker, work, total=total, jobs=min(jobs, total), processes=processes)) as made:
+            for said, reason in track(made, total, what=target.name):
                 if reason is None:
                     outcome.counts[said] += 1
                 else:
@@ -95,7 +96,7 @@ def mirror(
     return outcome
 
 
-def tell(outcome: Outcome, target: Path, words: tuple[str, ...]) -> int:
+def tell(outcome: Outcome, target: Path, *, words: tuple[str, ...]) -> int:
     """Print what came of a tree, the verb's own `words` first; return the exit status: 1 where an item failed."""
     told = [f"{outcome.counts[said]} {said}" for said in (*words, KEPT, REMOVED) if outcome.counts[said]]
     if outcome.others:
@@ -107,7 +108,7 @@ def tell(outcome: Outcome, target: Path, words: tuple[str, ...]) -> int:
     return 1 if outcome.failed else 0
 
 
-def _check(source: Path, target: Path, suffixes: tuple[str, ...], chosen: Callable[[Path], bool]) -> tuple[int, int]:
+def _check(source: Path, target: Path, *, suffixes: tuple[str, ...], chosen: Callable[[Path], bool]) -> tuple[int, int]:
     """Refuse what would overwrite somebody's files; return the number of items, and that of other files."""
     if not source.is_dir():
         raise DataError(f"{source}: no such folder")
@@ -125,7 +126,7 @@ def _check(source: Path, target: Path, suffixes: tuple[str, ...], chosen: Callab
     return kinds[True], kinds[False]
 
 
-def _items(source: Path, target: Path, chosen: Callable[[Path], bool]) -> Iterator[str]:
+def _items(source: Path, target: Path, *, chosen: Callable[[Path], bool]) -> Iterator[str]:
     """The items below `source`, as paths from there, apart from what is below `target`."""
     for path in files_below(source, apart_from=target):
         if chosen(path):

@@ -48,7 +48,7 @@ class Maker:
     """Makes the result of one item, in whichever thread or process; with `strict`, raises what is wrong with an item."""
 
     def __init__(
-        self, source: Path, target: Path, done: Done, make: Callable[[Path, Path], str], settings: str, strict: bool
+        self, source: Path, target: Path, *, done: Done, make: Callable[[Path, Path], str], settings: str, strict: bool
     ) -> None:
         self.source, self.target, self.done = source, target, done
         self.make, self.settings, self.strict = make, settings, strict
@@ -113,7 +113,7 @@ def pickled(make: Callable) -> bytes:
         ) from error
 
 
-def results(maker: Maker, work: Iterator[tuple[str, str]], total: int, jobs: int, processes: bool) -> Iterator[Result]:
+def results(maker: Maker, work: Iterator[tuple[str, str]], *, total: int, jobs: int, processes: bool) -> Iterator[Result]:
     """The result of each (item, made) of `work`, about `total` of them, in no order; few are taken ahead.
 
     However the iteration ends, nothing is written after it.

@@ -104,8 +104,8 @@ def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: i
     settings["mapping"] = [{**entry, "pixels": None} for entry in settings["mapping"]]  # how often a value is changes no result
     settings |= {"verb": "repair masks", "colours": diagnosis.code.colours, "in_colour": diagnosis.in_colour}
     outcome = mirror(
-        source, target, Repair(diagnosis, pictures), IMAGE_SUFFIXES, settings, name=lambda name: f"{Path(name).stem}.png",
-        jobs=jobs, wanted=lambda path: str(path.absolute()) in pictures,
+        source, target, make=Repair(diagnosis, pictures), suffixes=IMAGE_SUFFIXES, settings=settings,
+        name=lambda name: f"{Path(name).stem}.png", jobs=jobs, wanted=lambda path: str(path.absolute()) in pictures,
     )  # fmt: skip
     write_text(target / "codes.txt", "".join(f"{name}\n" for name in diagnosis.code.classes))
     write_json(target / "doctor.json", diagnosis.as_dict())

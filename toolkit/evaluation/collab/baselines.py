@@ -220,7 +220,7 @@ class Tuner:
     def _rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labelled = self.known.labelled
         rows = labelled.asked("valid")
-        rows = rows[sample_rows(len(rows), 100 * MOST_JUDGED, self.seed)]
+        rows = rows[sample_rows(len(rows), 100 * MOST_JUDGED, seed=self.seed)]
         return labelled.user_codes[rows], labelled.item_codes[rows], labelled.values[rows]
 
     @cached_property
@@ -233,7 +233,7 @@ def asked_choices(labelled: LabelledRatings, part: str, most: int, seed: int = 0
     rows = labelled.asked(part)
     rows = rows[labelled.chosen[rows]]
     users = np.unique(labelled.user_codes[rows])
-    users = users[sample_rows(len(users), most, seed)]
+    users = users[sample_rows(len(users), most, seed=seed)]
     learnt = labelled.rows_of("train")
     items = labelled.item_codes[learnt][labelled.chosen[learnt]]
     counts = np.bincount(items, minlength=labelled.n_items)

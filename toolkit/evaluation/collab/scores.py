@@ -53,7 +53,7 @@ class Test:
         asked = labelled.asked("test")
         if not len(asked):
             raise DataError("this learner's ratings have no test rows: build it with a recipe")
-        rows = asked[sample_rows(len(asked), MOST_ROWS, seed)] if labelled.objective == "rating" else asked[:0]
+        rows = asked[sample_rows(len(asked), MOST_ROWS, seed=seed)] if labelled.objective == "rating" else asked[:0]
         most = max(FEWEST_USERS, MOST_CELLS // max(1, labelled.n_items))
         choices = asked_choices(labelled, "test", most, seed)
         if not len(choices.users) and not len(rows):
@@ -122,7 +122,7 @@ class CollabScores(Scores):
     def question(self) -> str:
         return "rankings of items" if self.ranking else "ratings"
 
-    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], *, bootstrap: Bootstrap) -> Paired:
         """Of ratings RMSE and MAE are compared (the share of their variance that is explained says little), of rankings the means
         of users' figures."""
         if not self.ranking:
@@ -152,11 +152,11 @@ class CollabScores(Scores):
         return f"{self.n_test} {'users with held-out choices' if self.ranking else 'held-out rows'}"
 
     def further(self) -> list[str]:
-        return groups_line(self.by_group, self.headline, "users" if self.ranking else "rows")
+        return groups_line(self.by_group, self.headline, counted="users" if self.ranking else "rows")
 
 
 def _of_users(name: str, values: np.ndarray, lowest: float, bootstrap: Bootstrap) -> Interval:
-    return interval(values) if name == NOVELTY else bounded_interval(values, bootstrap.units, lowest)
+    return interval(values) if name == NOVELTY else bounded_interval(values, bootstrap.units, lowest=lowest)
 
 
 def evaluate_collab(learn: Learner, seed: int = 0) -> CollabScores:
@@ -181,7 +181,7 @@ def evaluate_collab(learn: Learner, seed: int = 0) -> CollabScores:
     able = [name for name in simple if headline in table[name]]
     best_simple = (min if rating else max)(able, key=lambda name: table[name][headline].value)
     difference = _difference(answers[NETWORK], answers[best_simple], test)
-    told = verdict(best_simple, difference, headline, in_units=rating) + _of_few(len(test.people))
+    told = verdict(best_simple, difference, of=headline, in_units=rating) + _of_few(len(test.people))
     return CollabScores(
         task=spec_of(learn).task,
         n_test=len(test.rows) if rating else len(test.choices.users),

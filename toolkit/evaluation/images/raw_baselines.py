@@ -96,7 +96,7 @@ def raw_probabilities(
     groups, how much better it would have looked on a random split."""
     table = labelled.table.drop_duplicates("path")
     work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(raw.features)(p) for p in table.path)
-    found = list(track(work, len(table), raw.name))
+    found = list(track(work, len(table), what=raw.name))
     counts = [len(rows) for rows in found]
     features = np.nan_to_num(np.concatenate(found), posinf=1e9, neginf=-1e9)
     labels, groups, parts = (np.repeat(table[name].to_numpy(), counts) for name in ("label", "group", "split"))
@@ -105,7 +105,7 @@ def raw_probabilities(
         raise DataError(f"{raw.name}: {test.sum()} rows of features for {(labelled.table.split == 'test').sum()} test items")
 
     known = np.flatnonzero(~test)
-    known = known[sample_rows(len(known), MOST_ITEMS, seed)]
+    known = known[sample_rows(len(known), MOST_ITEMS, seed=seed)]
     fitted = _fitted(raw, features[known], targets[known])
     answer = _probabilities(fitted, features[test], len(classes))
     return answer, _gap(raw, features, targets, groups, seed) if gap else None
@@ -114,7 +114,7 @@ def raw_probabilities(
 def _gap(raw: RawMethod, features: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int) -> SplitGap | None:
     """Cross-validated accuracy over all items, in folds drawn at random and in folds of whole groups; None without groups."""
     known = not any(group is None for group in groups)
-    some = sample_rows(len(targets), MOST_CROSSED, seed)
+    some = sample_rows(len(targets), MOST_CROSSED, seed=seed)
     features, targets, groups = features[some], targets[some], groups[some]
     folds = min(FOLDS, len(set(groups)), int(np.bincount(targets).max()))
     if not known or len(set(groups)) == len(groups) or folds < 2:
@@ -128,7 +128,7 @@ def _gap(raw: RawMethod, features: np.ndarray, targets: np.ndarray, groups: np.n
                 if len(test) and len(train):  # of few groups one fold may get none
                     right[test] = _fitted(raw, features[train], targets[train]).predict(features[test]) == targets[test]
         bootstrap = Bootstrap.draw(
-            len(right), groups.astype(str) if kind is StratifiedGroupKFold else None, seed, FEWEST_WINDOWED
+            len(right), groups.astype(str) if kind is StratifiedGroupKFold else None, seed=seed, fewest=FEWEST_WINDOWED
         )
         found.append(interval(bootstrap.mean(right)))
     return SplitGap(raw.name, *found)

@@ -80,7 +80,7 @@ def evaluate_images(learn: Learner, seed: int = 0, raw: RawMethod | None = None)
     methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
     windowed = labelled is not None and "item" in labelled.table
     fewest = FEWEST_WINDOWED if windowed else FEWEST_GROUPS
-    bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed, fewest)
+    bootstrap = Bootstrap.draw(len(targets), test_groups(learn), seed=seed, fewest=fewest)
     predicted = probabilities.argmax(axis=1)
     best_simple = max(simple, key=lambda name: (simple[name].argmax(axis=1) == targets).mean())
     gained = (predicted == targets).astype(float) - (simple[best_simple].argmax(axis=1) == targets)
@@ -90,8 +90,10 @@ def evaluate_images(learn: Learner, seed: int = 0, raw: RawMethod | None = None)
         classes=classes,
         n_test=len(targets),
         resampled=bootstrap.resampled,
-        table={name: classification_metrics(answer, targets, bootstrap) for name, answer in methods.items()},
-        confusion={name: confusion_matrix(methods[name], targets, bootstrap) for name in _confused(methods, len(classes))},
+        table={name: classification_metrics(answer, targets, bootstrap=bootstrap) for name, answer in methods.items()},
+        confusion={
+            name: confusion_matrix(methods[name], targets, bootstrap=bootstrap) for name in _confused(methods, len(classes))
+        },
         best_simple=best_simple,
         difference=difference,
         verdict=verdict(best_simple, difference) + _of_few(bootstrap, windowed),
@@ -109,8 +111,8 @@ def _whole_files(methods: dict, targets: np.ndarray, labelled: LabelledImages | 
     numbers, first = np.unique(pd.factorize(table.path.astype(str))[0], return_index=True)
     windows = np.split(np.arange(len(table)), first[1:])  # those of a file stand together
     pooled = {name: np.stack([pool(answer[rows]) for rows in windows]) for name, answer in methods.items()}
-    bootstrap = Bootstrap.draw(len(numbers), table.group.to_numpy(dtype=str)[first], seed, FEWEST_WINDOWED)
-    found = {name: classification_metrics(answer, targets[first], bootstrap) for name, answer in pooled.items()}
+    bootstrap = Bootstrap.draw(len(numbers), table.group.to_numpy(dtype=str)[first], seed=seed, fewest=FEWEST_WINDOWED)
+    found = {name: classification_metrics(answer, targets[first], bootstrap=bootstrap) for name, answer in pooled.items()}
     return {"whole": found, "n_whole": len(numbers)}
 
 
@@ -145,7 +147,7 @@ def known_pictures(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, 
     datasets = [loader.dataset for loader in learn.dls.loaders[:2]]
     total = sum(map(len, datasets))
     for dataset in datasets:
-        yield from pictures_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed))
+        yield from pictures_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed=seed))
 
 
 def pictures_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -47,7 +47,7 @@ class Memory:
         """What `learn` was trained on, as `insight` into its network sees it."""
         train = learn.dls.train.dataset
         chosen = sample_rows(len(train), MOST_ITEMS)
-        chunks = track(pictures_of(train, chosen, CHUNK), -(-len(chosen) // CHUNK), "remembering")
+        chunks = track(pictures_of(train, chosen, CHUNK), -(-len(chosen) // CHUNK), what="remembering")
         features = [insight.features(pictures).astype(np.float16) for pictures, _ in chunks]
         rows = np.flatnonzero(learn.dls.labelled.table.split == "train")[chosen]
         averages, centroids = class_averages(known_pictures(learn), len(learn.dls.vocab))

@@ -56,7 +56,7 @@ class SegmentationScores(ClassScores):
     def question(self) -> str:
         return "classes of pixels"
 
-    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], *, bootstrap: Bootstrap) -> Paired:
         """A run keeps three figures of each picture, and it is their means that are compared."""
         samples = [{name: bootstrap.mean(table[name].to_numpy()) for name in PICTURE_METRICS} for table in tables]
         found = [{name: bounded_interval(values, bootstrap.units) for name, values in each.items()} for each in samples]
@@ -107,7 +107,7 @@ def evaluate_segmentation(learn: Learner, seed: int = 0, run: Run | None = None)
     methods = {NETWORK: found.pop(NETWORK), **({UNTRAINED: before[NETWORK]} if before else {}), **found}
 
     groups = test_groups(learn)
-    bootstrap = Bootstrap.draw(len(methods[NETWORK].counts), groups, seed)
+    bootstrap = Bootstrap.draw(len(methods[NETWORK].counts), groups, seed=seed)
     measured = {name: segmentation_metrics(tally, bootstrap, groups) for name, tally in methods.items()}
     best_simple = max(found, key=lambda name: measured[name][0][MEAN_IOU].value)
     difference = paired_difference(methods[NETWORK], methods[best_simple], bootstrap)
@@ -120,7 +120,7 @@ def evaluate_segmentation(learn: Learner, seed: int = 0, run: Run | None = None)
         confusion={name: {"counts": tally.confusion.tolist(), "low": None, "high": None} for name, tally in methods.items()},
         best_simple=best_simple,
         difference=difference,
-        verdict=verdict(best_simple, difference, MEAN_IOU) + _of_few(groups),
+        verdict=verdict(best_simple, difference, of=MEAN_IOU) + _of_few(groups),
         predictions=_per_picture(labelled, methods[NETWORK], classes),
         per_class={name: {classes[number]: iou for number, iou in each.items()} for name, (_, each) in measured.items()},
     )
@@ -132,7 +132,7 @@ def tallies(labelled: LabelledScenes, answer: Callable[[Image.Image], Masks], wh
     rows = _rows(labelled, "test")
     if not len(rows):
         raise DataError("this learner's data holds no test pictures: build it with a recipe")
-    for row in track(rows, len(rows), what):
+    for row in track(rows, len(rows), what=what):
         truth = labelled.truth(row)
         for name, mask in answer(labelled.picture(row)).items():
             found.setdefault(name, Tally(len(labelled.classes))).add(truth, mask)
@@ -148,10 +148,10 @@ def paired_difference(one: Tally, other: Tally, bootstrap: Bootstrap) -> Interva
 def _fitted(labelled: LabelledScenes, seed: int) -> PixelBaselines:
     """The simple methods, fitted on (a sample of) the train and valid parts."""
     known = np.array([*_rows(labelled, "train"), *_rows(labelled, "valid")])
-    some = known[sample_rows(len(known), MOST_PICTURES, seed)].tolist()
+    some = known[sample_rows(len(known), MOST_PICTURES, seed=seed)].tolist()
 
     def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        yield from (labelled.pair(row) for row in track(some, len(some), "fitting simple methods"))
+        yield from (labelled.pair(row) for row in track(some, len(some), what="fitting simple methods"))
 
     return PixelBaselines(len(labelled.classes), seed).fit(pairs(), len(some))
 

@@ -65,11 +65,11 @@ class _Convolution(torch.autograd.Function):
         settings = (None, ctx.stride, ctx.padding, (1, 1), False, (0, 0), 1)
         wanted = [ctx.needs_input_grad[0], False, False]
         into_x = torch.ops.aten.convolution_backward(gradient, x, weight, *settings, wanted)[0] if wanted[0] else None
-        return into_x, _weight_gradient(x, gradient, weight, ctx.stride, ctx.padding), None, None
+        return into_x, _weight_gradient(x, gradient, weight=weight, stride=ctx.stride, padding=ctx.padding), None, None
 
 
 def _weight_gradient(
-    x: torch.Tensor, gradient: torch.Tensor, weight: torch.Tensor, stride: tuple, padding: tuple
+    x: torch.Tensor, gradient: torch.Tensor, *, weight: torch.Tensor, stride: tuple, padding: tuple
 ) -> torch.Tensor:
     """Sum over pictures and places of (output gradient) x (patch it was made from): one product of two matrices."""
     out, channels, high, wide = weight.shape

@@ -54,7 +54,7 @@ class ImageInput:
 
     def prepare(self, item: object) -> np.ndarray:
         """The item as the model sees it: uint8 (height, width, 3). Raises `ConversionError`."""
-        return np.asarray(fit_image(self.read(item), self.size, self.resize))
+        return np.asarray(fit_image(self.read(item), self.size, method=self.resize))
 
     def windows(self, item: object) -> Iterator[tuple[float, float, np.ndarray]]:
         """Yield (start, stop, picture) for each window of the item, in seconds, in one pass; one where inputs are not
@@ -65,7 +65,7 @@ class ImageInput:
         given = False
         for start, stop, image in self.converter.windows(Path(item) if isinstance(item, str) else item):
             given = True
-            yield start, stop, np.asarray(fit_image(image, self.size, self.resize))
+            yield start, stop, np.asarray(fit_image(image, self.size, method=self.resize))
         if not given:
             raise ConversionError(source_name(item), "holds not one window")
 

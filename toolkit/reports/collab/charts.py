@@ -16,7 +16,7 @@ COLOURS = ("#c8553d", "#3c9d5d", "#8a5fb5", "#d39b1d", "#3aa0a8", "#8c6d5a")
 STROKES = ("--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (3, 3)))
 
 
-def error_bars(values: dict[str, tuple[float, float, float]], what: str, highlighted: str) -> Figure:
+def error_bars(values: dict[str, tuple[float, float, float]], what: str, *, highlighted: str) -> Figure:
     """Horizontal bars of name -> (value, low, high), none below 0, with the intervals as whiskers: as `charts.bars`, with no
     other end than the largest."""
     names = list(values)[::-1]

@@ -56,12 +56,12 @@ def write_rating_report(learn: Learner, scores: CollabScores, log: list[dict], r
     page = sections.page_of(
         run.folder.name,
         scores,
-        labelled.describe().splitlines()[0],
-        [
+        data=labelled.describe().splitlines()[0],
+        parts=[
             _score_section(scores),
             *_curve_sections(scores),
             _group_section(scores),
-            sections.curve_section(log, metrics, described.get("best_epoch"), altered, "rows"),
+            sections.curve_section(log, metrics, best_epoch=described.get("best_epoch"), altered=altered, noun="rows"),
             *map_sections(program),
             bias_section(learn, program),
             similar_section(program),
@@ -79,7 +79,7 @@ def _score_section(scores: CollabScores) -> Section:
     """The network beside itself untrained and simple methods."""
     found = {name: row[scores.headline] for name, row in scores.table.items() if scores.headline in row}
     values = {name: (each.value, each.low, each.high) for name, each in found.items()}
-    drawing = (bars if scores.ranking else error_bars)(values, scores.headline, scores.answers)
+    drawing = (bars if scores.ranking else error_bars)(values, scores.headline, highlighted=scores.answers)
     of = f"{scores.n_test} users, whose held-out choices" if scores.ranking else f"{scores.n_test} held-out ratings, which"
     told = (
         f"Measured on {of} training never saw. In brackets, the range that holds the true figure with 95 % confidence (bootstrap "

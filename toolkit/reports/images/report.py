@@ -53,18 +53,18 @@ def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run
     page = sections.page_of(
         run.folder.name,
         scores,
-        labelled.describe().splitlines()[0],
-        [
+        data=labelled.describe().splitlines()[0],
+        parts=[
             sections.score_section(scores),
             *_whole_files(scores),
             *_gap(scores),
-            sections.curve_section(log, [metric.name for metric in learn.metrics], described.get("best_epoch")),
+            sections.curve_section(log, [metric.name for metric in learn.metrics], best_epoch=described.get("best_epoch")),
             sections.confusion_section(scores),
             _most_wrong(learn, scores, insight),
             _when_right(learn, scores, insight),
             _layers(learn, insight),
             _averages(scores, memory, insight),
-            sections.split_section(labelled.table, labelled.rejected, labelled.notes),
+            sections.split_section(labelled.table, labelled.rejected, notes=labelled.notes),
             sections.settings_section(described),
         ],
     )
@@ -164,7 +164,7 @@ def _early(insight: Insight, layer: nn.Module, pictures: np.ndarray) -> list:
             top, left = (places[row, channel] * (height, width)).astype(int)
             tiles.append(bordered[row, top : top + 2 * reach + 1, left : left + 2 * reach + 1])
         what = f"places that excite channel {channel}"
-        cards.append(([shown(sheet(tiles, 3, TILE), what)], [f"channel {channel}"]))
+        cards.append(([shown(sheet(tiles, 3, side=TILE), what)], [f"channel {channel}"]))
     return cards
 
 
@@ -178,7 +178,7 @@ def _late(insight: Insight, layer: nn.Module, pictures: np.ndarray, labels: np.n
         most, times = Counter(labels[rows].tolist()).most_common(1)[0]
         name = "several classes" if times <= len(rows) / 2 else classes[most] if times == len(rows) else f"mostly {classes[most]}"
         what = f"training pictures that excite channel {channel}: {name}"
-        cards.append(([shown(sheet(tiles, 3, TILE), what)], [name, f"channel {channel}"]))
+        cards.append(([shown(sheet(tiles, 3, side=TILE), what)], [name, f"channel {channel}"]))
     return cards
 
 
@@ -222,13 +222,15 @@ def _averages(scores: ImageScores, memory: Memory, insight: Insight) -> Section:
             "weighs their answers, and so on. Its first filters, as it has learnt them, stand beside; grey is no weight."
         ),
     ]
-    drawing = signed(weights, (names[first], names[second]), (first + 1, second + 1))
+    drawing = signed(weights, (names[first], names[second]), numbers=(first + 1, second + 1))
     pictures = [drawn(drawing, f"weights that tell {names[second]} from {names[first]}")]
     filters = insight.filters()
     if filters is not None:
         tiles = filter_tiles(filters[:MOST_FILTERS])
         columns = int(np.ceil(len(tiles) ** 0.5))
-        pictures.append(shown(sheet(tiles, columns, TILE, 6), f"{len(tiles)} of {len(filters)} filters", 440, lossless=True))
+        pictures.append(
+            shown(sheet(tiles, columns, side=TILE, gap=6), f"{len(tiles)} of {len(filters)} filters", longest=440, lossless=True)
+        )
     return Section("Averages, and what was learnt instead", [*blocks, Figure(pictures)])
 
 
@@ -263,6 +265,6 @@ def _gap(scores: ImageScores) -> list[Section]:
     return [
         Section(
             "What leaking would have claimed",
-            [Text(told), Figure([drawn(bars(accuracy, "accuracy", "groups kept together"), said)]), table],
+            [Text(told), Figure([drawn(bars(accuracy, "accuracy", highlighted="groups kept together"), said)]), table],
         )
     ]

@@ -63,11 +63,11 @@ def write_scene_report(learn: Learner, scores: SegmentationScores, log: list[dic
     page = sections.page_of(
         run.folder.name,
         scores,
-        labelled.describe().splitlines()[0],
-        [
+        data=labelled.describe().splitlines()[0],
+        parts=[
             sections.score_section(scores, GIVEN),
             _class_section(scores, labelled),
-            sections.curve_section(log, [metric.name for metric in learn.metrics], described.get("best_epoch")),
+            sections.curve_section(log, [metric.name for metric in learn.metrics], best_epoch=described.get("best_epoch")),
             sections.confusion_section(scores, pixels=True),
             *_picture_sections(scores, labelled, network),
             doubt_section(labelled, network),
@@ -95,7 +95,7 @@ def _class_section(scores: SegmentationScores, labelled: LabelledScenes) -> Sect
         name: {of: (iou.value, iou.low, iou.high) for of, iou in ((NETWORK, network[name]), (scores.best_simple, simple[name]))}
         for name in few
     }
-    drawing = dots(values, [scores.classes.index(name) + 1 for name in few], "IoU")
+    drawing = dots(values, [scores.classes.index(name) + 1 for name in few], what="IoU")
     caption = f"The {len(few)} classes of the lowest IoU." if len(few) < len(order) else ""
     said = f"IoU of each class, from {order[0]} {network[order[0]].value:.3f} to {order[-1]} {network[order[-1]].value:.3f}"
     told = (
@@ -182,7 +182,7 @@ class _Look:
 
 
 def _named(picture: Image.Image, name: str, alt: str) -> Named:
-    return Named(**vars(shown(picture, alt, SIDE, lossless=picture.mode == "P")), name=name)
+    return Named(**vars(shown(picture, alt, longest=SIDE, lossless=picture.mode == "P")), name=name)
 
 
 def _looked_at(labelled: LabelledScenes, row: int, network: Network) -> _Look:

@@ -70,7 +70,7 @@ def doubt(pixels: np.ndarray, network: Run, scene_input: SceneInput) -> tuple[np
 def _sampled(labelled: LabelledScenes, rows: Sequence[int], network: Run) -> tuple[np.ndarray, np.ndarray]:
     """Doubt, float32 (pixels,), and whether the class is right, bool (pixels,), of pixels of the middle of pictures."""
     rng, unsure, right = np.random.default_rng(0), [], []
-    for row in track(rows, len(rows), "looking for doubt"):
+    for row in track(rows, len(rows), what="looking for doubt"):
         pair = labelled.pair(row)
         starts = [max(0, (side - labelled.scene_input.tile) // 2) for side in pair[1].shape]  # one tile of a large picture
         middle = tuple(slice(start, start + labelled.scene_input.tile) for start in starts)
