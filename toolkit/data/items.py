@@ -46,7 +46,7 @@ class Items:
 
     def keep(self, wanted: pd.Series, reason: pd.Series | str) -> Self:
         """Those where the boolean Series `wanted` is True; the others are set aside, with one reason or each with its own. The
-        index stays, so that what was read beside the table is picked once, at the end (`picked`)."""
+        index stays, so that what was read beside the table is picked once, at the end (see `picked`)."""
         aside = self.table.path[~wanted]
         reasons = [reason] * len(aside) if isinstance(reason, str) else reason[~wanted]
         rejected = [(str(path), str(why)) for path, why in zip(aside, reasons, strict=True)]
@@ -64,9 +64,10 @@ class Items:
         """With these notes too."""
         return replace(self, notes=[*self.notes, *notes])
 
-    def picked(self, array: np.ndarray) -> np.ndarray:
-        """Of an array with a row for each item that was read, the rows of those that are left; itself where all are."""
-        return array if len(array) == len(self.table) else array[self.table.index.to_numpy()]
+
+def picked(array: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    """Of an array with a row for each item that was read, the rows that the index of `table` names; itself where all are left."""
+    return array if len(array) == len(table) else array[table.index.to_numpy()]
 
 
 def find_items(

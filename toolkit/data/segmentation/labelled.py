@@ -19,7 +19,7 @@ from PIL import Image
 from toolkit.converters import picture_size
 from toolkit.data.duplicates import apart_from_test, duplicate_notes, fingerprints
 from toolkit.data.hashing import content_hash
-from toolkit.data.items import PARTS, Items, summary
+from toolkit.data.items import PARTS, Items, picked, summary
 from toolkit.data.progress import track
 from toolkit.data.reading import PIXEL_BUDGET
 from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, read_mask
@@ -136,7 +136,7 @@ def labelled_scenes(
     _check(items, strict)
     items, duplicates = apart_from_test(items, group_near=group_near)
     _check(items, strict)
-    counts = items.picked(read.counts)
+    counts = picked(read.counts, items.table)
     items = items.assign(label=_rarest(counts, code.classes))
     split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
     items = items.assign(split=split_items(items.table, split, together=duplicates.together))
