@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.errors import RunError
 from toolkit.program.archive import Archive
-from toolkit.tasks import task_of_card
+from toolkit.tasks import task_named, task_of_card
 
 
 def explainer_of(run: Path | str, converter: object = None) -> Any:
@@ -18,5 +18,11 @@ def explainer_of(run: Path | str, converter: object = None) -> Any:
     card = Archive(program).card
     task = task_of_card(card, program)
     if not task.explain:
-        raise RunError(f"{run}: a run of {card['task'].replace('_', ' ')}: {task.instead.format(program=program)}")
+        raise not_explained(run, card)
     return task.part("explain")(run, converter)
+
+
+def not_explained(run: Path | str, card: dict[str, Any]) -> RunError:
+    """The error for a run of a task that is explained otherwise, by the card of its program."""
+    instead = task_named(card["task"]).instead.format(program=Path(run) / "program.pyz")
+    return RunError(f"{run}: a run of {card['task'].replace('_', ' ')}: {instead}")

@@ -26,6 +26,7 @@ from toolkit.program import load
 from toolkit.program.images.inputs import ImageInput
 from toolkit.program.images.program import ImageProgram
 from toolkit.program.outputs import Prediction
+from toolkit.reports.explaining import not_explained
 from toolkit.reports.images.report import looked_at
 from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
 
@@ -73,7 +74,7 @@ class Explanation:
 
 class Explainer:
     """A finished run that learnt from pictures, ready to explain items. Raises `RunError` where the folder holds none, or
-    one that answers for each pixel.
+    one of another task.
 
     `converter` is needed only where the run was made with one that is registered under no name.
     """
@@ -82,7 +83,10 @@ class Explainer:
         self.run = Path(run)
         if not (self.run / "program.pyz").is_file():
             raise RunError(f"{run}: not a finished run (no program.pyz)")
-        self.program: ImageProgram = load(self.run / "program.pyz", converter)
+        program = load(self.run / "program.pyz", converter)
+        if not isinstance(program, ImageProgram):
+            raise not_explained(self.run, program.card)
+        self.program = program
         network = load_network(self.run)
         self.insight = Insight(network.model, network.stats)
         self.memory = Memory.load(self.run)
