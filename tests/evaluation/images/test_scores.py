@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.metrics import confusion_matrix as sklearn_confusion
-from sklearn.metrics import f1_score, log_loss
 from sklearn.neighbors import NearestCentroid
 
 from toolkit.evaluation import Interval, evaluate
 from toolkit.evaluation.bootstrap import Bootstrap
-from toolkit.evaluation.classification import classification_metrics, confusion_matrix
+from toolkit.evaluation.classification import Answers, classification_metrics, confusion_matrix, metric_samples
 from toolkit.evaluation.images.baselines import baseline_probabilities, small_pixels
 from toolkit.evaluation.images.scores import verdict
 
@@ -21,13 +23,32 @@ def made_answers(items=400, classes=4, skill=1.5, seed=0):
     return exponents / exponents.sum(axis=1, keepdims=True), targets
 
 
-def test_metrics_equal_scikit_learns():
+def test_metrics_equal_scikit_learns_in_every_resample():
     probabilities, targets = made_answers()
-    metrics = classification_metrics(probabilities, targets, bootstrap=Bootstrap.draw(len(targets)))
+    bootstrap = Bootstrap.draw(len(targets))
+    samples = metric_samples(Answers.of(probabilities, targets), bootstrap)
     predicted = probabilities.argmax(axis=1)
-    assert metrics["accuracy"].value == pytest.approx((predicted == targets).mean(), abs=1e-6)
-    assert metrics["macro F1"].value == pytest.approx(f1_score(targets, predicted, average="macro"), abs=1e-6)
-    assert metrics["log loss"].value == pytest.approx(log_loss(targets, probabilities), abs=1e-5)
+    for draw in (0, 1, 700, 2000):
+        weights = bootstrap.weights[draw]
+        expected = {
+            "accuracy": accuracy_score(targets, predicted, sample_weight=weights),
+            "macro F1": f1_score(targets, predicted, average="macro", sample_weight=weights),
+            "log loss": log_loss(targets, probabilities, sample_weight=weights),
+        }
+        assert {name: samples[name][draw] for name in expected} == pytest.approx(expected, abs=1e-5)
+    metrics = classification_metrics(probabilities, targets, bootstrap=bootstrap)
+    assert {name: metrics[name].value for name in samples} == {name: values[0] for name, values in samples.items()}
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_calibration_error_is_the_weighted_gap_of_scikit_learns_curve(classes):
+    probabilities, targets = made_answers(classes=classes, seed=classes)
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    shares, means = calibration_curve(right, sure, n_bins=15)
+    counts, _ = np.histogram(sure, bins=15, range=(0, 1))
+    expected = np.average(np.abs(shares - means), weights=counts[counts > 0])
+    found = classification_metrics(probabilities, targets, bootstrap=Bootstrap.draw(len(targets)))["calibration error"].value
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_calibration_error_is_zero_when_confidence_is_right_and_the_gap_when_it_is_not():
@@ -84,8 +105,8 @@ def test_the_confusion_matrix_counts_true_by_predicted_with_intervals():
     found = confusion_matrix(probabilities, targets, bootstrap=Bootstrap.draw(len(targets)))
     counts, low, high = (np.array(found[name]) for name in ("counts", "low", "high"))
     assert np.array_equal(counts, sklearn_confusion(targets, predicted))
-    assert ((low <= counts) & (counts <= high)).all()
-    assert (high > low).any()
+    expected = binom(len(targets), counts / len(targets)).ppf(np.array([0.025, 0.975])[:, None, None])
+    assert np.abs(np.stack([low, high]) - expected).max() <= 1.5  # the count of a resample is binomial
 
 
 def test_nearest_centroid_names_the_nearest_centroid():
