@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     average_precision_score,
     mean_absolute_error,
@@ -95,18 +97,42 @@ def test_what_cannot_be_known_is_not_claimed():
     assert same["RMSE"].value == 0
 
 
-def test_calibration_points_count_every_row_once_and_tell_sure_from_right():
+def counted(said):
+    """How many answers fall into each tenth that has some."""
+    found, _ = np.histogram(said, bins=10, range=(0, 1))
+    return found[found > 0].tolist()
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_calibration_points_are_scikit_learns_with_wilsons_intervals_of_scipy(positive):
     rng = np.random.default_rng(6)
-    said = rng.random(20_000)
-    targets = (rng.random(20_000) < said).astype(int)
-    points = calibration_points(np.column_stack([1 - said, said]), targets)
-    assert sum(point["count"] for point in points) == 20_000
-    assert all(abs(point["said"] - point["share"]) < 0.04 for point in points)
-    assert all(point["low"] <= point["share"] <= point["high"] for point in points)
-    boastful = calibration_points(np.column_stack([said < 0.5, said >= 0.5]).astype(float), targets)
-    assert [round(point["said"]) for point in boastful] == [0, 1]
-    assert boastful[0]["share"] > 0.2
-    many, truth = answers(7, classes=3)
-    points = calibration_points(many, truth)
-    right = sum(point["share"] * point["count"] for point in points)
-    assert right == pytest.approx((many.argmax(axis=1) == truth).sum())
+    said = rng.random(2000) ** 2  # few are sure
+    targets = (rng.random(2000) < 0.2 + 0.5 * said).astype(int)
+    probabilities = np.column_stack([1 - said, said])
+    points = calibration_points(probabilities, targets, positive)
+    shares, means = calibration_curve(targets == positive, probabilities[:, positive], n_bins=10)
+    assert [point["share"] for point in points] == pytest.approx(shares)
+    assert [point["said"] for point in points] == pytest.approx(means)
+    assert [point["count"] for point in points] == counted(probabilities[:, positive])
+    for point in points:
+        sure = binomtest(round(point["share"] * point["count"]), point["count"]).proportion_ci(method="wilson")
+        assert (point["low"], point["high"]) == pytest.approx((sure.low, sure.high), abs=1e-4)
+
+
+def test_calibration_of_more_classes_is_that_of_the_predicted_one():
+    probabilities, targets = answers(7, classes=3)
+    points = calibration_points(probabilities, targets)
+    shares, means = calibration_curve(probabilities.argmax(axis=1) == targets, probabilities.max(axis=1), n_bins=10)
+    assert [point["share"] for point in points] == pytest.approx(shares)
+    assert [point["said"] for point in points] == pytest.approx(means)
+    assert [point["count"] for point in points] == counted(probabilities.max(axis=1))
+
+
+def test_calibration_points_of_answers_that_are_all_sure_are_at_both_ends():
+    probabilities, targets = answers(8)
+    sure = probabilities.round()  # all are said to be certain
+    points = calibration_points(sure, targets)
+    right = sure[:, 1] == targets
+    assert [(point["said"], point["count"]) for point in points] == [(0, (sure[:, 1] == 0).sum()), (1, (sure[:, 1] == 1).sum())]
+    assert points[0]["share"] == pytest.approx(1 - right[sure[:, 1] == 0].mean())
+    assert points[1]["share"] == pytest.approx(right[sure[:, 1] == 1].mean())
