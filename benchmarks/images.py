@@ -26,7 +26,6 @@ from toolkit.evaluation.images.scores import predictions
 from toolkit.export import export
 from toolkit.export.images import NEEDS
 from toolkit.learning.fitting import EPOCHS, fit
-from toolkit.learning.images.calibration import calibrate
 from toolkit.learning.runs import Run
 from toolkit.program import Program
 from toolkit.reports.images.report import write_image_report
@@ -58,7 +57,6 @@ def digits(figures: list[Figure], folder: Path, short: bool) -> None:
         learn = build_learner(DIGITS, seed=seed)
         began = time.perf_counter()
         fit(learn, epochs=2 if short else 0)
-        calibrate(learn)
         seconds.append(time.perf_counter() - began)
         scores = evaluate(learn)
         ours.append(scores.table["network"]["accuracy"].value)
@@ -85,7 +83,6 @@ def photos(figures: list[Figure], data: Path, folder: Path, short: bool) -> None
     small = build_learner(data)
     with Run.open("photos", small, settings={}, folder=folder / "photos") as run:
         log = fit(small, epochs=1 if short else 0, run=run)
-        calibrate(small)
         seconds = time.perf_counter() - began
         page = write_image_report(small, evaluate(small), log, run)
     weight = page.stat().st_size / 1e6

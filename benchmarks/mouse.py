@@ -24,7 +24,6 @@ from toolkit.evaluation.images.raw_baselines import kinematics_and_forest, raw_p
 from toolkit.evaluation.images.scores import predictions
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.images.calibration import calibrate
 from toolkit.program.outputs import pool
 
 WINDOW, FOLDS = 256, 7
@@ -64,7 +63,6 @@ def answers(table: pd.DataFrame, test: pd.Series, folder: Path, short: bool) -> 
     began = time.perf_counter()
     learn = build_learner(folder / "sessions.csv", window=WINDOW, augment="mirror", seed=0, cache="none")
     fit(learn, epochs=1 if short else 0)
-    calibrate(learn)
     seconds = time.perf_counter() - began
     probabilities, targets = predictions(learn, learn.dls[2])
     labelled, classes = learn.dls.labelled, tuple(learn.dls.vocab)

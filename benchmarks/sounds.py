@@ -26,7 +26,6 @@ from toolkit.evaluation import evaluate
 from toolkit.evaluation.images.scores import predictions
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.images.calibration import calibrate
 
 
 def main() -> int:
@@ -62,7 +61,6 @@ def trained(table: pd.DataFrame, test: pd.Series, folder: Path, short: bool, see
     began = time.perf_counter()
     learn = build_learner(folder / "clips.csv", seed=seed, cache="none")
     fit(learn, epochs=1 if short else 0)
-    calibrate(learn)
     seconds = time.perf_counter() - began
     return learn, evaluate(learn), seconds
 

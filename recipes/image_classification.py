@@ -16,10 +16,10 @@ require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jin
 from toolkit.converters import IMAGE_SUFFIXES, find_converter
 from toolkit.data.images.labelled import labelled_images
 from toolkit.data.items import find_items
+from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.images.calibration import calibrate
 from toolkit.learning.images.learner import check_choices, picture_learner
 from toolkit.learning.runs import Run
 from toolkit.reports.images.report import write_image_report
@@ -58,8 +58,13 @@ def build_learner(
     if isinstance(converter, str):
         converter = find_converter(converter) if converter else None
     suffixes = converter.suffixes if converter else IMAGE_SUFFIXES
-    items = find_items(data, suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None)
-    labelled = labelled_images(items, converter, size, resize, valid_pct, test_pct, seed, group_near, strict, cache)
+    split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
+    items = find_items(
+        data, suffixes, csv=csv, label_re=label_re, group_by=group_by, file_column=file_column, label_column=label_column
+    )
+    labelled = labelled_images(
+        items, converter, size=size, resize=resize, split=split, group_near=group_near, strict=strict, cache=cache
+    )
     return picture_learner(labelled, "image_classification", arch, weights, augment, batch_size, seed, strict)
 
 
@@ -82,7 +87,6 @@ def main(
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
         log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
-        calibrate(learn)
         scores = evaluate(learn)
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)

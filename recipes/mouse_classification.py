@@ -4,6 +4,7 @@ As a script: `python -m recipes.mouse_classification logs/`. From Python: `build
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from toolkit.errors import report_plainly
@@ -15,13 +16,13 @@ require("torch", "fastai", "pandas", "scikit-learn", "joblib", "jinja2", why="to
 
 from toolkit.converters.mouse import Mouse
 from toolkit.data.images.mouse_logs import rows_left_out
-from toolkit.data.images.windows import labelled_pictures
+from toolkit.data.images.windows import labelled_converted
 from toolkit.data.items import find_items
+from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.images.raw_baselines import kinematics_and_forest
 from toolkit.export import export
 from toolkit.learning.fitting import EPOCHS, fit
-from toolkit.learning.images.calibration import calibrate
 from toolkit.learning.images.learner import check_choices, picture_learner
 from toolkit.learning.runs import Run
 from toolkit.reports.images.report import write_image_report
@@ -64,12 +65,15 @@ def build_learner(
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
     check_choices(arch, augment, ("none", "mirror", "scale", "mirror-scale"))
+    split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
     items = find_items(
-        data, Mouse.suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None
+        data, Mouse.suffixes, csv=csv, label_re=label_re, group_by=group_by, file_column=file_column, label_column=label_column
     )
     mouse = Mouse(size=size, channels=channels, keep=keep, span=span, length=window, step=step or window, unit=unit)
-    labelled = labelled_pictures(items, mouse, bool(window), overlap, valid_pct, test_pct, seed, strict, cache)
-    labelled.notes.extend(rows_left_out(labelled.table.path.unique(), mouse))
+    labelled = labelled_converted(
+        items, mouse, windowed=bool(window), overlap=overlap, split=split, strict=strict, cache=cache
+    )
+    labelled = replace(labelled, notes=[*labelled.notes, *rows_left_out(labelled.table.path.unique(), mouse)])
     epochs = max(1, round(EPOCHS / max(1, overlap))) if window else EPOCHS
     select_after = SETTLED if window else 0  # a few sessions that validate are a noisy judge
     return picture_learner(
@@ -97,7 +101,6 @@ def main(
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
         log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
-        calibrate(learn)
         scores = evaluate(learn, raw=kinematics_and_forest(image_input.converter, image_input.windowed))
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)

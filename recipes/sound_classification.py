@@ -15,13 +15,13 @@ require("torch", "fastai", "pandas", "scikit-learn", "joblib", "jinja2", "libros
 
 from toolkit.converters.sound import Sound
 from toolkit.data.images.sounds import usual_sound
-from toolkit.data.images.windows import labelled_pictures
+from toolkit.data.images.windows import labelled_converted
 from toolkit.data.items import find_items
+from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.images.raw_baselines import mfcc_and_svm
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.images.calibration import calibrate
 from toolkit.learning.images.learner import check_choices, picture_learner
 from toolkit.learning.runs import Run
 from toolkit.reports.images.report import write_image_report
@@ -67,15 +67,16 @@ def build_learner(
     check_choices(arch, augment, ("spectrogram", "none"))
     if window and duration:
         raise DataError(f"window {window} and duration {duration} both say how many seconds are seen at once: give one of them")
+    split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
     items = find_items(
-        data, Sound.suffixes, csv or None, label_re or None, group_by or None, file_column or None, label_column or None
+        data, Sound.suffixes, csv=csv, label_re=label_re, group_by=group_by, file_column=file_column, label_column=label_column
     )
     usual = usual_sound(items.table.path, rate)
     sound = Sound(
         size=size, duration=window or duration, part=part, trim=trim, step=step or window / 2, channels=channels, mels=mels,
         fmin=fmin, fmax=fmax, level=level, **usual,
     )  # fmt: skip
-    labelled = labelled_pictures(items, sound, bool(window), 0, valid_pct, test_pct, seed, strict, cache)
+    labelled = labelled_converted(items, sound, windowed=bool(window), split=split, strict=strict, cache=cache)
     augment += "-deltas" if augment == "spectrogram" and channels == "deltas" else ""
     return picture_learner(labelled, "sound_classification", arch, weights, augment, batch_size, seed, strict)
 
@@ -100,7 +101,6 @@ def main(
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
         log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
-        calibrate(learn)
         scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, image_input.windowed))
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)

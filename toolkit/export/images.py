@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from toolkit.data.images.windows import file_of
+from toolkit.data.images.window_reader import file_of
 from toolkit.errors import ConversionError, ExportError
 from toolkit.evaluation.images.scores import predictions
 from toolkit.export.onnx import onnx_bytes

@@ -27,6 +27,7 @@ from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import Checkpoints, EpochLog, set_random_state
 from toolkit.learning.runs import Run, read_checkpoint
 from toolkit.spec import spec_of
+from toolkit.tasks import task_of_learner
 
 EPOCHS, TAKEN_OVER_EPOCHS, FINE_TUNE_EPOCHS = 28, 14, 5
 # torch's AdamW updates all parameters in one call, where fastai's Adam loops over them in Python
@@ -55,7 +56,7 @@ def fit(
     fine_tune: bool | None = None,
 ) -> list[dict]:
     """Train `learn` and leave it with the weights of its best epoch (lowest validation loss; where its spec has `select_after`,
-    of those after this share of the cycle).
+    of those after this share of the cycle), calibrated.
 
     One cycle over `epochs`, or with `fine_tune` one epoch of the head alone first, then all of it with lower rates for
     earlier layers (the schedule of fastai's `fine_tune`). None fine-tunes where the body's weights were transferred, but
@@ -65,7 +66,11 @@ def fit(
     lower validation loss after which training stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is
     logged and saved there, and `resume` goes on from the last one to the same result as if there had been no stop.
 
-    Returns the log: one dict an epoch, from 0, the untrained network.
+    At the end the network is calibrated where its task has a way to (see `toolkit.tasks`); the weights saved in `run` are not. Fitted
+    again, it begins calibrated, and is calibrated anew.
+
+    Returns the log: one dict an epoch, from 0, the untrained network. Raises `ToolkitError` for numbers below 0, and `RunError`
+    for a checkpoint that cannot be gone on with, or a loss that is no number.
     """
     if epochs < 0 or lr < 0 or (patience or 0) < 0:
         raise ToolkitError(f"epochs {epochs}, lr {lr}, patience {patience}: expected numbers from 0")
@@ -103,6 +108,9 @@ def fit(
     learn.model.load_state_dict(keeper.best)
     if run:
         run.write_down(highest_lr=keeper.settings["lr"], best_epoch=keeper.best_epoch)
+    task = task_of_learner(learn)
+    if task.calibrate:
+        task.part("calibrate")(learn)
     return log.rows
 
 

@@ -16,13 +16,14 @@ from toolkit.data import find_items
 from toolkit.data.images.labelled import labelled_images
 from toolkit.data.images.reading import read_items
 from toolkit.data.reading import PIXEL_BUDGET
+from toolkit.data.splitting import SplitOptions
 from toolkit.errors import DataError
 from toolkit.evaluation import evaluate
 from toolkit.learning.fitting import fit
 
 
-def gather(folder, **options):
-    return labelled_images(find_items(folder, IMAGE_SUFFIXES), **options)
+def gather(folder, seed=42, **options):
+    return labelled_images(find_items(folder, IMAGE_SUFFIXES), split=SplitOptions(seed=seed), **options)
 
 
 def test_every_item_has_a_part_and_its_pixels(shapes):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from recipes.image_classification import build_learner
 from toolkit.converters import read_image
-from toolkit.data.images.cache import PictureCache
+from toolkit.data.images.cache import ImageCache
 from toolkit.errors import DataError
 from toolkit.export import export
 from toolkit.program.images.inputs import ImageInput
@@ -80,7 +80,7 @@ def test_a_home_that_cannot_be_looked_into_stops_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     assert build_learner(photos, size=32).dls.labelled.cache is None
     monkeypatch.setattr(Path, "exists", lambda self: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
-    cache = PictureCache(tmp_path / "cache", ImageInput((32, 32)))
+    cache = ImageCache(tmp_path / "cache", ImageInput((32, 32)))
     assert "Permission denied" in cache.trouble
 
 

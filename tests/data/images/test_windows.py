@@ -15,8 +15,10 @@ from recipes.mouse_classification import build_learner as mouse_learner
 from recipes.sound_classification import build_learner
 from toolkit.converters.sound import Sound
 from toolkit.data.images.sounds import usual_sound
-from toolkit.data.images.windows import Window, file_of, labelled_windows
+from toolkit.data.images.window_reader import Window, file_of
+from toolkit.data.images.windows import labelled_windows
 from toolkit.data.items import find_items
+from toolkit.data.splitting import SplitOptions
 from toolkit.errors import ConversionError, DataError, ToolkitError
 from toolkit.evaluation import Scores, evaluate
 from toolkit.evaluation.comparison import compare
@@ -113,7 +115,7 @@ def test_windows_read_from_memory_again_or_from_the_cache_are_the_same(recording
     def build(**options):
         items = find_items(recordings, (".wav",))
         sound = build_learner_input(items)
-        return labelled_windows(items, sound, seed=0, **options)
+        return labelled_windows(items, sound, split=SplitOptions(seed=0), **options)
 
     def build_learner_input(items):
         return ImageInput(

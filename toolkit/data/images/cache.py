@@ -1,7 +1,7 @@
 """Pictures as they are learnt from, kept on disk between runs: a large photo is decoded once, not once a run.
 
-It is a file of its own because a cache that is wrong once is worse than none: an entry is named by the content of the
-item's file and by every setting that its pixels depend on.
+A cache that is wrong once is worse than none: an entry is named by the content of the item's file and by every setting that its
+pixels depend on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def cache_folder(asked: Path | str = AUTO) -> Path | None:
         return None
 
 
-class PictureCache:
+class ImageCache:
     """Prepared pictures below `folder`, each a PNG with what was found out about its original.
 
     What cannot be read back is taken as absent. Where the folder cannot be written to, `trouble` says why, and reading

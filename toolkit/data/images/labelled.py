@@ -1,12 +1,12 @@
-"""From a folder to labelled pictures that are checked, split and ready to learn from: the whole first station.
+"""From found items to labelled pictures that are checked, split and ready to learn from: the whole first station.
 
-It is a file of its own because every recipe whose items are, or become, pictures takes these same steps in this order:
-find, read once, set aside what cannot be used, look for twins, split.
+Every recipe whose items are, or become, pictures takes these same steps in this order: read once, set aside what cannot be used,
+look for duplicates, split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,19 +16,22 @@ import pandas as pd
 
 from toolkit.converters import RESIZE_METHODS, picture_size
 from toolkit.converters.base import Converter
-from toolkit.data.duplicates import beside_the_test, duplicate_notes, duplicates_of
-from toolkit.data.images.cache import AUTO, PictureCache, cache_folder
-from toolkit.data.images.reading import Readings, read_items
-from toolkit.data.items import PARTS, Items, summary
-from toolkit.data.splitting import SplitOptions, split_items, units_of
+from toolkit.data.duplicates import apart_from_test, duplicate_notes
+from toolkit.data.images.cache import AUTO, ImageCache, cache_folder
+from toolkit.data.images.reading import read_items
+from toolkit.data.images.window_reader import Window, WindowReader
+from toolkit.data.items import PARTS, Items, picked, summary
+from toolkit.data.labelled import described, parts_line
+from toolkit.data.splitting import USUAL_SPLIT, SplitOptions, split_items
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.images.inputs import ImageInput
 
 SMALLEST, LARGEST = 32, 128  # pixels: what a size that nobody chose lies between
 MUCH_LARGER = 4  # times the side learnt from: pictures from here on are kept shrunk for the next run
+COLUMNS = ["path", "label", "group", "split", "width", "height", "grey", "content"]
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class LabelledImages:
     """Labelled pictures, split.
 
@@ -48,11 +51,11 @@ class LabelledImages:
     rejected: list[tuple[str, str]]
     notes: list[str]
     image_input: ImageInput
-    cache: PictureCache | None = None
-    read_window: Callable[[object, str], np.ndarray] | None = None
+    cache: ImageCache | None = None
+    read_window: WindowReader | None = None
 
     @property
-    def items(self) -> list:
+    def items(self) -> list[Path | Window]:
         """What the rows of the table are: files, or windows of files."""
         return self.table["item" if "item" in self.table else "path"].tolist()
 
@@ -75,20 +78,16 @@ class LabelledImages:
 
     def describe(self) -> str:
         """How many items each part holds, and what was set aside, for a reader."""
-        counts = self.table.split.value_counts()
-        parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in ("train", "valid", "test"))
-        lines = [f"{len(self.table)} items of {len(self.classes)} classes: {parts}", *self.notes]
-        return "\n".join(lines + ([summary(self.rejected)] if self.rejected else []))
+        return described([f"{len(self.table)} items of {len(self.classes)} classes: {parts_line(self.table)}"], self)
 
 
 def labelled_images(
     items: Items,
     converter: Converter | None = None,
+    *,
     size: int = 0,
     resize: str = "squish",
-    valid_pct: float = 0.1,
-    test_pct: float = 0.2,
-    seed: int = 42,
+    split: SplitOptions = USUAL_SPLIT,
     group_near: bool = False,
     strict: bool = False,
     cache: Path | str = AUTO,
@@ -96,14 +95,15 @@ def labelled_images(
     """Read and split `items`; see `split_items` for the split.
 
     `converter` makes pictures of items that are none. `size` is the side of the square learnt from, in pixels; 0 takes
-    the median shorter side of the pictures, between 32 and 128. Pictures with identical pixels stay on one side; near
-    twins are noted, and kept together with `group_near`. With `strict`, the first item that cannot be used is an error.
-    `cache` is where pictures that are much larger are kept shrunk for the next run; see `cache_folder`.
+    the median shorter side of the pictures, between 32 and 128. `resize` is how they become square: squish, crop or pad.
+    Pictures with identical pixels stay on one side; near duplicates are noted, and kept together with `group_near`. With
+    `strict`, the first item that cannot be used is an error. `cache` is where pictures that are much larger are kept shrunk for
+    the next run; see `cache_folder`.
 
-    Raises `DataError` where too little is left to learn from.
+    Raises `DataError` where too little is left to learn from, or an option is out of range.
     """
-    if size < 0 or 0 < size < 8 or seed < 0:
-        raise DataError(f"size {size}, seed {seed}: expected a size of 8 pixels or more (0: the pictures' own) and a seed from 0")
+    if size < 0 or 0 < size < 8:
+        raise DataError(f"size {size}: expected a size of 8 pixels or more (0: the pictures' own)")
     if resize not in RESIZE_METHODS:
         raise DataError(f"resize method {resize!r}; choose from {', '.join(RESIZE_METHODS)}")
     paths = items.table.path.tolist()
@@ -111,28 +111,27 @@ def labelled_images(
     side = size or usual_size(sides)
     image_input = ImageInput((side, side), resize, converter)
     kept = _cache(cache, image_input, sides)
-    readings = read_items(paths, image_input, kept)
-    readings = _kept(items, readings, readings.table.error.isna(), readings.table.error)
-    exact, near = duplicates_of(readings.table)
-    apart = beside_the_test(items.table.split, units_of(len(items.table), [exact, near] if group_near else [exact]))
-    if apart.any():
-        readings = _kept(items, readings, ~apart, "the same picture stands in the test or valid part")
-        exact, near = duplicates_of(readings.table)
+    readings = read_items(paths, image_input, cache=kept)
+    items = items.joined(readings.facts)
+    items = items.keep(items.table.error.isna(), items.table.error)
+    items, duplicates = apart_from_test(items, group_near=group_near)
     check_enough(items, strict)
-    table = items.table.join(readings.table[["width", "height", "grey", "content"]])
-    table["split"] = split_items(
-        table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed), together=[exact, near] if group_near else [exact]
-    )
-    notes = items.notes + duplicate_notes(table, exact, near, group_near) + untested(table) + _about(kept, bool(converter))
-    items.table = table
-    learnable = table.label.isin(table.label[table.split == "train"])
-    readings = _kept(items, readings, learnable, "its class has no training item")
+    items = items.assign(split=split_items(items.table, split, together=duplicates.together))
+    items = items.noted(*duplicate_notes(items.table, duplicates), *untested(items.table), *_about(kept, bool(converter)))
+    items = of_learnt_classes(items)
     check_enough(items, strict, parts=PARTS)
-    classes = tuple(sorted(items.table.label.unique()))
-    return LabelledImages(items.table, readings.pixels, classes, items.rejected, notes, image_input, kept)
+    return LabelledImages(
+        table=items.table[COLUMNS].reset_index(drop=True),
+        pixels=None if readings.pixels is None else picked(readings.pixels, items.table),
+        classes=tuple(sorted(items.table.label.unique())),
+        rejected=items.rejected,
+        notes=items.notes,
+        image_input=image_input,
+        cache=kept,
+    )
 
 
-def sample_sides(paths: list[Path], converter: Converter | None = None, sample: int = 32) -> list[int]:
+def sample_sides(paths: Sequence[Path], converter: Converter | None = None, *, sample: int = 32) -> list[int]:
     """The shorter side, in pixels, of each picture of a sample that can be read."""
     chosen = paths[:: max(1, len(paths) // sample)]
     if converter is None:
@@ -152,14 +151,14 @@ def usual_size(sides: list[int]) -> int:
     return int(np.clip(round(median / 8) * 8, SMALLEST, LARGEST))
 
 
-def _cache(asked: Path | str, image_input: ImageInput, sides: list[int]) -> PictureCache | None:
+def _cache(asked: Path | str, image_input: ImageInput, sides: list[int]) -> ImageCache | None:
     """The cache, where pictures are so much larger than `image_input` asks for that keeping them shrunk saves time."""
     worth = image_input.converter or (sides and np.median(sides) >= MUCH_LARGER * max(image_input.size))
     folder = cache_folder(asked) if worth else None
-    return PictureCache(folder, image_input) if folder else None
+    return ImageCache(folder, image_input) if folder else None
 
 
-def _about(cache: PictureCache | None, converted: bool) -> list[str]:
+def _about(cache: ImageCache | None, converted: bool) -> list[str]:
     if cache is None:
         return []
     if cache.trouble:
@@ -169,16 +168,13 @@ def _about(cache: PictureCache | None, converted: bool) -> list[str]:
     return [f"large pictures: kept shrunk in {cache.folder} for the next run (--cache none keeps none)"]
 
 
-def _kept(items: Items, readings: Readings, wanted: pd.Series, reason: pd.Series | str) -> Readings:
-    """Set aside the items that are not `wanted`, and return the readings of the others."""
-    if wanted.all():
-        return readings
-    items.keep(wanted, reason)
-    pixels = None if readings.pixels is None else readings.pixels[wanted.to_numpy()]
-    return Readings(readings.table[wanted].reset_index(drop=True), pixels)
+def of_learnt_classes(items: Items) -> Items:
+    """Those whose class stands in the training part."""
+    labels = items.table.label
+    return items.keep(labels.isin(labels[items.table.split == "train"]), "its class has no training item")
 
 
-def check_enough(items: Items, strict: bool, parts: tuple[str, ...] = ()) -> None:
+def check_enough(items: Items, strict: bool, *, parts: tuple[str, ...] = ()) -> None:
     """Raise `DataError` where fewer than two classes are left, or none of one of `parts`; with `strict`, where any item was
     set aside."""
     if strict and items.rejected:

@@ -1,6 +1,6 @@
 """The windows of long items, kept on disk between runs: a recording of hours is heard once, not once a run.
 
-It is a file of its own because an entry holds any number of pictures, of which one at a time is wanted.
+An entry holds any number of pictures, of which one at a time is wanted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.data.images.cache import PictureCache
+from toolkit.data.images.cache import ImageCache
 from toolkit.errors import RunError
 from toolkit.files import replacing
 
@@ -59,8 +59,8 @@ class KeptWindows:
             raise ValueError(f"{self.path}: damaged ({error})") from error
 
 
-class WindowCache(PictureCache):
-    """Windows below a folder, an entry for each item; see `PictureCache` for what an entry is named by."""
+class WindowCache(ImageCache):
+    """Windows below a folder, an entry for each item; see `ImageCache` for what an entry is named by."""
 
     def windows(self, content: str, make: Callable[[], Iterator[tuple[float, float, np.ndarray]]]) -> KeptWindows | None:
         """The windows of the item with this `content`; `make()` yields (start, stop, picture) for those not kept yet.

@@ -1,115 +1,67 @@
 """From long recordings and sessions to labelled windows, split by recording: what a converter with `windows` is learnt from.
 
-It is a file of its own because here one item becomes many rows: all windows of a recording stand on one side of the
-split, and those that are tested are exactly those that the program will look at.
+Here one item becomes many rows: all windows of a recording stand on one side of the split, and those that are tested are exactly
+those that the program will look at.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 
 from toolkit.converters import Windowed, promised_size
-from toolkit.data.duplicates import beside_the_test, exact_duplicates
+from toolkit.data.duplicates import apart_from_test
 from toolkit.data.hashing import content_hash
 from toolkit.data.images.cache import AUTO, cache_folder
-from toolkit.data.images.labelled import LabelledImages, check_enough, labelled_images, untested
-from toolkit.data.images.window_cache import KeptWindows, WindowCache
-from toolkit.data.items import PARTS, Items
-from toolkit.data.progress import track
-from toolkit.data.reading import PIXEL_BUDGET
-from toolkit.data.splitting import SplitOptions, split_items, units_of
+from toolkit.data.images.labelled import LabelledImages, check_enough, labelled_images, of_learnt_classes, untested
+from toolkit.data.images.window_cache import WindowCache
+from toolkit.data.images.window_reader import Window, WindowReader
+from toolkit.data.items import PARTS, Items, picked
+from toolkit.data.reading import PIXEL_BUDGET, in_threads
+from toolkit.data.splitting import USUAL_SPLIT, SplitOptions, split_items
 from toolkit.errors import ConversionError, DataError
 from toolkit.program.images.inputs import ImageInput
 
-
-@dataclass(frozen=True)
-class Window:
-    """The window of number `number`, from 0, of the file `path`, from `start` to `stop` seconds; `training` where it is one of
-    those, closer together, that are learnt from."""
-
-    path: Path
-    number: int
-    start: float
-    stop: float
-    training: bool = False
+COLUMNS = ["item", "path", "label", "group", "split", "start", "stop", "width", "height", "grey", "content"]
+Caches = dict[ImageInput, WindowCache | None]
 
 
-def file_of(item: Path | Window) -> Path:
-    """The file that an item is, or is a window of."""
-    return item.path if isinstance(item, Window) else item
-
-
-class WindowReader:
-    """Reads the picture of any one window again, from the cache where it is there."""
-
-    def __init__(self, caches: dict[bool, tuple[ImageInput, WindowCache | None]]) -> None:
-        self.caches = caches
-        self._kept = lru_cache(maxsize=256)(self._open)  # an entry's index is read once, not once a window
-
-    def _open(self, path: Path, content: str, training: bool) -> KeptWindows | None:
-        source, cache = self.caches[training]
-        return cache.windows(content, lambda: source.windows(path))
-
-    @property
-    def training_input(self) -> ImageInput:
-        """How the windows that are learnt from are read."""
-        return self.caches[True][0]
-
-    def __call__(self, window: Window, content: str) -> np.ndarray:
-        """uint8 (height, width, 3). Raises `ConversionError`."""
-        source, cache = self.caches[window.training]
-        kept = self._kept(window.path, content, window.training) if cache else None
-        try:
-            if kept is not None:
-                return kept.picture(window.number)
-        except (OSError, ValueError):  # damaged since it was opened
-            cache.forget(content)
-            self._kept.cache_clear()
-        return next(islice(source.windows(window.path), window.number, None))[2]
-
-
-def labelled_pictures(
+def labelled_converted(
     items: Items,
     converter: Windowed,
+    *,
     windowed: bool,
     overlap: int = 0,
-    valid_pct: float = 0.1,
-    test_pct: float = 0.2,
-    seed: int = 42,
+    split: SplitOptions = USUAL_SPLIT,
     strict: bool = False,
     cache: Path | str = AUTO,
 ) -> LabelledImages:
     """What `converter` makes of `items`, whole or, where `windowed`, window by window; split, and ready to learn from.
 
-    With `overlap`, windows that are learnt from begin so many times as often as its `step` says.
+    With `overlap`, windows that are learnt from begin so many times as often as its `step` says. The rest is as in
+    `labelled_images` and `labelled_windows`. Raises `DataError` where too little is left to learn from.
     """
     size = promised_size(converter)
     if overlap < 0:
         raise DataError(f"overlap {overlap}: expected a whole number from 1")
     if not windowed:
-        return labelled_images(items, converter, size[0], "squish", valid_pct, test_pct, seed, strict=strict, cache=cache)
+        return labelled_images(items, converter, size=size[0], split=split, strict=strict, cache=cache)
     closer = replace(converter, step=type(converter.step)(converter.step / overlap)) if overlap > 1 else converter
-    inputs = [ImageInput(size, converter=each, windowed=True) for each in (converter, closer)]
-    return labelled_windows(items, *inputs, valid_pct, test_pct, seed, strict, cache)
+    tested, learnt = (ImageInput(size, converter=each, windowed=True) for each in (converter, closer))
+    return labelled_windows(items, tested, training_input=learnt, split=split, strict=strict, cache=cache)
 
 
 def labelled_windows(
     items: Items,
     image_input: ImageInput,
+    *,
     training_input: ImageInput | None = None,
-    valid_pct: float = 0.1,
-    test_pct: float = 0.2,
-    seed: int = 42,
+    split: SplitOptions = USUAL_SPLIT,
     strict: bool = False,
     cache: Path | str = AUTO,
     budget: int = PIXEL_BUDGET,
@@ -118,62 +70,51 @@ def labelled_windows(
 
     `training_input` reads the recordings of the training part; its windows may stand closer together. A window's group is
     that of its recording, or else the recording itself. Recordings with the same content stay on one side. The table of
-    what is returned has a row for each window, with `item` (a `Window`), `start` and `stop` in seconds.
+    what is returned has a row for each window, with `item` (a `Window`), `start` and `stop` in seconds. At most `budget` bytes
+    of their pictures are kept in memory; beyond it they are read again from the cache.
 
     Raises `DataError` where too little is left to learn from.
     """
-    if seed < 0:
-        raise DataError(f"seed {seed}: expected a whole number from 0")
     if not image_input.windowed:
         raise DataError("these items are not looked at in windows: use labelled_images")
     training_input = training_input or image_input
-    kept = cache_folder(cache)
-    caches = {source: WindowCache(kept, source) if kept else None for source in (image_input, training_input)}
-    contents, errors = _contents(items.table.path, image_input)
-    items.keep(errors.isna(), errors)
-    contents = contents[errors.isna()].reset_index(drop=True)
+    folder = cache_folder(cache)
+    caches: Caches = {source: WindowCache(folder, source) if folder else None for source in (image_input, training_input)}
+    items = items.joined(_contents(items.table.path.tolist(), image_input))
+    items = items.keep(items.table.error.isna(), items.table.error)
     check_enough(items, strict)
-    items.table = items.table.assign(content=contents)
-    apart = beside_the_test(items.table.split, units_of(len(contents), [exact_duplicates(contents.tolist())]))
-    items.keep(~apart, "the same recording stands in the test or valid part")
-    twins = [exact_duplicates(items.table.content.tolist())]
-    items.table["split"] = split_items(
-        items.table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed), together=twins
-    )
+    items, duplicates = apart_from_test(items, what="recording", exact="content")
+    items = items.assign(split=split_items(items.table, split, together=duplicates.together))
     inputs = [training_input if part == "train" else image_input for part in items.table.split]
-    found, pixels, errors = _read_all(items.table, inputs, caches, budget)
-    items.keep(errors.isna(), errors)
+    read = _read_all(items.table, inputs, caches=caches, budget=budget)
+    items = items.keep(read.errors.isna(), read.errors)
     check_enough(items, strict, parts=PARTS)
-    learnable = set(items.table.label[items.table.split == "train"])
-    wanted = found.label.isin(learnable)
-    items.keep(items.table.label.isin(learnable), "its class has no training item")
-    table = found[wanted].reset_index(drop=True)
-    pixels = pixels[wanted.to_numpy()] if pixels is not None else None
-    if pixels is None and not all(cache and not cache.trouble for cache in caches.values()):
+    items = of_learnt_classes(items)
+    windows = read.windows[read.windows.recording.isin(items.table.index)]
+    if read.pixels is None and not all(kept and not kept.trouble for kept in caches.values()):
         raise DataError(
-            f"{len(table)} windows take more than {budget / 2**30:.0f} GiB: take longer steps, or allow a cache on disk (--cache)"
+            f"{len(windows)} windows take more than {budget / 2**30:.0f} GiB: take longer steps, or allow a cache on disk (--cache)"
         )
     count = len(items.table)
-    notes = [*items.notes, f"they are windows of {count} files; all windows of a file are on one side of the split"]
-    notes += untested(table)
-    trouble = [cache.trouble for cache in caches.values() if cache and cache.trouble]
-    notes += [f"windows are not kept for the next run: {trouble[0]}"] if trouble else []
-    classes = tuple(sorted(table.label.unique()))
+    items = items.noted(
+        f"they are windows of {count} files; all windows of a file are on one side of the split",
+        *untested(windows),
+        *[f"windows are not kept for the next run: {kept.trouble}" for kept in caches.values() if kept and kept.trouble][:1],
+    )
     return LabelledImages(
-        table,
-        pixels,
-        classes,
-        items.rejected,
-        notes,
-        image_input,
-        None,
-        WindowReader({training: (source, caches[source]) for training, source in ((False, image_input), (True, training_input))}),
+        table=windows[COLUMNS].reset_index(drop=True),
+        pixels=None if read.pixels is None else picked(read.pixels, windows),
+        classes=tuple(sorted(windows.label.unique())),
+        rejected=items.rejected,
+        notes=items.notes,
+        image_input=image_input,
+        read_window=WindowReader({False: (image_input, caches[image_input]), True: (training_input, caches[training_input])}),
     )
 
 
-def _contents(paths: Sequence[Path], source: ImageInput) -> tuple[pd.Series, pd.Series]:
-    """The hash of each file's bytes, and the reason where not even its first window can be read, else None: what is known to
-    be of no use must not be counted on when parts are filled."""
+def _contents(paths: Sequence[Path], source: ImageInput) -> pd.DataFrame:
+    """`content`, the hash of each file's bytes, and `error`, the reason where not even its first window can be read, else None:
+    what is known to be of no use must not be counted on when parts are filled."""
 
     def one(path: Path) -> tuple[str | None, str | None]:
         try:
@@ -184,44 +125,56 @@ def _contents(paths: Sequence[Path], source: ImageInput) -> tuple[pd.Series, pd.
         except OSError as error:
             return None, error.strerror or str(error)
 
-    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(one)(path) for path in paths)
-    found = list(track(work, len(paths), what="looking"))
-    return tuple(pd.Series(values, dtype=object) for values in zip(*found, strict=True))
+    return pd.DataFrame(list(in_threads(one, paths, what="looking")), columns=["content", "error"], dtype=object)
 
 
-def _read_all(
-    table: pd.DataFrame, inputs: Sequence[ImageInput], caches: dict[ImageInput, WindowCache | None], budget: int
-) -> tuple[pd.DataFrame, np.ndarray | None, pd.Series]:
-    """The windows of every recording: their table, their pixels (None over `budget` bytes), and for each recording the reason
-    why it cannot be read, or None."""
+@dataclass(frozen=True)
+class _Read:
+    """What the pass over the recordings found.
+
+    `windows` has one row a window; its index is the place in `pixels`, uint8 (windows, height, width, 3) or None where they were
+    too many to keep, and `recording` the row of its recording. `errors`: for each recording the reason why it cannot be read, or
+    None.
+    """
+
+    windows: pd.DataFrame
+    pixels: np.ndarray | None
+    errors: pd.Series
+
+
+def _read_all(table: pd.DataFrame, inputs: Sequence[ImageInput], *, caches: Caches, budget: int) -> _Read:
+    """The windows of every recording in `table`, each read as its own of `inputs` does; pictures up to `budget` bytes."""
     room = _Room(budget)
-    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
-        delayed(_read_one)(path, content, source, caches[source], room)
-        for path, content, source in zip(table.path, table.content, inputs, strict=True)
-    )
+
+    def one(place: int) -> _Recording:
+        recording, source = table.iloc[place], inputs[place]
+        return _read_one(recording.path, recording.content, source=source, cache=caches[source], room=room)
+
     frames, pictures, errors = [], [], []
-    for row, (spans, pixels, error) in enumerate(track(work, len(table), what="reading")):
-        errors.append(error)
-        if error is not None:
+    for place, found in enumerate(in_threads(one, range(len(table)), what="reading")):
+        errors.append(found.error)
+        if found.error is not None:
             continue
-        recording = table.iloc[row]
+        recording, size = table.iloc[place], inputs[place].size
         if room.full:
             pictures.clear()
-        else:
-            pictures.append(pixels)
-        training = recording.split == "train"
+        elif found.pictures is not None:
+            pictures.append(found.pictures)
+        windows = [Window(recording.path, i, *span, recording.split == "train") for i, span in enumerate(found.spans)]
         frames.append(
             pd.DataFrame(
                 {
-                    "item": [Window(recording.path, i, start, stop, training) for i, (start, stop) in enumerate(spans)],
-                    "path": recording.path, "label": recording.label, "group": recording.group or str(recording.path),
-                    "split": recording.split, "start": [start for start, _ in spans], "stop": [stop for _, stop in spans],
-                    "width": inputs[row].size[1], "height": inputs[row].size[0], "grey": False, "content": recording.content,
+                    "item": windows, "path": recording.path, "label": recording.label,
+                    "group": recording.group or str(recording.path), "split": recording.split,
+                    "start": [window.start for window in windows], "stop": [window.stop for window in windows],
+                    "width": size[1], "height": size[0], "grey": False, "content": recording.content,
+                    "recording": table.index[place],
                 }
             )
         )  # fmt: skip
-    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["label", "split"])
-    return found, None if room.full or not pictures else _joined(pictures), pd.Series(errors, dtype=object)
+    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*COLUMNS, "recording"])
+    pixels = None if room.full or not pictures else _joined(pictures)
+    return _Read(found, pixels, pd.Series(errors, table.index, dtype=object))
 
 
 def _joined(pictures: list[np.ndarray]) -> np.ndarray:
@@ -234,36 +187,44 @@ def _joined(pictures: list[np.ndarray]) -> np.ndarray:
     return whole
 
 
+@dataclass
 class _Room:
     """How many bytes of pictures may still be held; `full` from the first time that they were not enough."""
 
-    def __init__(self, left: int) -> None:
-        self.left, self.full, self._alone = left, False, Lock()
+    left: int
+    full: bool = False
+    alone: Lock = field(default_factory=Lock)
 
     def take(self, amount: int) -> bool:
         """Take so many bytes, if they are there."""
-        with self._alone:
+        with self.alone:
             self.left -= amount
             self.full = self.full or self.left < 0
         return not self.full
 
 
-def _read_one(
-    path: Path, content: str, source: ImageInput, cache: WindowCache | None, room: _Room
-) -> tuple[list, np.ndarray | None, str | None]:
+@dataclass(frozen=True)
+class _Recording:
     """(start, stop) of each window, its pictures while there is room, and the reason where it cannot be read."""
+
+    spans: list[tuple[float, float]]
+    pictures: np.ndarray | None = None
+    error: str | None = None
+
+
+def _read_one(path: Path, content: str, *, source: ImageInput, cache: WindowCache | None, room: _Room) -> _Recording:
     size = int(np.prod(source.shape))
     try:
         kept = cache.windows(content, lambda: source.windows(path)) if cache else None
-        if kept is not None:
+        if cache and kept:
             try:
-                return kept.spans, kept.all() if room.take(len(kept.spans) * size) else None, None
+                return _Recording(kept.spans, kept.all() if room.take(len(kept.spans) * size) else None)
             except (OSError, ValueError):  # damaged, though its index is whole
                 cache.forget(content)
         windows = [(start, stop, picture if room.take(size) else None) for start, stop, picture in source.windows(path)]
     except ConversionError as error:
-        return [], np.empty(0), error.reason
+        return _Recording([], error=error.reason)
     except OSError as error:
-        return [], np.empty(0), error.strerror or str(error)
-    pictures = None if room.full else np.stack([window[2] for window in windows])
-    return [window[:2] for window in windows], pictures, None
+        return _Recording([], error=error.strerror or str(error))
+    pictures = [picture for _, _, picture in windows if picture is not None]
+    return _Recording([(start, stop) for start, stop, _ in windows], None if room.full else np.stack(pictures))

@@ -1,6 +1,6 @@
 """Probabilities that mean what they say: a network that is 80 % sure should be right four times in five.
 
-It is a file of its own because it is a step of its own: after training, before the test, on the validation part.
+`fit` takes this step at its end: after training, before the test, on the validation part.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ def calibrate(learn: Learner) -> float:
 
     Temperature scaling (Guo et al. 2017): the labels it says stay the same, only how sure it is changes. Validation items
     count as (n + 1) / (n + 2) sure (Platt 1999), so that a faultless validation part does not ask for certainty. The
-    scale goes into the last linear layer; a network that does not end in one over the classes is left as it is (1.0).
+    scale goes into the last linear layer; a network that does not end in one over the classes is left as it is (1.0). One that is
+    calibrated already stays as it is but for the search's precision: its temperature is 1.
     """
     last = [module for module in learn.model.modules() if isinstance(module, nn.Linear)][-1:]
     if not last or last[0].out_features != len(learn.dls.vocab):

@@ -23,7 +23,7 @@ from fasttransform import Transform
 from PIL import Image
 
 from toolkit.data.images.labelled import LabelledImages
-from toolkit.data.images.windows import Window
+from toolkit.data.images.window_reader import Window
 from toolkit.data.items import PARTS
 from toolkit.errors import DataError
 from toolkit.learning.images.augment import batch_augmentations
