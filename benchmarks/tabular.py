@@ -24,7 +24,7 @@ from benchmarks import plain_tabular
 from benchmarks.harness import Figure, options, report
 from recipes.tabular import build_learner
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.tabular.scores import table_answers
+from toolkit.evaluation.tabular.scores import tabular_answers
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.tabular.learner import blend_trees
@@ -118,7 +118,7 @@ def on_adult(figures: list[Figure], adult: Path, folder: Path, short: bool) -> N
 
 def _measured(learn: Learner, truth: np.ndarray) -> tuple[float, float]:
     """ROC AUC and accuracy of the network on the test rows, of which `truth` says which are of the second class."""
-    answers = table_answers(learn)["network"]
+    answers = tabular_answers(learn)["network"]
     assert np.array_equal(learn.dls.labelled.targets[learn.dls.labelled.rows_of("test")] == 1, truth)
     return float(roc_auc_score(truth, answers[:, 1])), float(accuracy_score(truth, answers.argmax(axis=1) == 1))
 
@@ -150,7 +150,7 @@ def agreement(figures: list[Figure], name: str, learn: Learner, program: Tabular
     labelled = learn.dls.labelled
     rows = labelled.rows_of("test")
     prepared = program.input.prepare({column: labelled.frame[column].iloc[rows] for column in program.input.names}, text=True)
-    answers = table_answers(learn)
+    answers = tabular_answers(learn)
     parts = {"network": program.run_network, **({"trees": program.run_trees} if "trees" in answers else {})}
     apart = {part: float(np.abs(run(prepared.codes, prepared.numbers) - answers[part]).max()) for part, run in parts.items()}
     note = f"{len(rows)} rows; " + ", ".join(f"{part} {value:.1e}" for part, value in apart.items())
@@ -220,26 +220,26 @@ def _run(program: Path, arguments: list[str], folder: Path) -> tuple[float, floa
 
 def guardrails(figures: list[Figure], program: TabularProgram) -> None:
     """Rows on which each guardrail acts: how many are answered and say what was done."""
-    usual = {
-        column.name: column.fill if column.kind == "number" else column.values[column.usual - FIRST]
+    ordinary = {
+        column.name: column.fill if column.kind == "number" else column.values[column.mode - FIRST]
         for column in program.input.columns
     }
     number = next(column.name for column in program.input.columns if column.kind == "number")
     category = next(column.name for column in program.input.columns if column.kind == "category")
     rows = {
-        "missing number": {**usual, number: None},
-        "missing category": {**usual, category: None, "sex": None},
-        "unseen category": {**usual, category: "never seen"},
-        "missing column": {name: cell for name, cell in usual.items() if name != number},
-        "additional column": {**usual, "shoe size": 43},
-        "other order": dict(reversed(usual.items())),
-        "text for a number": {**usual, number: str(usual[number])},
-        "no number": {**usual, number: "many"},
-        "stray blanks": {**usual, category: f" {usual[category]} "},
-        "infinite": {**usual, number: float("inf")},
-        "far out of range": {**usual, number: 1e12},
+        "missing number": {**ordinary, number: None},
+        "missing category": {**ordinary, category: None, "sex": None},
+        "unseen category": {**ordinary, category: "never seen"},
+        "missing column": {name: cell for name, cell in ordinary.items() if name != number},
+        "additional column": {**ordinary, "shoe size": 43},
+        "other order": dict(reversed(ordinary.items())),
+        "text for a number": {**ordinary, number: str(ordinary[number])},
+        "no number": {**ordinary, number: "many"},
+        "stray blanks": {**ordinary, category: f" {ordinary[category]} "},
+        "infinite": {**ordinary, number: float("inf")},
+        "far out of range": {**ordinary, number: 1e12},
     }
-    assert program.predict(usual).notes == ()
+    assert program.predict(ordinary).notes == ()
     answered = {}
     for what, row in rows.items():
         prediction = program.predict(row)

@@ -14,14 +14,14 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 require("tabm", "rtdl_num_embeddings", "lightgbm", why="to learn from tables", extra="tabular")
 
-from toolkit.data.tabular.options import as_reading
-from toolkit.data.tabular.prepare import labelled_table
+from toolkit.data.tabular.options import as_table_options
+from toolkit.data.tabular.prepare import labelled_tabular
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
-from toolkit.learning.tabular.learner import blend_trees, check_table_choices, table_learner
-from toolkit.reports.tabular.report import write_table_report
+from toolkit.learning.tabular.learner import blend_trees, check_tabular_choices, build_tabular_learner
+from toolkit.reports.tabular.report import write_tabular_report
 
 import pandas as pd
 from fastai.learner import Learner
@@ -57,12 +57,12 @@ def build_learner(
     What is fitted (categories, medians, scales) is fitted to training rows alone. Raises `DataError` for a table that cannot be
     learnt from.
     """
-    check_table_choices(arch, class_weights)
-    reading = as_reading(
+    check_tabular_choices(arch, class_weights)
+    reading = as_table_options(
         target, test, task, numbers, categories, dates, leave_out, missing, group_by, time, by, target_range, sheet
     )
-    labelled = labelled_table(data, reading, valid_pct, test_pct, seed, strict)
-    return table_learner(labelled, arch, class_weights, batch_size, seed)
+    labelled = labelled_tabular(data, reading, valid_pct, test_pct, seed, strict)
+    return build_tabular_learner(labelled, arch, class_weights, batch_size, seed)
 
 
 @call_parse
@@ -84,12 +84,12 @@ def main(
     print(learn.dls.labelled.describe())
     print(learn.spec.line("arch", "class_weights", "batch_size", "epochs"))
     settings = {"data": str(data), "target": target, "blend": blend, "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
-    with Run.open(Path(data).resolve().stem, learn, settings, run, resume) as place:
-        log = fit(learn, epochs, lr, None if patience < 0 else patience, place, resume)
+    with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
+        log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
         if blend:
             print(blend_trees(learn, place))
         scores = evaluate(learn)
         scores.save(place.folder)
-        program = export(learn, place.program, scores, place.folder.name, golden)
-        write_table_report(learn, scores, log, place, program)
+        program = export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
+        write_tabular_report(learn, scores, log, place, program)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

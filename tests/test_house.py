@@ -11,13 +11,13 @@ from helpers import ROOT
 from toolkit.tasks import TASKS
 
 FLOORS = {
-    "errors": 0, "needs": 1, "tasks": 1, "spec": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4, "data": 4,
+    "errors": 0, "na_values": 1, "needs": 1, "tasks": 1, "spec": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4, "data": 4,
     "learning": 5, "evaluation": 5, "export": 6, "reports": 6,
 }  # fmt: skip
 WINGS = ("images", "segmentation", "tabular", "collab")
 MAY_USE = {("segmentation", "images"), ("collab", "tabular")}  # of the wings beside it
 OUTSIDE = {
-    "errors": set(), "needs": set(), "tasks": set(), "spec": {"fastai"}, "files": {"filelock"},
+    "errors": set(), "na_values": set(), "needs": set(), "tasks": set(), "spec": {"fastai"}, "files": {"filelock"},
     "converters": {"numpy", "scipy", "PIL", "soundfile"},
     "program": {"numpy", "PIL", "onnxruntime"},
     "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich", "pyarrow", "openpyxl"},

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from toolkit.data.tabular.options import as_reading
-from toolkit.data.tabular.prepare import labelled_table
+from toolkit.data.tabular.options import as_table_options
+from toolkit.data.tabular.prepare import labelled_tabular
 
 
 def people(count=400, seed=0):
@@ -36,10 +36,10 @@ TARGETS = ("income", "level", "euros")
 
 
 def labelled_people(target="income", by=(), count=400, seed=0):
-    """`people` as a `LabelledTable`: half train, 40 % test."""
+    """`people` as a `LabelledTabular`: half train, 40 % test."""
     frame = people(count, seed).assign(split=np.resize(np.repeat(["train", "test", "valid"], [5, 4, 1]), count))
     others = [name for name in TARGETS if name != target]
-    return labelled_table(frame, as_reading(target, leave_out=others, by=by))
+    return labelled_tabular(frame, as_table_options(target, leave_out=others, by=by))
 
 
 class Knowing(torch.nn.Module):
@@ -51,9 +51,9 @@ class Knowing(torch.nn.Module):
         self.weights = torch.nn.Parameter(torch.tensor(weights))
 
     def forward(self, codes, numbers):
-        table_input = self.labelled.table_input
-        teacher = table_input.categories[0].values.index("teacher") + 2
-        ages = numbers[:, table_input.places("age")[1][0]] * table_input.columns[0].std + table_input.columns[0].mean
+        tabular_input = self.labelled.tabular_input
+        teacher = tabular_input.categories[0].values.index("teacher") + 2
+        ages = numbers[:, tabular_input.places("age")[1][0]] * tabular_input.columns[0].std + tabular_input.columns[0].mean
         score = self.weights[0] * (ages - 45) / 10 + 1.5 * self.weights[1] * (codes[:, 0] == teacher)
         if self.labelled.regression:
             return 20_000 + 8000 * score[:, None]

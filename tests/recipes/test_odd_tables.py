@@ -6,15 +6,15 @@ import pytest
 from helpers.tabular_people import made
 
 from recipes.tabular import build_learner
-from toolkit.data.tabular.options import as_reading
-from toolkit.data.tabular.prepare import labelled_table
+from toolkit.data.tabular.options import as_table_options
+from toolkit.data.tabular.prepare import labelled_tabular
 from toolkit.errors import DataError
-from toolkit.evaluation.tabular.scores import table_answers
+from toolkit.evaluation.tabular.scores import tabular_answers
 from toolkit.learning.fitting import fit
 
 
 def labelled(data, target, **options):
-    return labelled_table(data, as_reading(target, **options))
+    return labelled_tabular(data, as_table_options(target, **options))
 
 
 def test_a_table_of_categories_alone_is_read_by_the_learner_as_by_the_program():
@@ -24,7 +24,7 @@ def test_a_table_of_categories_alone_is_read_by_the_learner_as_by_the_program():
     learn = build_learner(frame, "y")
     fit(learn, epochs=1)
     answers, _ = learn.get_preds(dl=learn.dls.test_dl(frame))
-    assert np.allclose(answers, table_answers(learn, np.arange(200))["network"], atol=1e-6)
+    assert np.allclose(answers, tabular_answers(learn, np.arange(200))["network"], atol=1e-6)
 
 
 def test_month_before_day_is_told_from_day_before_month_however_the_file_is_sorted():
@@ -63,7 +63,7 @@ def test_numbers_as_people_write_them(written, value):
     frame = pd.DataFrame({"x": [written, *texts], "y": [written, *texts]})
     found = labelled(frame, "y", task="regression")
     assert found.targets[0] == value
-    column = found.table_input.columns[0]
+    column = found.tabular_input.columns[0]
     assert column.read(written)[0] == pytest.approx(max(value, column.limits[0]))
 
 
@@ -82,7 +82,7 @@ def test_whole_numbers_written_as_floats_are_the_same_categories_and_classes(tmp
     assert found.classes == ("1.0", "2.0")
     assert not found.rejected
     assert (found.table.split == "test").sum() == 200
-    read = found.table_input.prepare_row
+    read = found.tabular_input.prepare_row
     assert [read({"f": cell, "x": 0.5}).codes[0, 0] for cell in (1, 1.0, True, "1", "1.0", 0)] == [3, 3, 3, 3, 3, 2]
     assert read({"f": 1, "x": 0.5}).notes[0] == ()
 
@@ -114,7 +114,7 @@ def test_names_are_found_whatever_their_case_type_or_commas(tmp_path):
     found = labelled(frame, "Bought", leave_out="net, total", by="Work", group_by=" AGE ")
     assert found.target.name == "bought"
     assert found.by == ("work",)
-    assert not {"net, total", "age"} & set(found.table_input.names)
+    assert not {"net, total", "age"} & set(found.tabular_input.names)
     assert labelled(pd.DataFrame({0: np.arange(50) % 9 * 1.5, 1: ["a", "b"] * 25}), 1).target.name == "1"
 
 

@@ -13,11 +13,11 @@ from helpers import ROOT
 from helpers.tabular_people import made
 
 from recipes.tabular import build_learner, main
-from toolkit.data.tabular.options import as_reading
-from toolkit.data.tabular.prepare import labelled_table
+from toolkit.data.tabular.options import as_table_options
+from toolkit.data.tabular.prepare import labelled_tabular
 from toolkit.errors import DataError, RunError, ToolkitError
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.tabular.scores import table_answers
+from toolkit.evaluation.tabular.scores import tabular_answers
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
@@ -47,7 +47,7 @@ def test_no_value_of_the_test_reaches_what_is_fitted(frame):
     altered.loc[test, "work"] = "moon"
     altered.loc[test, "joined"] = pd.Timestamp("1900-01-01")
     second = build_learner(altered, "bought", leave_out="paid")
-    assert second.dls.labelled.table_input == first.dls.labelled.table_input
+    assert second.dls.labelled.tabular_input == first.dls.labelled.tabular_input
     assert (second.dls.labelled.table.split == first.dls.labelled.table.split).all()
     for part in (0, 1):
         for ours, theirs in zip(first.dls[part].dataset.held, second.dls[part].dataset.held, strict=True):
@@ -94,12 +94,12 @@ def test_the_learner_is_fastais(frame, arch, target):
     fit(learn, epochs=2)
     row = frame.iloc[0].copy()
     shown, decoded, answer = learn.predict(row)
-    expected = table_answers(learn, np.array([0]))["network"][0]
+    expected = tabular_answers(learn, np.array([0]))["network"][0]
     assert np.allclose(answer.flatten(), expected, rtol=1e-5)
     assert str(shown.items.iloc[0].name) == "0"
     assert decoded is not None
     again, _ = learn.get_preds(dl=learn.dls.test_dl(frame))
-    assert np.allclose(again, table_answers(learn, np.arange(len(frame)))["network"], rtol=1e-4, atol=1e-5)
+    assert np.allclose(again, tabular_answers(learn, np.arange(len(frame)))["network"], rtol=1e-4, atol=1e-5)
     learn.show_results(max_n=2)
     unlabelled = learn.dls.test_dl(frame.assign(**{target: None}))
     assert np.allclose(learn.get_preds(dl=unlabelled)[0], again)
@@ -176,7 +176,7 @@ def test_groups_of_a_given_test_are_not_learnt_from(frame):
 def test_groups_and_time(frame):
     labelled = build_learner(frame, "bought", group_by="house").dls.labelled
     assert (labelled.table.groupby("group").split.nunique() == 1).all()
-    assert "house" not in labelled.table_input.names
+    assert "house" not in labelled.tabular_input.names
     labelled = build_learner(frame, "bought", time="joined").dls.labelled
     last = [labelled.frame.joined[labelled.rows_of(part)] for part in ("train", "valid", "test")]
     assert last[0].max() < last[1].min()
@@ -187,14 +187,14 @@ def test_a_column_of_parts_is_kept_to(frame):
     parts = np.array(["train", "val", "test"])[np.arange(len(frame)) % 3]
     labelled = build_learner(frame.assign(split=parts), "bought").dls.labelled
     assert labelled.table.split.tolist() == ["valid" if part == "val" else part for part in parts]
-    assert "split" not in labelled.table_input.names
+    assert "split" not in labelled.tabular_input.names
 
 
 def test_values_stay_within_the_range(frame):
     learn = build_learner(frame, "paid", target_range="0,500", leave_out="bought")
     fit(learn, epochs=1)
     learn.dls.labelled.numbers[:] = 50
-    answers = table_answers(learn)["network"]
+    answers = tabular_answers(learn)["network"]
     assert ((answers > 0) & (answers < 500)).all()
     with pytest.raises(DataError, match=r"'paid' goes from .* outside the range 0 to 10"):
         build_learner(frame, "paid", target_range=(0, 10))
@@ -280,7 +280,7 @@ def test_numbers_with_decimal_commas_semicolons_and_quoted_lines(frame, tmp_path
     german = frame.assign(remark="two\nlines")
     german.to_csv(tmp_path / "german.csv", sep=";", decimal=",", index=False, encoding="utf-8-sig")
     frame.assign(remark="two\nlines").to_csv(tmp_path / "plain.csv", index=False)
-    ours, plain = (labelled_table(tmp_path / f"{name}.csv", as_reading("paid")) for name in ("german", "plain"))
+    ours, plain = (labelled_tabular(tmp_path / f"{name}.csv", as_table_options("paid")) for name in ("german", "plain"))
     assert np.allclose(ours.numbers, plain.numbers)
     assert np.allclose(ours.targets, plain.targets)
     assert any("decimal commas" in str(decision) for decision in ours.decisions)
@@ -330,13 +330,13 @@ def test_a_stopped_training_goes_on_to_the_same_result(file, tmp_path):
     found = []
     for stopped in (False, True):
         learn = build_learner(file, "bought")
-        with Run.open("people", learn, {}, tmp_path / str(stopped)) as place:
+        with Run.open("people", learn, settings={}, folder=tmp_path / str(stopped)) as place:
             if stopped:
                 learn.add_cb(Stop())
                 with pytest.raises(KeyboardInterrupt):
                     fit(learn, epochs=4, patience=0, run=place)
                 learn = build_learner(file, "bought")
-        with Run.open("people", learn, {}, tmp_path / str(stopped), resume=True) as place:
+        with Run.open("people", learn, settings={}, folder=tmp_path / str(stopped), resume=True) as place:
             fit(learn, epochs=4, patience=0, run=place, resume=True)
         found.append(learn.model.state_dict())
     assert all(map(torch.equal, found[0].values(), found[1].values()))

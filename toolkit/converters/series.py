@@ -19,12 +19,12 @@ from PIL import Image
 from toolkit.converters.sources import check_source, source_name
 from toolkit.converters.tables import Rows, open_table
 from toolkit.errors import ConversionError, ToolkitError
+from toolkit.na_values import NA_VALUES
 
 KINDS = ("summation", "difference")
 LARGEST = 1024  # pixels a side
 MOST_ROWS, MOST_BYTES = 1_000_000, 2**28
 PROBED_ROWS = 100  # by which a column is found to hold numbers
-MISSING = ("", "na", "n/a", "null", "none", "?")  # in any case; float() reads "nan"
 SAME = 1e-9  # of the greatest value: what rounding leaves of a constant
 
 
@@ -65,7 +65,7 @@ class Series:
         if length > MOST_BYTES:
             raise ConversionError(name, f"{length / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f}: cut it into shorter series")
         with open_table(source) as rows:
-            fields = [self._field(values, column, name) for column, values in self._read(rows)]
+            fields = [self._field(values, column, name=name) for column, values in self._read(rows)]
         return Image.fromarray(np.stack([fields[channel % len(fields)] for channel in range(3)], axis=-1))
 
     def _read(self, rows: Rows) -> list[tuple[str, array]]:
@@ -81,14 +81,14 @@ class Series:
             if any(cells[len(rows.names) :]):
                 raise ConversionError(rows.name, f"row {row}: {len(cells)} cells in {len(rows.names)} columns: quote commas")
             for column, place, values in series:
-                values.append(_number(rows, row, column, cells[place] if place < len(cells) else ""))
+                values.append(_number(rows, row, column=column, cell=cells[place] if place < len(cells) else ""))
         length = len(series[0][2])
         if not self.size <= length <= MOST_ROWS:
             todo = "cut it into shorter series" if length > MOST_ROWS else f"set size to {length} or less"
             raise ConversionError(rows.name, f"{length} rows; expected from {self.size} (size) to {MOST_ROWS}: {todo}")
         return [(column, values) for column, _, values in series]
 
-    def _field(self, values: array, column: str, name: str) -> np.ndarray:
+    def _field(self, values: array, column: str, *, name: str) -> np.ndarray:
         """Grey levels, uint8 (size, size), of one column."""
         values = np.array(values)
         usable = np.isfinite(values)
@@ -112,18 +112,18 @@ def _with_numbers(rows: Rows, head: list[tuple[int, list[str]]]) -> list[str]:
     found = []
     for place, column in enumerate(rows.names):
         with suppress(ConversionError):
-            numbers = [_number(rows, row, column, cells[place]) for row, cells in head if place < len(cells)]
+            numbers = [_number(rows, row, column=column, cell=cells[place]) for row, cells in head if place < len(cells)]
             found += [column] if any(map(math.isfinite, numbers)) else []
     if not found:
         raise ConversionError(rows.name, f"no column of numbers in its first {len(head)} rows: expected one to three")
     return found[:3]
 
 
-def _number(rows: Rows, row: int, column: str, cell: str) -> float:
+def _number(rows: Rows, row: int, *, column: str, cell: str) -> float:
     try:
         return float(cell)
     except ValueError as error:
-        if cell.strip().lower() in MISSING:
+        if cell.strip().lower() in NA_VALUES:
             return math.nan
         expected = "expected a number with a decimal point, or nothing where it is missing"
         raise ConversionError(rows.name, f"row {row}, column {column!r}: {cell[:20]!r}; {expected}") from error

@@ -18,7 +18,7 @@ import pandas as pd
 
 from toolkit.errors import ConversionError, DataError
 from toolkit.needs import require
-from toolkit.program.cells import float_of, is_missing, moment_of, number_of, plain
+from toolkit.program.cells import float_of, is_missing, moment_of, number_of, python_value
 from toolkit.program.csv_files import distinct_names, open_csv
 
 CSV_SUFFIXES = (".csv", ".tsv", ".tab", ".txt")
@@ -218,7 +218,7 @@ def contents_of(frame: pd.DataFrame, words: frozenset[str]) -> pd.Series:
             codes, distinct = pd.factorize(frame[name], use_na_sentinel=False)
         except TypeError:  # cells that cannot be compared
             codes, distinct = pd.factorize(frame[name].map(str))
-        texts = np.array([_canonical(plain(cell), words) for cell in distinct], dtype=object)
+        texts = np.array([_canonical(python_value(cell), words) for cell in distinct], dtype=object)
         total = total * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(texts)[codes]
     return pd.Series([f"{value:016x}" for value in total.tolist()], dtype=object)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import toolkit
 from toolkit.program.archive import CARD
 
-RUNTIME = ("__init__.py", "errors.py", "files.py", "needs.py", "converters/*.py", "program/**/*.py", "tasks.py")
+RUNTIME = ("__init__.py", "errors.py", "files.py", "needs.py", "na_values.py", "converters/*.py", "program/**/*.py", "tasks.py")
 NOT_RUNTIME = {"converters/__main__.py", "converters/settings.py", "converters/show.py"}  # for people who train
 
 MAIN = '''"""The program's entry: checks what is needed, then hands over to the runtime beside it."""
@@ -48,7 +48,7 @@ if __name__ == "__main__":
 '''
 
 
-def write_program(path: Path, card: dict, members: dict[str, bytes]) -> None:
+def write_program(path: Path, card: dict, *, members: dict[str, bytes]) -> None:
     """Write `card`, as program.json, and `members` (name -> bytes) to `path`, behind a `#!` line."""
     root = Path(toolkit.__file__).parent
     found = {file for pattern in RUNTIME for file in root.glob(pattern)}

@@ -1,7 +1,5 @@
-"""What one cell of a table says: is it missing, which number, which moment, which text.
-
-It is a file of its own because training and program must read every cell alike, however it was written or typed.
-"""
+"""What one cell of a table says: is it missing, which number, which moment, which text. Training and program read every cell
+alike, however it was written or typed."""
 
 from __future__ import annotations
 
@@ -9,12 +7,12 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
-MISSING = frozenset(
-    ("", "?", "na", "n/a", "n.a.", "nan", "-nan", "null", "none", "nil", "missing", "<na>", "#n/a", "#na", "nat", "-", "--", ".")
-)
+from toolkit.na_values import NA_VALUES
+
 TRUE, FALSE = frozenset(("true", "yes", "y", "t", "1", "on")), frozenset(("false", "no", "n", "f", "0", "off"))
 CURRENCIES = "$€£¥₹ \u00a0\u202f%"
 SIGN = re.compile(r"([+-]?)[$€£¥₹ ]*(.*?)[$€£¥₹ %]*", re.DOTALL)  # -$5
@@ -26,19 +24,21 @@ FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 HUGE = 1e300  # beyond which a whole number is no number that a float holds
 
+Cells = Sequence[Any] | np.ndarray  # of a column; a pandas Series goes, too
 
-def is_missing(cell: object, words: frozenset[str] = MISSING) -> bool:
-    """Whether a cell of any type holds nothing; `words` are in lower case."""
+
+def is_missing(cell: object, na_values: frozenset[str] = NA_VALUES) -> bool:
+    """Whether a cell of any type holds nothing; `na_values`, in lower case, are the texts that mean so."""
     if cell is None or (isinstance(cell, float) and cell != cell):
         return True
     if isinstance(cell, str):
-        return cell.strip().lower() in words
-    if isinstance(cell, (int, float)) and words is not MISSING:
-        return text_of(cell) in words  # 999, say
+        return cell.strip().lower() in na_values
+    if isinstance(cell, (int, float)) and na_values is not NA_VALUES:
+        return text_of(cell) in na_values  # 999, say
     return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, np.generic) and str(cell) in ("NaT", "nan"))
 
 
-def plain(cell: object) -> object:
+def python_value(cell: object) -> object:
     """A numpy scalar, or a decimal number, as one of Python's usual types."""
     if isinstance(cell, Decimal):
         return float(cell)
@@ -49,14 +49,15 @@ def plain(cell: object) -> object:
     return datetime.fromisoformat(str(cell)[:26]) if isinstance(value, int) and cell.dtype.kind == "M" else value
 
 
-def as_sequence(cells: Sequence) -> Sequence:
+def as_sequence(cells: Cells) -> Cells:
     """A column of cells as a list, or as an array where numpy holds them as numbers."""
     if isinstance(cells, (list, tuple)):
         return cells
     kind = getattr(cells, "dtype", None)
     if isinstance(kind, np.dtype) and kind.kind in "iuf":
         return np.asarray(cells)
-    return cells.tolist() if hasattr(cells, "tolist") else list(cells)
+    listed = getattr(cells, "tolist", None)
+    return list(cells) if listed is None else listed()
 
 
 def float_of(number: float) -> float:
@@ -75,7 +76,8 @@ def number_of(text: str, decimal: str = ".") -> float | None:
     bare = text.strip().strip(CURRENCIES).replace("\u2212", "-")
     if bare.startswith("(") and bare.endswith(")"):  # as accountants write what is owed
         bare = f"-{bare[1:-1]}"
-    bare = GAPS.sub("", "".join(SIGN.fullmatch(bare).groups()))
+    sign = SIGN.fullmatch(bare)
+    bare = GAPS.sub("", "".join(sign.groups()) if sign else bare)
     if decimal == ",":
         if "," in bare or GROUPED_BY_POINTS.fullmatch(bare):
             bare = bare.replace(".", "").replace(",", ".")
@@ -119,7 +121,7 @@ def text_of(cell: object) -> str:
     return cell if isinstance(cell, str) else str(cell)
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value as a note quotes it: short."""
     if isinstance(value, float):
         return f"{value:.6g}"

@@ -1,7 +1,6 @@
 """CSV files as people have them, read in pieces of constant memory: whatever delimiter, encoding or faulty row, of any length.
 
-It is a file of its own, and needs the standard library alone, because training and the exported program must read the same
-cells in the same file.
+Training and the exported program read the same cells in the same file; it needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -15,9 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from toolkit.errors import ConversionError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 DELIMITERS = "\t;|,"  # where several fit, the earlier: commas also stand in numbers and sentences
 HEAD = 2**20  # bytes that encoding and delimiter are decided on
@@ -62,7 +64,7 @@ class CsvTable:
     delimiter: str
     encoding: str
     mark: bool
-    _reader: Iterator[list[str]] = field(repr=False)
+    _reader: Reader = field(repr=False)
     _notes: list[str] = field(repr=False)
 
     @property
@@ -156,12 +158,13 @@ def distinct_names(cells: Sequence[str]) -> tuple[list[str], list[str]]:
 def _opened(name: str, stream: TextIO | BinaryIO) -> CsvTable:
     notes: list[str] = []
     try:
+        blocks: Iterator[str]
         head = _read(stream, HEAD)
         if isinstance(head, str):
-            encoding, blocks = "", chain([head], iter(lambda: stream.read(HEAD), ""))
+            encoding, blocks = "", chain([head], _further(stream))
         else:
-            encoding = _encoding(name, head, notes)
-            blocks = _decoded(chain([head], iter(lambda: stream.read(HEAD), b"")), encoding, notes)
+            encoding = _encoding(name, head, notes=notes)
+            blocks = _decoded(chain([head], _further(stream)), encoding, notes=notes)
         text = next(blocks, "").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise ConversionError(name, f"not text in {error.encoding}: open it as bytes") from error
@@ -178,14 +181,14 @@ def _opened(name: str, stream: TextIO | BinaryIO) -> CsvTable:
     text = text[start:]
     delimiter = delimiter or _delimiter(text, whole)
     lines = chain.from_iterable(_lines(name, chain([text], blocks)))
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=_blanks_first(text, delimiter, whole))
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=_blanks_first(text, delimiter, whole=whole))
     try:
         header = next((row for row in reader if any(map(str.strip, row))), [])
     except csv.Error as error:
         raise ConversionError(name, f"line 1: not a table of text ({error})") from error
     if not header:
         raise ConversionError(name, "no column names")
-    used = max([_used(row) for row in _sample(text, delimiter, whole)[1:]], default=0)
+    used = max([_used(row) for row in _sample(text, delimiter, whole=whole)[1:]], default=0)
     names, about = distinct_names(header[: max(_used(header), used)])
     if delimiter != ("\t" if name.lower().endswith((".tsv", ".tab")) else ","):
         notes.insert(0, f"delimiter {'tab' if delimiter == chr(9) else repr(delimiter)}")
@@ -198,16 +201,23 @@ def _opened(name: str, stream: TextIO | BinaryIO) -> CsvTable:
     return CsvTable(name, names, delimiter, encoding.removesuffix("-sig"), marked, reader, notes)
 
 
-def _read(stream: TextIO | BinaryIO, count: int) -> str | bytes:
+def _read(stream: Any, count: int) -> str | bytes:
     """The next `count` bytes or characters, also of a stream that gives fewer at a time."""
-    parts, held = [], 0
-    while held < count and (part := stream.read(count - held)):
-        parts.append(part)
-        held += len(part)
-    return (parts[0][:0] if parts else b"").join(parts)
+    parts = [stream.read(count)]
+    held = len(parts[0])
+    while parts[-1] and held < count:
+        parts.append(stream.read(count - held))
+        held += len(parts[-1])
+    return parts[0][:0].join(parts)
 
 
-def _encoding(name: str, head: bytes, notes: list[str]) -> str:
+def _further(stream: Any) -> Iterator[Any]:
+    """What comes after the head, block by block."""
+    while block := stream.read(HEAD):
+        yield block
+
+
+def _encoding(name: str, head: bytes, *, notes: list[str]) -> str:
     for start, what in MAGIC.items():
         if head.startswith(start):
             what = "an Excel workbook" if start == b"PK\x03\x04" and b"xl/" in head else what
@@ -227,7 +237,7 @@ def _encoding(name: str, head: bytes, notes: list[str]) -> str:
     return "utf-8"
 
 
-def _decoded(blocks: Iterator[bytes], encoding: str, notes: list[str]) -> Iterator[str]:
+def _decoded(blocks: Iterator[bytes], encoding: str, *, notes: list[str]) -> Iterator[str]:
     """The text of `blocks`. Bytes that are not in the encoding become characters of cp1252 (of UTF-16: question marks)."""
     make = codecs.getincrementaldecoder(encoding)
     strict = make("strict")
@@ -273,7 +283,7 @@ def _lines(name: str, blocks: Iterator[str]) -> Iterator[Iterator[str]]:
     yield io.StringIO(rest, newline="")
 
 
-def _sample(text: str, delimiter: str, whole: bool, skip: bool = True) -> list[list[str]]:
+def _sample(text: str, delimiter: str, *, whole: bool, skip: bool = True) -> list[list[str]]:
     """The header and the first rows; of a text that goes on, the last of them may be cut and is left out."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=skip)
     rows: list[list[str]] = []
@@ -288,16 +298,16 @@ def _delimiter(text: str, whole: bool) -> str:
     """The one that cuts most of the first rows into as many cells as the header has, and the header into the most."""
     scores = {}
     for delimiter in DELIMITERS:
-        header, *rows = _sample(text, delimiter, whole) or [[]]
+        header, *rows = _sample(text, delimiter, whole=whole) or [[]]
         if len(header) > 1:
             fit = sum(_used(row) <= len(header) <= len(row) for row in rows)
             scores[delimiter] = (round(fit / len(rows), 1) if rows else 1.0, len(header))
-    return max(scores, key=scores.get, default=",")
+    return max(scores, key=lambda delimiter: scores[delimiter], default=",")
 
 
-def _blanks_first(text: str, delimiter: str, whole: bool) -> bool:
+def _blanks_first(text: str, delimiter: str, *, whole: bool) -> bool:
     """Whether blanks follow the delimiters: in every row, or somewhere before a quote, where they are no part of the cell."""
-    header, *rows = _sample(text, delimiter, whole, skip=False) or [[]]
+    header, *rows = _sample(text, delimiter, whole=whole, skip=False) or [[]]
     if any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for row in (header, *rows) for cell in row[1:]):
         return True
     cells = [cell for row in rows for cell in row[1:] if cell]

@@ -6,8 +6,8 @@ import pytest
 
 from toolkit.data.tabular.column_kinds import fit_column
 from toolkit.errors import DataError
-from toolkit.program.cells import MISSING
-from toolkit.program.tabular.inputs import TableInput
+from toolkit.program.cells import NA_VALUES
+from toolkit.program.tabular.inputs import TabularInput
 
 N = 60
 NUMBERS = np.arange(N)
@@ -71,32 +71,32 @@ def test_ten_thousand_categories_are_a_column_as_any_other():
     cells = pd.Series([f"c{value % 10_000}" for value in range(40_000)])
     column, decision = fit_column("x", cells, text=True)
     assert str(decision) == "x: category (10000 different values)"
-    assert len(set(TableInput((column,)).prepare({"x": cells}, text=True).codes[:, 0])) == 10_000
+    assert len(set(TabularInput((column,)).prepare({"x": cells}, text=True).codes[:, 0])) == 10_000
 
 
 def test_rare_categories_are_taken_together():
     column, decision = fit_column("x", pd.Series(["a"] * 50 + ["b"] * 5 + ["c", "d"]), text=True)
     assert str(decision) == "x: category (4 different values; 2 in rows too few to learn from, taken together)"
     assert column.values == ("a", "b")
-    prepared = TableInput((column,)).prepare({"x": ["c", "never seen", "a"]}, text=True)
+    prepared = TabularInput((column,)).prepare({"x": ["c", "never seen", "a"]}, text=True)
     assert prepared.codes[:, 0].tolist() == [1, 1, 2]
 
 
 def test_numbers_in_words_of_their_own_for_missing_are_still_numbers():
-    column, _ = fit_column("x", pd.Series(["unknown", "1", "2", "3"] * 20), text=True, words=frozenset({"unknown"}))
+    column, _ = fit_column("x", pd.Series(["unknown", "1", "2", "3"] * 20), text=True, na_values=frozenset({"unknown"}))
     assert column.kind == "number"
     assert column.had_missing
-    prepared = TableInput((column,), words=frozenset({"unknown"})).prepare({"x": ["unknown", "2"]}, text=True)
+    prepared = TabularInput((column,), na_values=frozenset({"unknown"})).prepare({"x": ["unknown", "2"]}, text=True)
     assert prepared.numbers.tolist() == [[0.0, 1.0], [0.0, 0.0]]
 
 
 @pytest.mark.parametrize("text", [True, False])
 def test_a_number_may_mean_a_missing_value(text):
     cells = pd.Series([999, 1.5, 2.5, 3.5] * 20)
-    column, decision = fit_column("x", cells.astype(str) if text else cells, text, words=MISSING | {"999"})
+    column, decision = fit_column("x", cells.astype(str) if text else cells, text, na_values=NA_VALUES | {"999"})
     assert "20 missing" in str(decision)
     assert (column.low, column.high, column.had_missing) == (1.5, 3.5, True)
-    table = TableInput((column,), words=column.words)
+    table = TabularInput((column,), na_values=column.na_values)
     for cell in (999, "999", 999.0, "999.0"):
         assert table.prepare_row({"x": cell}).numbers.tolist() == [[0.0, 1.0]]
         assert table.prepare({"x": [cell]}, text=isinstance(cell, str)).numbers.tolist() == [[0.0, 1.0]]

@@ -6,12 +6,12 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 
 from toolkit.data.tabular.leaks import leak_notes
-from toolkit.data.tabular.options import Reading, Wishes
-from toolkit.data.tabular.prepare import labelled_table
+from toolkit.data.tabular.options import TableOptions, ColumnOverrides
+from toolkit.data.tabular.prepare import labelled_tabular
 
 
 def notes_of(frame, target="y", **options):
-    return leak_notes(labelled_table(frame, Reading(target, **options)))
+    return leak_notes(labelled_tabular(frame, TableOptions(target, **options)))
 
 
 def honest(rows=600, classes=2):
@@ -130,5 +130,5 @@ def test_a_category_of_many_values_that_gives_a_number_away_is_found():
     rng = np.random.default_rng(0)
     shop = rng.integers(0, 1200, 30_000)
     frame = pd.DataFrame({"a": rng.normal(size=30_000), "shop": [f"s{number}" for number in shop]})
-    notes = notes_of(frame.assign(y=rng.normal(size=1200)[shop]), wishes=Wishes(categories=("shop",)))
+    notes = notes_of(frame.assign(y=rng.normal(size=1200)[shop]), overrides=ColumnOverrides(categories=("shop",)))
     assert [note for note in notes if "column 'shop'" in note]

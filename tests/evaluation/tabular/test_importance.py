@@ -13,7 +13,7 @@ def test_what_a_model_goes_by_is_important_and_what_it_ignores_is_not(target):
     labelled = labelled_people(target, count=1000)
     found = permutation_importance(network_answer(knowing_learner(labelled)), labelled)
     assert list(found) == ["age", "job", *(name for name in found if name not in ("age", "job"))]
-    assert set(found) == set(labelled.table_input.names)
+    assert set(found) == set(labelled.tabular_input.names)
     assert found["age"].low > 0
     assert found["job"].low > 0
     assert found["noise"].value == found["noise"].low == found["joined"].high == 0
@@ -22,7 +22,7 @@ def test_what_a_model_goes_by_is_important_and_what_it_ignores_is_not(target):
 def test_a_column_that_only_confuses_has_an_importance_about_zero():
     labelled = labelled_people("euros", count=1000)
     known = network_answer(knowing_learner(labelled))
-    place = labelled.table_input.places("noise")[1][0]
+    place = labelled.tabular_input.places("noise")[1][0]
     confused = permutation_importance(lambda codes, numbers: known(codes, numbers) + 100 * numbers[:, [place]], labelled)
     assert confused["noise"].low < 0 < confused["noise"].high
     assert confused["age"].value > 50 * abs(confused["noise"].value)
@@ -30,7 +30,7 @@ def test_a_column_that_only_confuses_has_an_importance_about_zero():
 
 def test_all_that_is_made_of_a_column_is_shuffled_together():
     labelled = labelled_people("euros")
-    codes_at, numbers_at = labelled.table_input.places("joined")
+    codes_at, numbers_at = labelled.tabular_input.places("joined")
     assert codes_at == []
     rows = labelled.rows_of("test")
     seen = []
@@ -68,7 +68,7 @@ def test_the_answer_for_each_of_the_commonest_categories():
 
 def test_the_answer_over_dates():
     labelled = labelled_people("euros")
-    place = labelled.table_input.features.index("joined: days")
+    place = labelled.tabular_input.features.index("joined: days")
     found = partial_dependence(lambda codes, numbers: numbers[:, [place]], labelled, "joined")
     assert found.kind == "date"
     assert list(found.values) == sorted(found.values)

@@ -18,9 +18,9 @@ from toolkit.evaluation import evaluate
 from toolkit.evaluation.bootstrap import Interval
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.scores import Scores
-from toolkit.evaluation.tabular.baselines import one_hot, table_baselines, with_gaps
+from toolkit.evaluation.tabular.baselines import one_hot, tabular_baselines, with_gaps
 from toolkit.evaluation.tabular.groups import values_of
-from toolkit.evaluation.tabular.scores import table_answers
+from toolkit.evaluation.tabular.scores import tabular_answers
 
 SIMPLE = {
     "income": ["majority class", "nearest centroid", "logistic regression", "gradient-boosted trees"],
@@ -44,7 +44,7 @@ def values():
 def test_two_classes_are_scored_by_how_they_are_ranked(binary):
     labelled, scores = binary
     test = labelled.rows_of("test")
-    answer = table_answers(knowing_learner(labelled))["network"]
+    answer = tabular_answers(knowing_learner(labelled))["network"]
     assert list(scores.table) == ["network", "untrained network", *SIMPLE["income"]]
     assert (scores.headline, scores.answers, scores.positive, scores.n_test) == ("ROC AUC", "network", "high", len(test))
     hits = labelled.targets[test] == 0
@@ -65,7 +65,7 @@ def test_numbers_are_scored_by_their_errors(values):
     test = labelled.rows_of("test")
     assert list(scores.table) == ["network", "untrained network", *SIMPLE["euros"]]
     assert list(scores.table["network"]) == ["R²", "RMSE", "MAE"]
-    answer = table_answers(knowing_learner(labelled))["network"]
+    answer = tabular_answers(knowing_learner(labelled))["network"]
     assert scores.table["network"]["R²"].value == pytest.approx(r2_score(labelled.targets[test], answer[:, 0]), rel=1e-4)
     assert scores.table["mean"]["R²"].value == pytest.approx(0, abs=0.05)
     assert scores.table["linear regression"]["R²"].value > 0.7
@@ -80,7 +80,7 @@ def test_a_learner_of_the_recipe_is_scored_by_what_it_predicts(target, headline,
     learn = build_learner(tmp_path / "people.csv", target, leave_out=others, by="sex", arch="plain")
     with learn.no_bar(), learn.no_logging():
         expected = learn.get_preds(dl=learn.dls[2])[0].numpy()
-    assert table_answers(learn)["network"] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert tabular_answers(learn)["network"] == pytest.approx(expected, rel=1e-5, abs=1e-6)
     scores = evaluate(learn)
     assert scores.headline == headline
     assert scores.table["network"] == scores.table["untrained network"]  # it has not learnt yet
@@ -100,7 +100,7 @@ def test_more_classes_are_scored_by_accuracy():
 def test_where_trees_are_blended_in_the_verdict_is_about_both():
     labelled = labelled_people(by=("sex",))
     learn = knowing_learner(labelled, CONSTANT)
-    answers = table_answers(learn)
+    answers = tabular_answers(learn)
     assert list(answers) == ["network and trees", "network", "trees"]
     assert answers["network and trees"] == pytest.approx(0.75 * answers["network"] + 0.25 * answers["trees"])
     scores = evaluate(learn)
@@ -123,7 +123,7 @@ def test_that_trees_are_better_is_said():
 
 def test_groups_are_scored_by_themselves(binary):
     labelled, scores = binary
-    test, answer = labelled.rows_of("test"), table_answers(knowing_learner(labelled))["network"]
+    test, answer = labelled.rows_of("test"), tabular_answers(knowing_learner(labelled))["network"]
     assert set(scores.by_group) == {"sex", "town", "age", "joined"}
     women = (labelled.frame.sex.iloc[test] == "F").to_numpy()
     found = scores.by_group["sex"]["F"]
@@ -152,7 +152,7 @@ def test_groups_are_scored_by_themselves(binary):
     ],
 )
 def test_values_of_a_column_that_is_not_learnt_from_make_groups(cells, expected):
-    labelled = SimpleNamespace(frame=pd.DataFrame({"extra": cells}, dtype=object), table_input=labelled_people().table_input)
+    labelled = SimpleNamespace(frame=pd.DataFrame({"extra": cells}, dtype=object), tabular_input=labelled_people().tabular_input)
     found = values_of(labelled, np.arange(80), "extra")
     assert {name: len(rows) for name, rows in found.items()} == expected
 
@@ -205,12 +205,12 @@ def test_runs_are_compared_row_by_row(binary, values, tmp_path):
 def test_simple_methods_answer_for_classes_and_numbers():
     labelled = labelled_people("level")
     test = labelled.rows_of("test")
-    for answer in table_baselines(labelled, test).values():
+    for answer in tabular_baselines(labelled, test).values():
         assert answer.shape == (len(test), 3)
         assert answer.sum(axis=1) == pytest.approx(1)
     bounded = labelled_people("euros")
     bounded.target = replace(bounded.target, low=15_000, high=25_000)
-    for answer in table_baselines(bounded, bounded.rows_of("test")).values():
+    for answer in tabular_baselines(bounded, bounded.rows_of("test")).values():
         assert answer.shape == (len(test), 1)
         assert 15_000 <= answer.min() <= answer.max() <= 25_000
 
@@ -221,7 +221,7 @@ def test_simple_methods_equal_scikit_learns_on_filled_rows():
     test, known = labelled.rows_of("test"), np.concatenate([labelled.rows_of("train"), labelled.rows_of("valid")])
     hot = one_hot(labelled, known)
     assert issparse(hot)
-    full, answers = hot.toarray(), table_baselines(labelled, test)
+    full, answers = hot.toarray(), tabular_baselines(labelled, test)
     nearest = NearestCentroid().fit(full[known], labelled.targets[known]).predict(full[test])
     assert np.array_equal(answers["nearest centroid"].argmax(axis=1), nearest)
     logistic = LogisticRegression(max_iter=200).fit(full[known], labelled.targets[known])
@@ -230,8 +230,8 @@ def test_simple_methods_equal_scikit_learns_on_filled_rows():
 
 def test_trees_see_that_a_number_is_missing():
     labelled = labelled_people()
-    values = with_gaps(labelled.table_input, labelled.numbers)
-    assert values.shape[1] == len(labelled.table_input.numeric)
+    values = with_gaps(labelled.tabular_input, labelled.numbers)
+    assert values.shape[1] == len(labelled.tabular_input.numeric)
     assert np.array_equal(np.isnan(values[:, 0]), labelled.frame.age.isna())
     assert not np.isnan(values[:, 1:]).any()
 
@@ -239,15 +239,15 @@ def test_trees_see_that_a_number_is_missing():
 def test_ten_thousand_categories_stay_sparse():
     labelled = labelled_people(count=2000)
     names = np.random.default_rng(0).integers(0, 10_000, 2000)
-    column = replace(labelled.table_input.categories[0], name="id", values=tuple(map(str, range(10_000))))
-    labelled.table_input = replace(labelled.table_input, columns=(*labelled.table_input.columns, column))
+    column = replace(labelled.tabular_input.categories[0], name="id", values=tuple(map(str, range(10_000))))
+    labelled.tabular_input = replace(labelled.tabular_input, columns=(*labelled.tabular_input.columns, column))
     labelled.codes = np.column_stack([labelled.codes, names + 2])
     known = np.concatenate([labelled.rows_of("train"), labelled.rows_of("valid")])
     hot = one_hot(labelled, known)
     assert hot.nnz < 2000 * 30
     centred = hot[known].multiply(hot[known]).mean(axis=0) - np.square(hot[known].mean(axis=0))
     assert centred[-10_002:].sum() == pytest.approx(1)  # weighs as much as a number
-    answers = table_baselines(labelled, labelled.rows_of("test"))
+    answers = tabular_baselines(labelled, labelled.rows_of("test"))
     assert roc_auc_score(labelled.targets[labelled.rows_of("test")], answers["logistic regression"][:, 1]) > 0.8
 
 

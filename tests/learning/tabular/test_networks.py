@@ -15,10 +15,10 @@ from toolkit.export.onnx import onnx_bytes
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.tabular.networks import (
     ClassLoss,
-    Hiding,
+    ValueDropout,
     PlainNetwork,
     TabMNetwork,
-    Unit,
+    TargetScaler,
     ValueLoss,
     deployed,
     settings_for,
@@ -58,7 +58,7 @@ def fitted(net, loss, dls, lr=0.01, epochs=8, cbs=()):
     ("shape", "target"), [*((shape, "classes") for shape in SHAPES), (SHAPES[0], "value"), (SHAPES[0], "range")]
 )
 def test_a_deployed_network_answers_as_it_did_in_torch_and_as_onnx(kind, shape, target):
-    unit = {"classes": None, "value": Unit(50.0, 10.0), "range": Unit(50.0, 10.0, (0.0, 100.0))}[target]
+    unit = {"classes": None, "value": TargetScaler(50.0, 10.0), "range": TargetScaler(50.0, 10.0, (0.0, 100.0))}[target]
     net = network(kind, *shape, 3 if target == "classes" else 1, unit)
     codes, numbers = made(*shape)
     net.train()
@@ -71,7 +71,7 @@ def test_a_deployed_network_answers_as_it_did_in_torch_and_as_onnx(kind, shape, 
         expected = probabilities(codes, numbers).numpy()
     exported = Softened(deployed(net)) if target == "classes" else deployed(net)
     example = {"codes": codes[:2], "numbers": numbers[:2]}
-    graph = onnx_bytes(exported, example, {0: torch.export.Dim("batch", min=1)})
+    graph = onnx_bytes(exported, example, dynamic={0: torch.export.Dim("batch", min=1)})
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     assert [given.name for given in session.get_inputs()] == ["codes", "numbers"]
     for rows in (1, 2, 300):
@@ -135,7 +135,7 @@ def test_values_are_learnt_and_predicted_in_their_own_unit(kind, span):
     codes, numbers = made((5,), 3, 1, rows=600)
     targets = 10_000 + 100 * numbers[:, 0] * (codes[:, 0] - 2)
     std = float(targets.std())
-    unit = Unit(float(targets.mean()), std, span)
+    unit = TargetScaler(float(targets.mean()), std, span)
     learn = fitted(network(kind, (5,), 3, 1, 1, unit), ValueLoss(std), loaders(codes, numbers, targets), epochs=20)
     with learn.no_bar():
         found, same = learn.get_preds()
@@ -166,7 +166,7 @@ def test_losses_can_be_copied_and_pickled(loss):
 
 def hide(share, training=True):
     """Cells as a network sees them: a date of two parts and a number. The date and the first category had missing values."""
-    hiding = Hiding([0.5, 0.6, 0.7], [0, 0, 1], [True, False], [True, False], share)
+    hiding = ValueDropout([0.5, 0.6, 0.7], [0, 0, 1], [True, False], [True, False], share)
     codes, numbers = torch.full((4000, 2), 3), torch.cat([torch.ones(4000, 3), torch.zeros(4000, 2)], 1)
     seen = []
 

@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.data.tabular.column_kinds import fit_column
 from toolkit.errors import ConversionError
-from toolkit.program.tabular.inputs import TableInput
+from toolkit.program.tabular.inputs import TabularInput
 
 ROWS = pd.DataFrame(
     {
@@ -24,17 +24,17 @@ ROWS = pd.DataFrame(
 USUAL = {"age": 40, "weight": 70.25, "work": "farm", "smokes": "no", "level": 2, "joined": "2020-06-01"}
 
 
-def fitted(rows: pd.DataFrame, text: bool = False, asked: dict | None = None) -> TableInput:
+def fitted(rows: pd.DataFrame, text: bool = False, asked: dict | None = None) -> TabularInput:
     columns = [fit_column(name, rows[name], text, (asked or {}).get(name))[0] for name in rows.columns]
-    return TableInput(tuple(column for column in columns if column is not None), ("id",))
+    return TabularInput(tuple(column for column in columns if column is not None), ("id",))
 
 
 @pytest.fixture(scope="module")
-def table() -> TableInput:
+def table() -> TabularInput:
     return fitted(ROWS, asked={"level": "category"})
 
 
-def notes_of(table: TableInput, **cells: object) -> tuple[str, ...]:
+def notes_of(table: TabularInput, **cells: object) -> tuple[str, ...]:
     return table.prepare_row({**USUAL, **cells}).notes[0]
 
 
@@ -104,8 +104,8 @@ def test_a_missing_value_as_in_training_needs_no_note(table):
 
 def test_columns_are_taken_by_their_names(table):
     turned = dict(reversed(USUAL.items()))
-    prepared, usual = table.prepare_row(turned), table.prepare_row(USUAL)
-    assert np.array_equal(prepared.numbers, usual.numbers)
+    prepared, ordinary = table.prepare_row(turned), table.prepare_row(USUAL)
+    assert np.array_equal(prepared.numbers, ordinary.numbers)
     assert prepared.notes[0] == ("the columns stand in another order: taken by their names",)
     renamed = {" Age" if name == "age" else name: cell for name, cell in USUAL.items()}
     assert table.prepare_row(renamed).notes[0] == ("the column ' Age' is taken for 'age'",)
@@ -157,14 +157,14 @@ def test_a_row_that_fits_the_schema_has_no_note(table):
 
 
 def test_the_card_says_all_that_is_needed_to_read_rows(table):
-    again = TableInput.from_card(json.loads(json.dumps(table.card())))
+    again = TabularInput.from_card(json.loads(json.dumps(table.card())))
     assert again == table
 
 
 def test_the_typical_row_is_usual_in_every_column(table):
-    usual = table.typical()
-    assert [column.values[code - 2] for column, code in zip(table.categories, usual.codes[0], strict=True)] == ["farm", "no", "1"]
-    assert usual.numbers[0, table.features.index("age")] == pytest.approx(0, abs=1e-6)
+    ordinary = table.typical()
+    assert [column.values[code - 2] for column, code in zip(table.categories, ordinary.codes[0], strict=True)] == ["farm", "no", "1"]
+    assert ordinary.numbers[0, table.features.index("age")] == pytest.approx(0, abs=1e-6)
 
 
 def test_places_find_all_that_a_column_became(table):

@@ -13,12 +13,12 @@ from helpers.programs import forged, rewritten
 from helpers.tabular_samples import USUAL, exported, made
 
 from toolkit.errors import ConversionError, ExportError, ProgramError
-from toolkit.evaluation.tabular.scores import table_answers
+from toolkit.evaluation.tabular.scores import tabular_answers
 from toolkit.export import export
 from toolkit.learning.tabular.boosted_trees import Trees
 from toolkit.program import load
 from toolkit.program.outputs import Estimate
-from toolkit.program.tabular.inputs import TableInput
+from toolkit.program.tabular.inputs import TabularInput
 from toolkit.program.tabular.program import TabularProgram
 from toolkit.program.tabular.selftest import selftest
 
@@ -52,7 +52,7 @@ def blended(learn, rows, target):
     """What the learner and its trees say together."""
     frame = pd.DataFrame([{**USUAL, **row} for row in rows])
     network, _ = learn.get_preds(dl=learn.dls.test_dl(frame))
-    prepared = learn.dls.labelled.table_input.prepare(frame)
+    prepared = learn.dls.labelled.tabular_input.prepare(frame)
     return 0.6 * network.numpy() + 0.4 * learn.trees.predict(prepared.codes, prepared.numbers)
 
 
@@ -64,11 +64,11 @@ def in_order(program, answer):
 
 
 def test_a_row_is_answered_with_notes_on_what_is_odd_about_it(program):
-    usual = program.predict(USUAL)
-    assert usual.notes == ()
-    assert usual.label in ("basic", "plus", "top")
-    assert sum(usual.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    assert list(usual.probabilities.values()) == sorted(usual.probabilities.values(), reverse=True)
+    ordinary = program.predict(USUAL)
+    assert ordinary.notes == ()
+    assert ordinary.label in ("basic", "plus", "top")
+    assert sum(ordinary.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert list(ordinary.probabilities.values()) == sorted(ordinary.probabilities.values(), reverse=True)
     odd = program.predict({**USUAL, "town": "Atlantis", "age": 400})
     assert odd.notes == (
         "age: 400 lies far outside 18 to 79, the range in training: taken as 109.5",
@@ -243,10 +243,10 @@ def test_columns_of_any_name(tmp_path):
 def test_export_refuses_trees_that_differ_and_leaves_the_old_file(planner, tmp_path, monkeypatch):
     path = tmp_path / "program.pyz"
     path.write_bytes(b"as it was")
-    trees, held_out = Trees.predict, table_answers(planner.learn)
+    trees, held_out = Trees.predict, tabular_answers(planner.learn)
     for name, other in (
         ("toolkit.learning.tabular.boosted_trees.Trees.predict", lambda self, codes, numbers: trees(self, codes, -numbers)),
-        ("toolkit.export.tabular.export.table_answers", lambda learn: {**held_out, "trees": held_out["trees"] + 0.001}),
+        ("toolkit.export.tabular.export.tabular_answers", lambda learn: {**held_out, "trees": held_out["trees"] + 0.001}),
     ):
         with monkeypatch.context() as patched:
             patched.setattr(name, other)
@@ -269,8 +269,8 @@ def test_export_refuses_a_network_that_differs(spender, tmp_path, monkeypatch):
 
 
 def test_export_refuses_another_reading_of_single_rows(planner, tmp_path, monkeypatch):
-    read = TableInput.prepare_row
-    monkeypatch.setattr(TableInput, "prepare_row", lambda self, row: read(self, {**row, "age": 33}))
+    read = TabularInput.prepare_row
+    monkeypatch.setattr(TabularInput, "prepare_row", lambda self, row: read(self, {**row, "age": 33}))
     with pytest.raises(ExportError, match="row .*: read by itself it is another row than among others"):
         export(planner.learn, tmp_path / "program.pyz")
 

@@ -25,7 +25,7 @@ from toolkit.reports.charts import bars
 from toolkit.reports.marks import Mark, Marks
 from toolkit.reports.page import Page, Section, write_page
 from toolkit.reports.tabular.charts import embedding, roc
-from toolkit.reports.tabular.report import write_table_report
+from toolkit.reports.tabular.report import write_tabular_report
 
 ODD = ("<script>alert(1)</script>", "$5 & $x^{2", "猫の数", "c", "a name that goes on and on " * 4)
 SHARED = {
@@ -49,13 +49,13 @@ def patients(count=500, seed=0):
 
 def reported(rows, target, folder, epochs=2, blend=False, **options):
     learn = build_learner(rows, target, **options)
-    with Run.open("x", learn, {"target": target, **options}, folder) as run:
+    with Run.open("x", learn, settings={"target": target, **options}, folder=folder) as run:
         log = fit(learn, epochs, run=run)
         if blend:
             blend_trees(learn)
         made = SimpleNamespace(learn=learn, run=run, log=log, scores=evaluate(learn))
-        made.program = export(learn, run.program, made.scores)
-        made.path = write_table_report(learn, made.scores, log, run, made.program)
+        made.program = export(learn, run.program, scores=made.scores)
+        made.path = write_tabular_report(learn, made.scores, log, run, made.program)
     made.page = Read(made.path.read_text(encoding="utf-8"))
     return made
 
@@ -64,7 +64,7 @@ def again(made, folder, **changed):
     """The page of the same run with other scores."""
     (folder / "run.json").write_bytes((made.run.folder / "run.json").read_bytes())
     scores = replace(made.scores, **changed)
-    path = write_table_report(made.learn, scores, made.log, SimpleNamespace(folder=folder), made.program)
+    path = write_tabular_report(made.learn, scores, made.log, SimpleNamespace(folder=folder), made.program)
     return Read(path.read_text(encoding="utf-8"))
 
 
@@ -237,7 +237,7 @@ def test_figures_far_below_zero_run_off_the_drawing_and_are_named(cost, tmp_path
     told = again(cost, tmp_path, table=table).section("Scores")
     assert f"Off the drawing, far below zero: {UNTRAINED}." in told
     assert "-5000.0 [-6000.0, -4000.0]" in told
-    drawing = bars({NETWORK: (0.5, 0.4, 0.6), UNTRAINED: (-5000.0, -6000.0, -4000.0)}, R2, NETWORK)
+    drawing = bars({NETWORK: (0.5, 0.4, 0.6), UNTRAINED: (-5000.0, -6000.0, -4000.0)}, R2, highlighted=NETWORK)
     assert drawing.axes[0].get_xlim()[0] == pytest.approx(-0.525)
 
 

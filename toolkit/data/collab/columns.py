@@ -15,7 +15,7 @@ import pandas as pd
 from toolkit.data.table_files import Table
 from toolkit.data.tabular.column_kinds import date_form
 from toolkit.errors import DataError
-from toolkit.program.cells import is_missing, moment_of, number_of, plain
+from toolkit.program.cells import is_missing, moment_of, number_of, python_value
 
 ROLES = ("user", "item", "rating", "time", "title")
 # names of columns, in lower case and without signs; the earlier are preferred
@@ -107,7 +107,7 @@ def _says_when(cells: pd.Series) -> bool:
 
 
 def _sample(cells: pd.Series) -> Sequence:
-    there = (plain(cell) for cell in islice(pd.unique(cells.astype(object)), SAMPLE))
+    there = (python_value(cell) for cell in islice(pd.unique(cells.astype(object)), SAMPLE))
     return [cell for cell in there if not is_missing(cell)]
 
 

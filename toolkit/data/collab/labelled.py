@@ -21,7 +21,7 @@ from toolkit.data.collab.titles import titles_of
 from toolkit.data.items import PARTS, summary
 from toolkit.data.table_files import read_table
 from toolkit.errors import DataError
-from toolkit.program.cells import shown
+from toolkit.program.cells import quoted
 
 NUMBER = re.compile(r"-?\d{1,1000}", re.ASCII)
 
@@ -131,7 +131,7 @@ def labelled_ratings(
     table = rows.table
     for role in ("user", "item"):
         if table[role].nunique() < 2:
-            only = shown((rows.users if role == "user" else rows.items)[table[role].iloc[0]])
+            only = quoted((rows.users if role == "user" else rows.items)[table[role].iloc[0]])
             name = getattr(resolved, role)
             raise DataError(
                 f"{source}: the {role} column {name!r} holds only {only}: taste takes several people and several items"

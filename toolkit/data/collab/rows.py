@@ -20,9 +20,9 @@ from toolkit.data.items import summary
 from toolkit.data.table_files import Table
 from toolkit.data.tabular.column_kinds import decimal_sign
 from toolkit.errors import DataError
-from toolkit.program.cells import float_of, is_missing, number_of, plain, shown, text_of
+from toolkit.na_values import UNMISTAKABLE
+from toolkit.program.cells import float_of, is_missing, number_of, python_value, quoted, text_of
 
-NO_ID = frozenset(("", "nan", "na", "n/a", "null", "none", "<na>", "#n/a", "nat"))  # a title or a name may be "Missing" or "?"
 WHOLE = re.compile(r"-?\d{1,1000}(\.0+)?", re.ASCII)
 MISSING, NO_NUMBER, NOT_FINITE, TOO_LARGE, OUTSIDE = 1, 2, 3, 4, 5  # what can be wrong with a rating
 
@@ -99,14 +99,14 @@ def read_rows(tables: list[Table], options: RatingOptions) -> Rows:
     return rows
 
 
-def ids_of(cells: pd.Series, words: frozenset[str] = NO_ID) -> tuple[np.ndarray, np.ndarray]:
+def ids_of(cells: pd.Series, na_values: frozenset[str] = UNMISTAKABLE) -> tuple[np.ndarray, np.ndarray]:
     """The number of each cell's text, int64, -1 where it holds nothing, and the different texts, without blanks around them."""
     try:
         codes, distinct = pd.factorize(cells)
     except TypeError:  # cells that cannot be compared, such as lists
         codes, distinct = pd.factorize(cells.map(str))
-    known = (plain(cell) for cell in distinct)
-    texts = [None if is_missing(cell, words) else text_of(cell).strip() for cell in known]
+    known = (python_value(cell) for cell in distinct)
+    texts = [None if is_missing(cell, na_values) else text_of(cell).strip() for cell in known]
     again, texts = pd.factorize(np.array([*texts, None], dtype=object))  # 1, 1.0 and " 1" are one; the last is for -1
     return again[codes].astype(np.int64), np.asarray(texts, dtype=object)
 
@@ -152,7 +152,7 @@ def _read_ratings(rows: Rows, options: RatingOptions, source: str) -> None:
     """Fill in `value` and `label`; set rows aside whose rating is none."""
     cells = rows.cells[options.rating]
     codes, distinct = pd.factorize(cells.astype(object), use_na_sentinel=False)
-    distinct = [plain(cell) for cell in distinct]
+    distinct = [python_value(cell) for cell in distinct]
     decimal = decimal_sign(cell for cell in distinct if isinstance(cell, str))
     values, faults = np.zeros(len(distinct)), np.zeros(len(distinct), dtype=np.int64)
     for place, cell in enumerate(distinct):
@@ -209,10 +209,10 @@ def _reason(cell: object, fault: int, options: RatingOptions) -> str:
     if fault == MISSING:
         return f"no rating in column {options.rating!r}"
     if fault == OUTSIDE:
-        return f"rating {shown(cell)} is outside {options.low:g} to {options.high:g}"
+        return f"rating {quoted(cell)} is outside {options.low:g} to {options.high:g}"
     if fault == TOO_LARGE:
-        return f"rating {shown(cell)} is larger than {LARGEST:g} (is it a time?)"
-    return f"rating {shown(cell)} is no {'finite ' if fault == NOT_FINITE else ''}number"
+        return f"rating {quoted(cell)} is larger than {LARGEST:g} (is it a time?)"
+    return f"rating {quoted(cell)} is no {'finite ' if fault == NOT_FINITE else ''}number"
 
 
 def _drop_repeats(rows: Rows, options: RatingOptions) -> None:

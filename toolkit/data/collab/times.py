@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.tabular.column_kinds import date_form
-from toolkit.data.tabular.options import Reading, moments_of
+from toolkit.data.tabular.options import TableOptions, moments_of
 from toolkit.errors import DataError
-from toolkit.program.cells import ISO, TIMES, is_missing, shown
+from toolkit.program.cells import ISO, TIMES, is_missing, quoted
 
 SAMPLE = 1000  # different texts that show how dates are written
 
@@ -27,7 +27,7 @@ def times_of(cells: pd.Series, name: str) -> np.ndarray:
     distinct = list(distinct)
     if all(isinstance(cell, str) or is_missing(cell) for cell in distinct):
         return _of_texts([None if is_missing(cell) else cell.strip() for cell in distinct], name)[codes]
-    return moments_of(pd.Series(distinct, dtype=object), Reading(time=name)).to_numpy()[codes]
+    return moments_of(pd.Series(distinct, dtype=object), TableOptions(time=name)).to_numpy()[codes]
 
 
 def _of_texts(texts: list[str | None], name: str) -> np.ndarray:
@@ -42,7 +42,7 @@ def _of_texts(texts: list[str | None], name: str) -> np.ndarray:
     sample = known.iloc[np.unique(np.linspace(0, len(known) - 1, SAMPLE).astype(int))].tolist()
     form, _ = date_form(sample)
     if not form:
-        raise DataError(f"time {name!r}: {shown(odd.iloc[0])} is neither a number nor a date such as 2024-12-31")
+        raise DataError(f"time {name!r}: {quoted(odd.iloc[0])} is neither a number nor a date such as 2024-12-31")
     found = np.full(len(known), np.nan)
     for shape in ["ISO8601"] if form == ISO else [form + time for time in TIMES]:
         left = np.isnan(found)

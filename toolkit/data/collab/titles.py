@@ -15,7 +15,7 @@ from toolkit.data.collab.options import RatingOptions
 from toolkit.data.collab.rows import ids_of, whole_texts
 from toolkit.data.table_files import read_table
 from toolkit.errors import DataError
-from toolkit.program.cells import shown
+from toolkit.program.cells import quoted
 
 NO_TITLE = frozenset(("", "nan", "<na>"))  # films are called "None" and "Missing"
 MOST_TITLES = 1.2  # of an item in the mean, up to which a guessed column is one of titles
@@ -50,13 +50,13 @@ def titles_of(
         if not named.all():
             first = items[int(np.flatnonzero(~named)[0])]
             notes.append(
-                f"{int((~named).sum())} of {len(items)} items have no title, such as {shown(first)}: they are called by their ids"
+                f"{int((~named).sum())} of {len(items)} items have no title, such as {quoted(first)}: they are called by their ids"
             )
         counts = pd.Series(titles[named]).value_counts()
         if counts.iloc[0] > 1:
             twice = min(counts.index[counts > 1])
             which = ", ".join(items[place] for place in np.flatnonzero(titles == twice)[:5])
-            notes.append(f"{int((counts > 1).sum())} titles are of several items, such as {shown(twice)} (items {which})")
+            notes.append(f"{int((counts > 1).sum())} titles are of several items, such as {quoted(twice)} (items {which})")
     return tuple(title if there else item for title, there, item in zip(titles, named, items, strict=True)), notes
 
 
@@ -80,7 +80,7 @@ def _from_table(items: tuple[str, ...], options: RatingOptions, notes: list[str]
         hint = f"column {other!r} does: call it {options.item!r}" if other else f"name a table with {options.item!r} and a title"
         raise DataError(
             f"{table.source}: column {item!r} names none of the {len(items)} items (such as "
-            f"{shown(texts[0]) if len(texts) else 'nothing'}, where the data has {shown(items[0])}): {hint}"
+            f"{quoted(texts[0]) if len(texts) else 'nothing'}, where the data has {quoted(items[0])}): {hint}"
         )
     if {item, title} == set(names[:2]) and item in items:
         raise DataError(

@@ -18,15 +18,15 @@ from toolkit.program.cells import (
     FALSE,
     FORMATS,
     ISO,
-    MISSING,
+    NA_VALUES,
     TRUE,
     as_sequence,
     float_of,
     is_missing,
     moment_of,
     number_of,
-    plain,
-    shown,
+    python_value,
+    quoted,
     text_of,
 )
 from toolkit.program.tabular.columns import CSV, FIRST, NUMBER, PARTS, TEXT, CategoryColumn, Column, DateColumn, NumberColumn
@@ -62,7 +62,7 @@ class _Seen:
     total: int
     counts: dict[object, int]
     text: bool
-    words: frozenset[str]
+    na_values: frozenset[str]
     nothing: tuple[str, ...] = ()  # texts that mean a missing value
 
     @property
@@ -76,7 +76,7 @@ class _Seen:
     @property
     def missing(self) -> str:
         """How many values are missing, and in which words, for a reader."""
-        written = f", written as {' or '.join(map(shown, sorted(self.nothing)))}" if self.nothing else ""
+        written = f", written as {' or '.join(map(quoted, sorted(self.nothing)))}" if self.nothing else ""
         return f"; {self.total - self.there} missing{written}" if self.had_missing else ""
 
     @property
@@ -98,14 +98,14 @@ class _Seen:
 
 
 def fit_column(
-    name: str, cells: Sequence, text: bool, asked: str | None = None, words: frozenset[str] = MISSING
+    name: str, cells: Sequence, text: bool, asked: str | None = None, na_values: frozenset[str] = NA_VALUES
 ) -> tuple[Column | None, Decision]:
     """A column fitted to its training `cells`, None where it is left out, and what was decided.
 
     `text`: cells are texts as a CSV has them. `asked` is the kind that a user wants. Raises `DataError` where cells are not of
     that kind.
     """
-    seen = _look(name, cells, text, words)
+    seen = _look(name, cells, text, na_values)
     if seen is None:
         return None, Decision(name, LEFT_OUT, "its cells are lists or other structures")
     if asked == LEFT_OUT:
@@ -115,7 +115,7 @@ def fit_column(
     if asked is None and isinstance(getattr(cells, "dtype", None), pd.CategoricalDtype):
         asked = CATEGORY  # somebody said so already
     if len(seen.counts) == 1 and not seen.had_missing:
-        return None, Decision(name, LEFT_OUT, f"constant: always {shown(next(iter(seen.counts)))}")
+        return None, Decision(name, LEFT_OUT, f"constant: always {quoted(next(iter(seen.counts)))}")
     kind, why, how = (asked, "as asked", _how(seen, asked)) if asked else _guess(seen)
     if kind == DATE and len({moment_of(cell, how) for cell in seen.counts} - {None}) == 1:
         return None, Decision(name, LEFT_OUT, f"all its dates are the same{seen.missing}")
@@ -131,7 +131,7 @@ def fit_column(
     return column, Decision(name, kind, why + seen.missing)
 
 
-def _look(name: str, cells: Sequence, text: bool, words: frozenset[str]) -> _Seen | None:
+def _look(name: str, cells: Sequence, text: bool, na_values: frozenset[str]) -> _Seen | None:
     series = cells if isinstance(cells, pd.Series) else pd.Series(cells)
     try:
         counted = series.value_counts(dropna=False, sort=False)
@@ -139,17 +139,17 @@ def _look(name: str, cells: Sequence, text: bool, words: frozenset[str]) -> _See
         return None
     counts: dict[object, int] = {}
     nothing = set()
-    numbers = {number_of(word) for word in words} - {None}  # that mean a missing value, such as 999
+    numbers = {number_of(word) for word in na_values} - {None}  # that mean a missing value, such as 999
     for cell, count in zip(counted.index.tolist(), counted.tolist(), strict=True):
-        cell = plain(cell)
+        cell = python_value(cell)
         if isinstance(cell, (list, tuple, dict, set, bytes)):
             return None
         meant = bool(numbers) and isinstance(cell, str) and number_of(cell) in numbers
-        if not (meant or is_missing(cell, words)):
+        if not (meant or is_missing(cell, na_values)):
             counts[cell] = counts.get(cell, 0) + int(count)
         elif isinstance(cell, str) and cell.strip():
             nothing.add(cell.strip())
-    return _Seen(name, len(series), counts, text, words, tuple(nothing))
+    return _Seen(name, len(series), counts, text, na_values, tuple(nothing))
 
 
 def _guess(seen: _Seen) -> tuple[str, str, str]:
@@ -192,7 +192,7 @@ def _of_numbers(seen: _Seen, found: list[float], decimal: str, how: str) -> tupl
         consecutive = max(found) - min(found) < 1.5 * distinct
         if ID_NAME.search(seen.name) or (consecutive and sorted(found) in (found, found[::-1])):
             return LEFT_OUT, f"an identifier: {distinct} different whole numbers in {seen.there} rows", ""
-    return NUMBER, f"{shown(float(min(found)))} to {shown(float(max(found)))}{how}", decimal
+    return NUMBER, f"{quoted(float(min(found)))} to {quoted(float(max(found)))}{how}", decimal
 
 
 def _how(seen: _Seen, asked: str) -> str:
@@ -201,14 +201,14 @@ def _how(seen: _Seen, asked: str) -> str:
         decimal = decimal_sign(seen.sample)
         if not any(_number_in(cell, decimal) is not None for cell in seen.sample):
             raise DataError(
-                f"column {seen.name!r}: no number in it, such as {shown(seen.sample[0])}: leave it out of the numbers"
+                f"column {seen.name!r}: no number in it, such as {quoted(seen.sample[0])}: leave it out of the numbers"
             )
         return decimal
     if asked == DATE:
         form = max((ISO, *FORMATS), key=lambda form: seen.share(_as_date(form)))
         if seen.share(_as_date(form)) < MOSTLY:
             known = ", ".join((ISO, *FORMATS))
-            raise DataError(f"column {seen.name!r}: {shown(seen.sample[0])} is no date written as one of {known}")
+            raise DataError(f"column {seen.name!r}: {quoted(seen.sample[0])} is no date written as one of {known}")
         return form
     return ""
 
@@ -237,7 +237,7 @@ def _written_as_numbers(seen: _Seen, decimal: str) -> str | None:
     if decimal == ",":
         said.append("with decimal commas")
     elif sum(_is_plain(text) for text in texts) < len(texts) / 2:
-        said.append(f"written as in {shown(texts[0])}")
+        said.append(f"written as in {quoted(texts[0])}")
     return "".join(f", {word}" for word in said)
 
 
@@ -261,7 +261,7 @@ def _as_date(form: str) -> Callable[[object], object]:
 
 
 def _number(seen: _Seen, cells: Sequence, decimal: str) -> NumberColumn:
-    free = NumberColumn(seen.name, 0.0, 0.0, 1.0, -1e300, 1e300, True, decimal, seen.typed, seen.words)
+    free = NumberColumn(seen.name, 0.0, 0.0, 1.0, -1e300, 1e300, True, decimal, seen.typed, seen.na_values)
     values, _ = free.values(as_sequence(cells), seen.text)
     return _fitted(seen.name, values, seen, decimal)
 
@@ -272,19 +272,19 @@ def _fitted(name: str, values: np.ndarray, seen: _Seen, decimal: str = ".") -> N
         std = float(there.std())
     return NumberColumn(
         name, float(np.median(there)), float(there.mean()), std if std > 1e-9 * max(1.0, abs(float(there.mean()))) else 1.0,
-        float(there.min()), float(there.max()), len(there) < len(values), decimal, seen.typed, seen.words,
+        float(there.min()), float(there.max()), len(there) < len(values), decimal, seen.typed, seen.na_values,
     )  # fmt: skip
 
 
 def _date(seen: _Seen, cells: Sequence, form: str) -> DateColumn:
     known = {cell: moment_of(cell, form) for cell in seen.counts}
-    moments = [known.get(plain(cell)) for cell in cells]
+    moments = [known.get(python_value(cell)) for cell in cells]
     parts = []
     for part, read in PARTS.items():
         values = np.array([np.nan if moment is None else read(moment) for moment in moments])
         if len(np.unique(values[~np.isnan(values)])) > 1:
             parts.append(_fitted(f"{seen.name}: {part}", values, seen))
-    return DateColumn(seen.name, tuple(parts), form, any(moment is None for moment in moments), seen.words)
+    return DateColumn(seen.name, tuple(parts), form, any(moment is None for moment in moments), seen.na_values)
 
 
 def _category(seen: _Seen, boolean: bool) -> CategoryColumn:
@@ -294,9 +294,9 @@ def _category(seen: _Seen, boolean: bool) -> CategoryColumn:
         counts[text] = counts.get(text, 0) + count
     kept = {value: count for value, count in counts.items() if count >= RAREST or len(counts) == 2} or counts
     values = tuple(sorted(kept, key=lambda value: (number_of(value) is None, number_of(value) or 0.0, value)))
-    usual = max(range(len(values)), key=lambda place: kept[values[place]]) + FIRST
+    mode = max(range(len(values)), key=lambda place: kept[values[place]]) + FIRST
     if seen.total - seen.there > max(kept.values()):
-        usual = 0
+        mode = 0
     return CategoryColumn(
-        seen.name, values, usual, seen.had_missing, sum(counts.values()) - sum(kept.values()), boolean, seen.typed, seen.words
+        seen.name, values, mode, seen.had_missing, sum(counts.values()) - sum(kept.values()), boolean, seen.typed, seen.na_values
     )

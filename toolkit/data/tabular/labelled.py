@@ -11,16 +11,16 @@ import pandas as pd
 from toolkit.data.items import PARTS, summary
 from toolkit.data.tabular.column_kinds import Decision
 from toolkit.data.tabular.targets import Target
-from toolkit.program.tabular.inputs import TableInput
+from toolkit.program.tabular.inputs import TabularInput
 
 
 @dataclass
-class LabelledTable:
+class LabelledTabular:
     """Rows of a table with what is to be predicted, split.
 
     `frame`: the rows as read, all columns. `table`: for each row `path` (the file, where there is one), `row` (1 is the first
     below the header), `label`, `group`, `split` and `content` (a hash of its cells). `codes`, int64 (rows, categories), and
-    `numbers`, float32 (rows, features), are the rows as `table_input` prepares them, `targets` class numbers (int64) or values
+    `numbers`, float32 (rows, features), are the rows as `tabular_input` prepares them, `targets` class numbers (int64) or values
     (float32).
     `decisions` say what each column was taken for. `by` names the columns by whose values scores are broken
     down. `text`: the cells of `frame` are texts, as a CSV has them.
@@ -31,7 +31,7 @@ class LabelledTable:
     frame: pd.DataFrame
     table: pd.DataFrame
     target: Target
-    table_input: TableInput
+    tabular_input: TabularInput
     codes: np.ndarray
     numbers: np.ndarray
     targets: np.ndarray

@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 if TYPE_CHECKING:
-    from toolkit.data.tabular.labelled import LabelledTable
+    from toolkit.data.tabular.labelled import LabelledTabular
 
 TELLING = 0.99  # ROC AUC, or R² of ranks, that a column reaches alone; honest single columns of our samples stay below 0.98
 MOST_ROWS, FIRST_ROWS, LEAST_ROWS = 20_000, 3_000, 30  # that a column is judged by; at first sight; for any judgement
@@ -26,13 +26,13 @@ FOLDS = 3
 MOST_CLASSES, LEAST_OF_A_CLASS = 20, 5
 
 
-def leak_notes(labelled: LabelledTable, seed: int = 42) -> list[str]:
+def leak_notes(labelled: LabelledTabular, seed: int = 42) -> list[str]:
     """Sentences on columns that alone predict the target almost perfectly, in cross-validation on training rows, and on test
     rows that equal training or validation rows. None where all is well."""
     return [*_telling_columns(labelled, seed), *_repeated_rows(labelled)]
 
 
-def _telling_columns(labelled: LabelledTable, seed: int) -> Iterator[str]:
+def _telling_columns(labelled: LabelledTabular, seed: int) -> Iterator[str]:
     regression = labelled.regression
     rows, folds = _judged_by(labelled, seed)
     targets = labelled.targets[rows]
@@ -55,7 +55,7 @@ def _telling_columns(labelled: LabelledTable, seed: int) -> Iterator[str]:
             )
 
 
-def _judged_by(labelled: LabelledTable, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _judged_by(labelled: LabelledTabular, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Training rows in random order, and their folds. Where there are more than enough, no row of a rare class is left out.
     Rows of one group share a fold, as they share a part."""
     rng = np.random.default_rng(seed)
@@ -70,9 +70,9 @@ def _judged_by(labelled: LabelledTable, seed: int) -> tuple[np.ndarray, np.ndarr
     return rows, np.where(codes < 0, np.arange(len(rows)), codes) % FOLDS
 
 
-def _views(labelled: LabelledTable) -> Iterator[tuple[str, np.ndarray]]:
+def _views(labelled: LabelledTabular) -> Iterator[tuple[str, np.ndarray]]:
     """Each column as it is learnt from: category codes (rows,), or numbers (rows, its features)."""
-    columns = labelled.table_input.columns
+    columns = labelled.tabular_input.columns
     widths = [0 if column.kind == "category" else len(getattr(column, "parts", (column,))) for column in columns]
     category, value, flag = 0, 0, sum(widths)
     for column, width in zip(columns, widths, strict=True):
@@ -148,10 +148,10 @@ def _fitted_and_scored(folds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarr
             yield np.flatnonzero(folds != number), np.flatnonzero(folds == number)
 
 
-def _repeated_rows(labelled: LabelledTable) -> list[str]:
+def _repeated_rows(labelled: LabelledTabular) -> list[str]:
     """A sentence on test rows that stand in the other parts too, in every column that is learnt from."""
     test = (labelled.table.split == "test").to_numpy()
-    columns = labelled.frame[list(labelled.table_input.names)]
+    columns = labelled.frame[list(labelled.tabular_input.names)]
     # numbers stand for the cells, which may be of any type
     cells = pd.DataFrame({place: pd.factorize(columns.iloc[:, place])[0] for place in range(columns.shape[1])})
     content = pd.factorize(pd.util.hash_pandas_object(cells, index=False))[0]

@@ -17,7 +17,7 @@ import pandas as pd
 from toolkit.data.items import PART_NAMES, SPLIT_COLUMNS
 from toolkit.data.tabular.column_kinds import CATEGORY, DATE, LEFT_OUT, date_form
 from toolkit.errors import DataError
-from toolkit.program.cells import ISO, MISSING, is_missing, moment_of, number_of, plain, shown, text_of
+from toolkit.program.cells import ISO, NA_VALUES, is_missing, moment_of, number_of, python_value, quoted, text_of
 from toolkit.program.tabular.columns import NUMBER
 
 TASKS = ("auto", "classification", "regression")
@@ -26,7 +26,7 @@ AWAY = "!"  # before a word that does not mean a missing value here
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ColumnOverrides:
     """What a user says of columns, by name; the rest is guessed."""
 
     numbers: tuple[str, ...] = ()
@@ -41,17 +41,17 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TableOptions:
     """How a table is to be read: the options of the recipe that are about rows and columns.
 
-    `words` mean a missing value. `split` is the column that says the part of a row, "" where there is none; `resolved` finds it.
+    `na_values` mean a missing value. `split` is the column that says the part of a row, "" where there is none; `resolved` finds it.
     """
 
     target: str = ""
     test: Path | str | pd.DataFrame | None = None
     task: str = "auto"
-    wishes: Wishes = field(default_factory=Wishes)
-    words: frozenset[str] = MISSING
+    overrides: ColumnOverrides = field(default_factory=ColumnOverrides)
+    na_values: frozenset[str] = NA_VALUES
     group_by: str = ""
     time: str = ""
     by: tuple[str, ...] = ()
@@ -60,11 +60,11 @@ class Reading:
     sheet: str = ""
     split: str = ""
 
-    def resolved(self, frame: pd.DataFrame, source: str) -> Reading:
+    def resolved(self, frame: pd.DataFrame, source: str) -> TableOptions:
         """The same with the names of columns as `frame` writes them. Raises `DataError` for one that it does not have, or that
         is named for two things."""
         target = column_named(frame, self.target, "target", source)
-        wished = {each.name: names_in(frame, getattr(self.wishes, each.name), each.name, source) for each in fields(Wishes)}
+        wished = {each.name: names_in(frame, getattr(self.overrides, each.name), each.name, source) for each in fields(ColumnOverrides)}
         others = {
             "group_by": column_named(frame, self.group_by, "group_by", source) if self.group_by else "",
             "time": column_named(frame, self.time, "time", source) if self.time else "",
@@ -77,10 +77,10 @@ class Reading:
         twice = next((name for name in every if every.count(name) > 1), None)
         if twice is not None:
             raise DataError(f"column {twice!r} is named for two kinds: name it once")
-        return replace(self, target=target, wishes=Wishes(**wished), by=by, split=_split_column(frame, target), **others)
+        return replace(self, target=target, overrides=ColumnOverrides(**wished), by=by, split=_split_column(frame, target), **others)
 
 
-def as_reading(
+def as_table_options(
     target: str,
     test: Path | str | pd.DataFrame | None = None,
     task: str = "auto",
@@ -94,16 +94,16 @@ def as_reading(
     by: str | Sequence[str] = "",
     target_range: str | Sequence[float] = "",
     sheet: str = "",
-) -> Reading:
-    """The options of a recipe as a `Reading`: names with commas between them, or one by one. `missing` adds to the usual words
+) -> TableOptions:
+    """The options of a recipe as a `TableOptions`: names with commas between them, or one by one. `missing` adds to the usual words
     for a missing value; "!none" takes "none" away."""
     if task not in TASKS:
         raise DataError(f"task {task!r}; choose from {', '.join(TASKS)}")
     said = {word.lower() for word in _listed(missing)}
     kept = {word.removeprefix(AWAY) for word in said if word.startswith(AWAY) and word != AWAY}
-    words = (MISSING | {word for word in said if not word.startswith(AWAY)}) - kept
-    wishes = Wishes(*(_entries(names) for names in (numbers, categories, dates, leave_out)))
-    return Reading(name_of(target), test, task, wishes, words, group_by, time, _entries(by), *_ends(target_range), sheet)
+    na_values = (NA_VALUES | {word for word in said if not word.startswith(AWAY)}) - kept
+    overrides = ColumnOverrides(*(_entries(names) for names in (numbers, categories, dates, leave_out)))
+    return TableOptions(name_of(target), test, task, overrides, na_values, group_by, time, _entries(by), *_ends(target_range), sheet)
 
 
 def name_of(label: object) -> str:
@@ -133,7 +133,7 @@ def names_in(frame: pd.DataFrame, entries: Sequence[str], what: str, source: str
     return tuple(found)
 
 
-def parts_given(frame: pd.DataFrame, table: pd.DataFrame, reading: Reading) -> pd.Series:
+def parts_given(frame: pd.DataFrame, table: pd.DataFrame, reading: TableOptions) -> pd.Series:
     """The part that each row was given, by its file or a column, None where it is to be decided."""
     if not reading.split:
         return table.split
@@ -143,18 +143,18 @@ def parts_given(frame: pd.DataFrame, table: pd.DataFrame, reading: Reading) -> p
 
 def texts_of(cells: pd.Series) -> pd.Series:
     """Cells as texts without blanks around them, None where one is missing."""
-    return cells.map(lambda cell: None if is_missing(plain(cell)) else text_of(plain(cell)).strip()).astype(object)
+    return cells.map(lambda cell: None if is_missing(python_value(cell)) else text_of(python_value(cell)).strip()).astype(object)
 
 
-def moments_of(cells: pd.Series, reading: Reading) -> pd.Series:
+def moments_of(cells: pd.Series, reading: TableOptions) -> pd.Series:
     """A column to order rows by: numbers, or dates in seconds since 1970; NaN where a cell holds neither."""
-    found = [plain(cell) for cell in cells]
-    texts = [cell for cell in found if isinstance(cell, str) and not is_missing(cell, reading.words)]
+    found = [python_value(cell) for cell in cells]
+    texts = [cell for cell in found if isinstance(cell, str) and not is_missing(cell, reading.na_values)]
     if not any(hasattr(cell, "year") for cell in found) and all(number_of(text) is not None for text in texts):
-        return pd.Series([np.nan if is_missing(cell, reading.words) else number_of(str(cell)) for cell in found], dtype=float)
+        return pd.Series([np.nan if is_missing(cell, reading.na_values) else number_of(str(cell)) for cell in found], dtype=float)
     form, _ = date_form(list(dict.fromkeys(texts))) if texts else (ISO, [])
     if not form:
-        raise DataError(f"time {reading.time!r}: {shown(texts[0])} is neither a number nor a date such as 2024-12-31")
+        raise DataError(f"time {reading.time!r}: {quoted(texts[0])} is neither a number nor a date such as 2024-12-31")
     return pd.Series([_seconds(cell, form) for cell in found], dtype=float)
 
 
@@ -183,8 +183,8 @@ def _entries(names: str | Sequence[str]) -> tuple[str, ...]:
     return ((names,) if names.strip() else ()) if isinstance(names, str) else tuple(map(name_of, names))
 
 
-def _listed(words: str | Sequence[str]) -> list[str]:
-    parts = words.split(",") if isinstance(words, str) else words
+def _listed(na_values: str | Sequence[str]) -> list[str]:
+    parts = na_values.split(",") if isinstance(na_values, str) else na_values
     return [word for part in parts if (word := str(part).strip())]
 
 

@@ -17,27 +17,27 @@ import pandas as pd
 from toolkit.data.items import PARTS, summary
 from toolkit.data.table_files import Table, contents_of, read_table
 from toolkit.data.tabular.column_kinds import LEFT_OUT, Decision, fit_column
-from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.data.tabular.labelled import LabelledTabular
 from toolkit.data.tabular.leaks import leak_notes
-from toolkit.data.tabular.options import Reading, moments_of, parts_given, texts_of
+from toolkit.data.tabular.options import TableOptions, moments_of, parts_given, texts_of
 from toolkit.data.tabular.splitting import split_rows
 from toolkit.data.tabular.targets import Target, read_target
 from toolkit.errors import DataError
-from toolkit.program.cells import is_missing, plain, shown
+from toolkit.program.cells import is_missing, python_value, quoted
 from toolkit.program.tabular.columns import Column
-from toolkit.program.tabular.inputs import TableInput
+from toolkit.program.tabular.inputs import TabularInput
 
 MOST_TOLD = 12  # columns whose odd cells are told of
 
 
-def labelled_table(
+def labelled_tabular(
     data: Path | str | pd.DataFrame,
-    reading: Reading,
+    reading: TableOptions,
     valid_pct: float = 0.1,
     test_pct: float = 0.2,
     seed: int = 42,
     strict: bool = False,
-) -> LabelledTable:
+) -> LabelledTabular:
     """Read and split a table; see `read_table` for what it may be, `split_rows` for the split and `fit_column` for the columns.
 
     Rows without a value of the target, or that a CSV lacks cells of, are set aside; with `strict` they are an error. Raises
@@ -53,19 +53,19 @@ def labelled_table(
     rows = _together(tables, reading)
     _check_strict(strict, rows.rejected)
     target, rows.table["label"], rows.table["target"] = read_target(rows.frame, rows.table, reading, source, rows.rejected)
-    rows.table["content"] = contents_of(rows.frame, reading.words)
+    rows.table["content"] = contents_of(rows.frame, reading.na_values)
     _split(rows, not target.classes, reading, valid_pct, test_pct, seed)
     target = _learnable(rows, target) if target.classes else target
     _check_strict(strict, rows.rejected)
 
     columns, decisions = _fit(rows, reading, tables[0].text)
     names = {column.name for column in columns}
-    table_input = TableInput(tuple(columns), tuple(name for name in rows.frame.columns if name not in names), reading.words)
-    prepared = table_input.prepare({name: rows.frame[name] for name in table_input.names}, text)
+    tabular_input = TabularInput(tuple(columns), tuple(name for name in rows.frame.columns if name not in names), reading.na_values)
+    prepared = tabular_input.prepare({name: rows.frame[name] for name in tabular_input.names}, text)
     targets = rows.table.pop("target").to_numpy(dtype=np.int64 if target.classes else np.float32)
     notes = [*(note for each in tables for note in each.notes), *_odd_cells(prepared.notes, rows.table)]
-    labelled = LabelledTable(
-        rows.frame, rows.table, target, table_input, prepared.codes, prepared.numbers, targets, decisions, reading.by, text,
+    labelled = LabelledTabular(
+        rows.frame, rows.table, target, tabular_input, prepared.codes, prepared.numbers, targets, decisions, reading.by, text,
         rows.rejected, notes,
     )  # fmt: skip
     labelled.notes += leak_notes(labelled, seed)
@@ -74,7 +74,7 @@ def labelled_table(
 
 @dataclass
 class _Rows:
-    """Rows while they are sorted out; as in `LabelledTable`, but that `table` has a column `target` as well."""
+    """Rows while they are sorted out; as in `LabelledTabular`, but that `table` has a column `target` as well."""
 
     frame: pd.DataFrame
     table: pd.DataFrame
@@ -90,7 +90,7 @@ class _Rows:
         self.table = self.table[~unwanted].reset_index(drop=True)
 
 
-def _together(tables: list[Table], reading: Reading) -> _Rows:
+def _together(tables: list[Table], reading: TableOptions) -> _Rows:
     """All rows that have a value of the target; for each its file, its number in it, and "test" where the file
     is the test's."""
     for each in tables[1:]:
@@ -103,21 +103,21 @@ def _together(tables: list[Table], reading: Reading) -> _Rows:
         file = each.source if Path(each.source).suffix else ""  # not of a DataFrame
         described.append(pd.DataFrame({"path": file, "row": each.rows, "split": part}, dtype=object))
     rows = _Rows(frame, pd.concat(described, ignore_index=True), [aside for each in tables for aside in each.rejected])
-    cells = frame[reading.target].map(plain)
-    missing = cells.map(lambda cell: is_missing(cell, reading.words)).to_numpy(dtype=bool)
+    cells = frame[reading.target].map(python_value)
+    missing = cells.map(lambda cell: is_missing(cell, reading.na_values)).to_numpy(dtype=bool)
     rows.drop(missing, [_nothing_in(reading.target, cell) for cell in cells[missing]])
     return rows
 
 
 def _nothing_in(target: str, cell: object) -> str:
     word = cell.strip() if isinstance(cell, str) else ""
-    hint = f" ({shown(word)} means a missing one; --missing '!{word.lower()}' makes it a value)" if word else ""
+    hint = f" ({quoted(word)} means a missing one; --missing '!{word.lower()}' makes it a value)" if word else ""
     return f"no value in the target column {target!r}{hint}"
 
 
-def _check_columns(train: Table, test: Table, reading: Reading) -> None:
+def _check_columns(train: Table, test: Table, reading: TableOptions) -> None:
     """Raise `DataError` where the test lacks a column, other than those that the user leaves out."""
-    needed = [name for name in train.frame.columns if name not in reading.wishes.leave_out]
+    needed = [name for name in train.frame.columns if name not in reading.overrides.leave_out]
     absent = [name for name in needed if name not in test.frame.columns]
     if absent:
         several = f"column{'s' if absent[1:] else ''} {', '.join(map(repr, absent))}"
@@ -125,7 +125,7 @@ def _check_columns(train: Table, test: Table, reading: Reading) -> None:
         raise DataError(f"{test.source}: lacks {what}, which {train.source} has: give it the same columns, or leave them out")
 
 
-def _split(rows: _Rows, regression: bool, reading: Reading, valid_pct: float, test_pct: float, seed: int) -> None:
+def _split(rows: _Rows, regression: bool, reading: TableOptions, valid_pct: float, test_pct: float, seed: int) -> None:
     """Give each row its group and its part; what is like a test that was given is not learnt from."""
     rows.table["group"] = texts_of(rows.frame[reading.group_by]) if reading.group_by else None
     rows.table["split"] = parts_given(rows.frame, rows.table, reading)
@@ -152,7 +152,7 @@ def _learnable(rows: _Rows, target: Target) -> Target:
     return replace(target, classes=classes)
 
 
-def _fit(rows: _Rows, reading: Reading, text: bool) -> tuple[list[Column], list[Decision]]:
+def _fit(rows: _Rows, reading: TableOptions, text: bool) -> tuple[list[Column], list[Decision]]:
     """The columns that are learnt from, fitted to the training rows alone, and what each column was taken for."""
     train = rows.frame[(rows.table.split == "train").to_numpy()]
     kept_out = {
@@ -165,11 +165,11 @@ def _fit(rows: _Rows, reading: Reading, text: bool) -> tuple[list[Column], list[
     for name in rows.frame.columns:
         if name == reading.target:
             continue
-        asked = reading.wishes.kind_of(name)
+        asked = reading.overrides.kind_of(name)
         if name in kept_out and asked is None:
             decisions.append(Decision(name, LEFT_OUT, kept_out[name]))
             continue
-        column, decision = fit_column(name, train[name], text, asked, reading.words)
+        column, decision = fit_column(name, train[name], text, asked, reading.na_values)
         decisions.append(decision)
         columns += [column] if column is not None else []
     if not columns:

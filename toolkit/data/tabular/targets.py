@@ -12,9 +12,9 @@ import pandas as pd
 
 from toolkit.data.items import summary
 from toolkit.data.tabular.column_kinds import CODED, decimal_sign
-from toolkit.data.tabular.options import Reading
+from toolkit.data.tabular.options import TableOptions
 from toolkit.errors import DataError
-from toolkit.program.cells import number_of, plain, shown, text_of
+from toolkit.program.cells import number_of, python_value, quoted, text_of
 
 MOST_CLASSES = 20  # different whole numbers up to which a target is taken for classes
 FEWEST = 10  # rows
@@ -35,15 +35,15 @@ class Target:
 
 
 def read_target(
-    frame: pd.DataFrame, table: pd.DataFrame, reading: Reading, source: str, rejected: list[tuple[str, str]]
+    frame: pd.DataFrame, table: pd.DataFrame, reading: TableOptions, source: str, rejected: list[tuple[str, str]]
 ) -> tuple[Target, list[str], np.ndarray]:
     """What is predicted, and each row's label and class number or value. `rejected` are rows that are not there any more.
     Raises `DataError` where it cannot be."""
     told = f" ({summary(rejected)})" if rejected else ""
-    name, texts = reading.target, [text_of(plain(cell)).strip() for cell in frame[reading.target]]
+    name, texts = reading.target, [text_of(python_value(cell)).strip() for cell in frame[reading.target]]
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:
-        only = f"always {shown(distinct[0])}" if distinct else "nothing but missing values"
+        only = f"always {quoted(distinct[0])}" if distinct else "nothing but missing values"
         raise DataError(f"{source}: the target column {name!r} holds {only}: there is nothing to tell apart{told}")
     if len(texts) < FEWEST:
         raise DataError(
@@ -62,7 +62,7 @@ def read_target(
     if no_numbers:
         odd = no_numbers[0]
         raise DataError(
-            f"{source} row {table.row.iloc[texts.index(odd)]}: {shown(odd)} in the target column {name!r} is no finite number: "
+            f"{source} row {table.row.iloc[texts.index(odd)]}: {quoted(odd)} in the target column {name!r} is no finite number: "
             "mend it, leave it empty, or say task classification"
         )
     found = np.array([values[text] for text in texts], dtype=np.float64)
@@ -85,13 +85,13 @@ def _check_size(values: np.ndarray, name: str, source: str) -> None:
 
 
 def _classes(
-    texts: list[str], values: dict[str, float | None], reading: Reading, source: str
+    texts: list[str], values: dict[str, float | None], reading: TableOptions, source: str
 ) -> tuple[Target, list[str], np.ndarray]:
     """The target as classes, numbers in their order; `values` has the number that each text says, if any."""
     if len(values) > len(texts) / 2:
         raise DataError(
             f"{source}: the target column {reading.target!r} has {len(values)} different values in {len(texts)} rows, too many "
-            f"for classes (such as {shown(texts[0])}): name another column, or numbers to predict with task regression"
+            f"for classes (such as {quoted(texts[0])}): name another column, or numbers to predict with task regression"
         )
     if reading.low is not None or reading.high is not None:
         raise DataError(
@@ -106,7 +106,7 @@ def _classes(
     return Target(reading.target, tuple(ordered)), texts, np.array([numbers[text] for text in texts], dtype=np.int64)
 
 
-def _check_range(values: np.ndarray, reading: Reading, source: str) -> None:
+def _check_range(values: np.ndarray, reading: TableOptions, source: str) -> None:
     low, high = reading.low, reading.high
     if (low is None) != (high is None) or (low is not None and not low < high):
         raise DataError(f"range from {low} to {high}: expected both ends, the lower first")

@@ -20,15 +20,15 @@ from toolkit.evaluation.sampling import sample_rows
 from toolkit.needs import require
 
 if TYPE_CHECKING:
-    from toolkit.data.tabular.labelled import LabelledTable
-    from toolkit.program.tabular.inputs import TableInput
+    from toolkit.data.tabular.labelled import LabelledTabular
+    from toolkit.program.tabular.inputs import TabularInput
 
 BOOSTED = "gradient-boosted trees"
 MOST_FITTED, FEWEST_FITTED = 1_000_000, 5_000  # rows times classes that a logistic regression is fitted on; and rows at the least
 MANY_ROWS = 200_000  # from which trees are grown by as many threads as OpenMP gives
 
 
-def table_baselines(labelled: LabelledTable, rows: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+def tabular_baselines(labelled: LabelledTabular, rows: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     """Fit each simple method on the train and valid parts; return what it answers for the `rows` (positions): probabilities,
     float (n, classes), or values (n, 1), within the range of the target where it has one.
 
@@ -42,10 +42,10 @@ def table_baselines(labelled: LabelledTable, rows: np.ndarray, seed: int = 0) ->
     return _probabilities(labelled, known, rows, seed)
 
 
-def _probabilities(labelled: LabelledTable, known: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _probabilities(labelled: LabelledTabular, known: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     targets, classes = labelled.targets[known], len(labelled.classes)
     hot = one_hot(labelled, known)
-    some = sample_rows(len(known), max(FEWEST_FITTED, MOST_FITTED // classes), seed)
+    some = sample_rows(len(known), max(FEWEST_FITTED, MOST_FITTED // classes), seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are this baseline's definition
         logistic = LogisticRegression(max_iter=200).fit(hot[known[some]], targets[some])
@@ -58,7 +58,7 @@ def _probabilities(labelled: LabelledTable, known: np.ndarray, rows: np.ndarray,
     }
 
 
-def _values(labelled: LabelledTable, known: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _values(labelled: LabelledTabular, known: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     targets = labelled.targets[known].astype(np.float64)
     hot = one_hot(labelled, known)
     answers = {
@@ -90,14 +90,14 @@ def nearest_centroid(train: csr_array, targets: np.ndarray, test: csr_array, cla
     return _spread(nearness, known, classes)
 
 
-def one_hot(labelled: LabelledTable, known: np.ndarray) -> csr_array:
+def one_hot(labelled: LabelledTabular, known: np.ndarray) -> csr_array:
     """All rows as `numbers`, and a column for each code of each category, sparse float64 (rows, columns).
 
     Those of one category are scaled so that over the rows `known` they vary as much in sum as a number does: a category with
     thousands of values weighs no more than another.
     """
     parts = [csr_array(labelled.numbers.astype(np.float64))]
-    for codes, count in zip(labelled.codes.T, labelled.table_input.cardinalities, strict=True):
+    for codes, count in zip(labelled.codes.T, labelled.tabular_input.cardinalities, strict=True):
         shares = np.bincount(codes[known], minlength=count) / len(known)
         spread = 1 - float((shares**2).sum())
         values = np.full(len(codes), spread**-0.5 if spread > 0 else 1.0)
@@ -105,7 +105,7 @@ def one_hot(labelled: LabelledTable, known: np.ndarray) -> csr_array:
     return hstack(parts, format="csr")
 
 
-def boosted_trees(labelled: LabelledTable, known: np.ndarray, seed: int = 0) -> object:
+def boosted_trees(labelled: LabelledTabular, known: np.ndarray, seed: int = 0) -> object:
     """LightGBM at its defaults, fitted on the rows `known`: a classifier, or a regressor."""
     require("lightgbm", why="to hold the network against gradient-boosted trees", extra="tabular")
     from lightgbm import LGBMClassifier, LGBMRegressor
@@ -119,16 +119,16 @@ def boosted_trees(labelled: LabelledTable, known: np.ndarray, seed: int = 0) -> 
     return method.fit(tree_rows(labelled, known), labelled.targets[known], categorical_feature=categories)
 
 
-def tree_rows(labelled: LabelledTable, rows: np.ndarray) -> np.ndarray:
+def tree_rows(labelled: LabelledTabular, rows: np.ndarray) -> np.ndarray:
     """Rows as trees read them, float32 (n, columns): codes, then numbers with NaN where they are missing."""
-    return np.hstack([labelled.codes[rows], with_gaps(labelled.table_input, labelled.numbers[rows])]).astype(np.float32)
+    return np.hstack([labelled.codes[rows], with_gaps(labelled.tabular_input, labelled.numbers[rows])]).astype(np.float32)
 
 
-def with_gaps(table_input: TableInput, numbers: np.ndarray) -> np.ndarray:
+def with_gaps(tabular_input: TabularInput, numbers: np.ndarray) -> np.ndarray:
     """The values of `numbers` (n, features) without the flags that say which are missing, but NaN where they are."""
-    values = numbers[:, : len(table_input.numeric)].copy()
-    for name in table_input.names:
-        if places := table_input.places(name)[1]:
+    values = numbers[:, : len(tabular_input.numeric)].copy()
+    for name in tabular_input.names:
+        if places := tabular_input.places(name)[1]:
             *own, flag = places
             values[np.ix_(numbers[:, flag] > 0, own)] = np.nan
     return values

@@ -14,10 +14,10 @@ import pandas as pd
 
 from toolkit.evaluation.bootstrap import Bootstrap
 from toolkit.evaluation.tabular.metrics import Measure
-from toolkit.program.cells import ISO, is_missing, moment_of, number_of, plain, shown, text_of
+from toolkit.program.cells import ISO, is_missing, moment_of, number_of, python_value, quoted, text_of
 
 if TYPE_CHECKING:
-    from toolkit.data.tabular.labelled import LabelledTable
+    from toolkit.data.tabular.labelled import LabelledTabular
 
 FEWEST_ROWS = 20  # of a value: those of fewer are pooled
 MOST_VALUES = 20  # of a column: the rest is pooled
@@ -26,19 +26,19 @@ MISSING, REST = "(missing)", "(all others)"
 POOLED = f"(fewer than {FEWEST_ROWS} rows each)"
 
 
-def by_group(labelled: LabelledTable, rows: np.ndarray, answer: np.ndarray, column: str, seed: int = 0) -> dict[str, dict]:
+def by_group(labelled: LabelledTabular, rows: np.ndarray, answer: np.ndarray, column: str, seed: int = 0) -> dict[str, dict]:
     """The metrics of `answer` to the `rows` (positions) for each value of a column: {value: {"n": rows, "metrics": {name:
     Interval}}}; see `values_of`."""
     measure, targets, groups = Measure.of(labelled), labelled.targets[rows], groups_of(labelled, rows)
     found = {}
     for value, some in values_of(labelled, rows, column).items():
-        bootstrap = Bootstrap.draw(len(some), None if groups is None else groups[some], seed)
+        bootstrap = Bootstrap.draw(len(some), None if groups is None else groups[some], seed=seed)
         samples = measure.samples(answer[some], targets[some], bootstrap)
         found[value] = {"n": len(some), "metrics": measure.intervals(samples, targets[some], bootstrap)}
     return found
 
 
-def groups_of(labelled: LabelledTable, rows: np.ndarray) -> np.ndarray | None:
+def groups_of(labelled: LabelledTabular, rows: np.ndarray) -> np.ndarray | None:
     """Which of `rows` belong together, None where the data does not say; a row without a group belongs to none but its own."""
     groups = labelled.table.group.iloc[rows]
     if groups.isna().all():
@@ -49,15 +49,15 @@ def groups_of(labelled: LabelledTable, rows: np.ndarray) -> np.ndarray | None:
     return numbers
 
 
-def values_of(labelled: LabelledTable, rows: np.ndarray, column: str) -> dict[str, np.ndarray]:
+def values_of(labelled: LabelledTabular, rows: np.ndarray, column: str) -> dict[str, np.ndarray]:
     """Which of `rows` (their places among them) have each value of a column, whether it is learnt from or not.
 
     More than 10 different numbers are cut into quartiles, dates into years; else each value is one, the commonest first. Values
     of fewer than 20 rows are one group together, where there are several, and so are all beyond the 20 commonest.
     """
-    cells = [plain(cell) for cell in labelled.frame[column].iloc[rows]]
-    there = np.array([not is_missing(cell, labelled.table_input.words) for cell in cells])
-    learnt = next((each for each in labelled.table_input.columns if each.name == column), None)
+    cells = [python_value(cell) for cell in labelled.frame[column].iloc[rows]]
+    there = np.array([not is_missing(cell, labelled.tabular_input.na_values) for cell in cells])
+    learnt = next((each for each in labelled.tabular_input.columns if each.name == column), None)
     numbers = None if getattr(learnt, "kind", "") == "category" else _numbers(cells, there, learnt)
     if numbers is not None and len(np.unique(numbers[there])) > FEW_NUMBERS:
         found = _quartiles(numbers, there)
@@ -103,5 +103,5 @@ def _quartiles(numbers: np.ndarray, there: np.ndarray) -> dict[str, np.ndarray]:
     found = {}
     for number in np.unique(bins[there]):
         some = (bins == number) & there
-        found[f"{shown(float(numbers[some].min()))} to {shown(float(numbers[some].max()))}"] = some
+        found[f"{quoted(float(numbers[some].min()))} to {quoted(float(numbers[some].max()))}"] = some
     return found

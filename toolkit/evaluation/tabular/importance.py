@@ -19,7 +19,7 @@ from toolkit.evaluation.tabular.metrics import Measure
 from toolkit.program.tabular.columns import FIRST, CategoryColumn, DateColumn, NumberColumn
 
 if TYPE_CHECKING:
-    from toolkit.data.tabular.labelled import LabelledTable
+    from toolkit.data.tabular.labelled import LabelledTabular
 
 MOST_ROWS, REPEATS = 5000, 5  # test rows whose columns are permuted, and how often
 RESAMPLES = 300  # for the intervals of importances
@@ -33,7 +33,7 @@ Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> pro
 
 
 def permutation_importance(
-    answer: Answer, labelled: LabelledTable, seed: int = 0, most: int = MOST_ROWS, repeats: int = REPEATS
+    answer: Answer, labelled: LabelledTabular, seed: int = 0, most: int = MOST_ROWS, repeats: int = REPEATS
 ) -> dict[str, Interval]:
     """By how much the headline metric of `answer` falls when a column's cells are shuffled among the test rows, so that they say
     nothing any more (Breiman 2001): for each column that is learnt from, the greatest first.
@@ -44,16 +44,16 @@ def permutation_importance(
     """
     measure = Measure.of(labelled)
     rows = labelled.rows_of("test")
-    rows = rows[sample_rows(len(rows), most, seed)]
+    rows = rows[sample_rows(len(rows), most, seed=seed)]
     codes, numbers, targets = labelled.codes[rows], labelled.numbers[rows], labelled.targets[rows]
-    whole = Bootstrap.draw(len(rows), groups_of(labelled, rows), seed)
+    whole = Bootstrap.draw(len(rows), groups_of(labelled, rows), seed=seed)
     bootstrap = Bootstrap(whole.weights[: 1 + RESAMPLES], whole.resampled, whole.units)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
     before = measure.of_headline(answer(codes, numbers), targets, bootstrap)
     found = {}
-    for name in track(labelled.table_input.names, len(labelled.table_input.names), "shuffling columns"):
-        of_codes, of_numbers = labelled.table_input.places(name)
+    for name in track(labelled.tabular_input.names, len(labelled.tabular_input.names), what="shuffling columns"):
+        of_codes, of_numbers = labelled.tabular_input.places(name)
         lost = []
         for order in orders:
             changed = codes.copy(), numbers.copy()
@@ -79,17 +79,17 @@ class Dependence:
 
 
 def partial_dependence(
-    answer: Answer, labelled: LabelledTable, column: str, seed: int = 0, points: int = POINTS, most: int = MOST_MEANT
+    answer: Answer, labelled: LabelledTabular, column: str, seed: int = 0, points: int = POINTS, most: int = MOST_MEANT
 ) -> Dependence:
     """The mean of `answer` over (at most `most`) test rows, as the cell of `column` in all of them is set to one value after the
     other (Friedman 2001): numbers and dates to the quantiles of the training rows, categories to the commonest.
 
     What other columns say stays as it is, also where it does not go with the value: the model's answer is what is shown.
     """
-    learnt = next(each for each in labelled.table_input.columns if each.name == column)
-    of_codes, of_numbers = labelled.table_input.places(column)
+    learnt = next(each for each in labelled.tabular_input.columns if each.name == column)
+    of_codes, of_numbers = labelled.tabular_input.places(column)
     test = labelled.rows_of("test")
-    rows = test[sample_rows(len(test), most, seed)]
+    rows = test[sample_rows(len(test), most, seed=seed)]
     shares: tuple[float, ...] = ()
     if isinstance(learnt, CategoryColumn):
         counts = np.bincount(labelled.codes[labelled.rows_of("train"), of_codes[0]], minlength=len(learnt.values) + FIRST)
@@ -109,13 +109,13 @@ def partial_dependence(
 
 
 def _quantiles(
-    labelled: LabelledTable, learnt: NumberColumn | DateColumn, flag: int, points: int, seed: int
+    labelled: LabelledTabular, learnt: NumberColumn | DateColumn, flag: int, points: int, seed: int
 ) -> tuple[tuple, list[int]]:
     """Different values of a column, all or about as many quantiles as `points`, without the outermost hundredths, and a training
     row that has each."""
     train = labelled.rows_of("train")
     known = train[labelled.numbers[train, flag] == 0]
-    known = known[sample_rows(len(known), MOST_SORTED, seed)]
+    known = known[sample_rows(len(known), MOST_SORTED, seed=seed)]
     row_of = {
         learnt.read(cell)[0]: row for cell, row in zip(labelled.frame[learnt.name].iloc[known], known.tolist(), strict=True)
     }

@@ -17,7 +17,7 @@ from toolkit.evaluation.classification import Answers, intervals, metric_samples
 from toolkit.evaluation.scores import ACCURACY, Metrics
 
 if TYPE_CHECKING:
-    from toolkit.data.tabular.labelled import LabelledTable
+    from toolkit.data.tabular.labelled import LabelledTabular
 
 ROC_AUC, AVERAGE_PRECISION = "ROC AUC", "average precision"  # of ranked rows
 R2, RMSE, MAE = "R²", "RMSE", "MAE"  # of numbers
@@ -38,7 +38,7 @@ class Measure:
     positive: int = 1
 
     @classmethod
-    def of(cls, labelled: LabelledTable) -> Measure:
+    def of(cls, labelled: LabelledTabular) -> Measure:
         """That of a table. The positive of two classes is the rarer in training, the second of two equals: what is looked for is
         seldom the usual case."""
         counts = np.bincount(labelled.targets[labelled.rows_of("train")], minlength=2) if labelled.classes else [0, 0]

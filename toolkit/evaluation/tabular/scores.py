@@ -19,7 +19,7 @@ from toolkit.evaluation.classification import ClassScores, confusion_matrix
 from toolkit.evaluation.learner import first_weights
 from toolkit.evaluation.sampling import sample_rows
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Paired, Scores, groups_in, groups_line, verdict
-from toolkit.evaluation.tabular.baselines import BOOSTED, table_baselines
+from toolkit.evaluation.tabular.baselines import BOOSTED, tabular_baselines
 from toolkit.evaluation.tabular.groups import by_group, groups_of
 from toolkit.evaluation.tabular.metrics import R2, ROC_AUC, Measure, calibration_points, paired_numbers, paired_ranks
 from toolkit.spec import spec_of
@@ -27,7 +27,7 @@ from toolkit.spec import spec_of
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
-    from toolkit.data.tabular.labelled import LabelledTable
+    from toolkit.data.tabular.labelled import LabelledTabular
 
 TREES, BLENDED = "trees", "network and trees"  # of a program that answers with both
 FEWEST_ROWS = 20  # of a test
@@ -63,14 +63,14 @@ class TabularScores(ClassScores):
     def question(self) -> str:
         return "numbers" if self.regression else "classes of items"
 
-    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> Paired:
+    def paired(self, others: Sequence[Scores], tables: Sequence[pd.DataFrame], *, bootstrap: Bootstrap) -> Paired:
         """Rows are ranked where all runs tell the same two classes; where numbers are predicted it is their errors that are
         compared."""
         if self.regression:
             return Paired(R2, *paired_numbers(tables, bootstrap))
         if all(scores.headline == ROC_AUC and set(scores.classes) == set(self.classes) for scores in (self, *others)):
             return Paired(ROC_AUC, *paired_ranks(tables, bootstrap, self.positive))
-        return super().paired(others, tables, bootstrap)
+        return super().paired(others, tables, bootstrap=bootstrap)
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> dict[str, Any]:
@@ -85,36 +85,36 @@ class TabularScores(ClassScores):
         return f"{self.n_test} held-out rows"
 
     def further(self) -> list[str]:
-        return groups_line(self.by_group, self.headline, self.units)
+        return groups_line(self.by_group, self.headline, counted=self.units)
 
 
 def evaluate_tabular(learn: Learner, seed: int = 0) -> TabularScores:
-    """Score `learn`, whose loaders carry a `LabelledTable`, on its test rows (a sample of 500,000 where there are more).
+    """Score `learn`, whose loaders carry a `LabelledTabular`, on its test rows (a sample of 500,000 where there are more).
 
     Where trees are blended in, what the program answers is neither of the two but both, and that is what the verdict is about.
     The simple methods are fitted on the train and valid parts; boosted trees of their own are among them. The difference is taken
     on the same resamples for both sides.
     """
-    labelled: LabelledTable = learn.dls.labelled
+    labelled: LabelledTabular = learn.dls.labelled
     test = labelled.rows_of("test")
     if not len(test):
         raise DataError("this learner's table has no test rows: build it with a recipe")
-    rows = test[sample_rows(len(test), MOST_ROWS, seed)]
+    rows = test[sample_rows(len(test), MOST_ROWS, seed=seed)]
     measure, targets, groups = Measure.of(labelled), labelled.targets[rows], groups_of(labelled, rows)
-    asked = table_answers(learn, rows)
+    asked = tabular_answers(learn, rows)
     answers = next(iter(asked))
     with first_weights(learn) as untrained:
         before = {UNTRAINED: _all(network_answer(learn), labelled, rows)} if untrained else {}
-    simple = table_baselines(labelled, rows, seed)
+    simple = tabular_baselines(labelled, rows, seed)
     methods = {**asked, **before, **simple}
 
-    bootstrap = Bootstrap.draw(len(rows), groups, seed)
+    bootstrap = Bootstrap.draw(len(rows), groups, seed=seed)
     samples = {name: measure.samples(answer, targets, bootstrap) for name, answer in methods.items()}
     table = {name: measure.intervals(found, targets, bootstrap) for name, found in samples.items()}
     best_simple = max(simple, key=lambda name: table[name][measure.headline].value)
     difference = measure.difference(samples[answers], samples[best_simple], bootstrap)
     told = (
-        verdict(best_simple, difference, measure.points_of)
+        verdict(best_simple, difference, of=measure.points_of)
         + _of_trees(best_simple, difference, answers)
         + _of_few(groups, len(rows))
     )
@@ -125,7 +125,7 @@ def evaluate_tabular(learn: Learner, seed: int = 0) -> TabularScores:
         n_test=len(rows),
         resampled=bootstrap.resampled,
         table=table,
-        confusion={name: confusion_matrix(answer, targets, bootstrap) for name, answer in confused.items()},
+        confusion={name: confusion_matrix(answer, targets, bootstrap=bootstrap) for name, answer in confused.items()},
         best_simple=best_simple,
         difference=difference,
         verdict=told if answers == NETWORK else f"{answers}: {told}",
@@ -156,7 +156,7 @@ def _of_few(groups: np.ndarray | None, rows: int) -> str:
     return f" (the test's rows are of only {few} groups: too few to rely on)" if 0 < few < FEWEST_GROUPS else ""
 
 
-def _per_row(labelled: LabelledTable, rows: np.ndarray, answer: np.ndarray) -> pd.DataFrame:
+def _per_row(labelled: LabelledTabular, rows: np.ndarray, answer: np.ndarray) -> pd.DataFrame:
     table, targets = labelled.table.iloc[rows], labelled.targets[rows]
     if labelled.regression:
         found = {"label": targets.astype(np.float64), "predicted": answer[:, 0].astype(np.float64)}
@@ -172,11 +172,11 @@ def _per_row(labelled: LabelledTable, rows: np.ndarray, answer: np.ndarray) -> p
     return pd.DataFrame({"row": table.row.to_numpy(dtype=np.int64), **found, **described})
 
 
-def table_answers(learn: Learner, part: str | np.ndarray = "test") -> dict[str, np.ndarray]:
+def tabular_answers(learn: Learner, part: str | np.ndarray = "test") -> dict[str, np.ndarray]:
     """What `learn` answers for the rows of "train", "valid" or "test", or at given positions: probabilities, float32 (n,
     classes), or values (n, 1); the program's own answer first. That is "network" alone, or, where trees are blended in,
     "network and trees", "network" and "trees"."""
-    labelled: LabelledTable = learn.dls.labelled
+    labelled: LabelledTabular = learn.dls.labelled
     rows = labelled.rows_of(part) if isinstance(part, str) else part
     network = _all(network_answer(learn), labelled, rows)
     trees = getattr(learn, "trees", None)
@@ -218,5 +218,5 @@ def network_answer(learn: Learner) -> Answer:
     return answer
 
 
-def _all(answer: Answer, labelled: LabelledTable, rows: np.ndarray) -> np.ndarray:
+def _all(answer: Answer, labelled: LabelledTabular, rows: np.ndarray) -> np.ndarray:
     return answer(labelled.codes[rows], labelled.numbers[rows])

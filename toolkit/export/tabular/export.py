@@ -14,15 +14,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.data.tabular.labelled import LabelledTabular
 from toolkit.errors import ExportError
-from toolkit.evaluation.tabular.scores import network_answer, program_answer, table_answers
+from toolkit.evaluation.tabular.scores import network_answer, program_answer, tabular_answers
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.parity import TOLERANCE
 from toolkit.export.tabular.trees import trees_onnx
 from toolkit.learning.tabular.networks import deployed
 from toolkit.program.archive import MODEL
-from toolkit.program.cells import is_missing, plain
+from toolkit.program.cells import is_missing, python_value
 from toolkit.program.outputs import ClassOutput
 from toolkit.program.tabular.columns import CategoryColumn, NumberColumn
 from toolkit.program.tabular.inputs import Prepared
@@ -39,8 +39,8 @@ class TabularExport:
     """A learner of tables as the parts of a program: `input`, and `output` as the card describes it."""
 
     def __init__(self, learn: Learner) -> None:
-        self.labelled: LabelledTable = learn.dls.labelled
-        self.input = self.labelled.table_input
+        self.labelled: LabelledTabular = learn.dls.labelled
+        self.input = self.labelled.tabular_input
         trees = getattr(learn, "trees", None)
         self.trees = trees if trees and trees.weight else None
         weight = {"trees": self.trees.weight} if self.trees else {}
@@ -50,9 +50,9 @@ class TabularExport:
         self.needs = ["numpy", "onnxruntime"]
         self.described = {"target": name, "schema": self.input.schema()}
         self.network, self.answer = network_answer(learn), program_answer(learn)
-        plain = deployed(copy.deepcopy(learn.model).to("cpu", torch.float32).eval())
-        self.deployed = _Answering(plain, bool(classes)).eval()
-        self.answers = table_answers(learn)
+        network = deployed(copy.deepcopy(learn.model).to("cpu", torch.float32).eval())
+        self.deployed = _Answering(network, bool(classes)).eval()
+        self.answers = tabular_answers(learn)
         self.rows = self.labelled.rows_of("test")
         # a value is as exact as the spread of what is learnt from
         self.allowed = TOLERANCE if classes else TOLERANCE * max(1e-12, float(np.std(self.labelled.targets, dtype=np.float64)))
@@ -61,7 +61,7 @@ class TabularExport:
         """The network as ONNX, float32, any number of rows, and the trees."""
         codes = torch.zeros((2, len(self.input.categories)), dtype=torch.int64)
         numbers = torch.zeros((2, len(self.input.features)))
-        network = onnx_bytes(self.deployed, {"codes": codes, "numbers": numbers}, {0: torch.export.Dim("batch", min=1)})
+        network = onnx_bytes(self.deployed, {"codes": codes, "numbers": numbers}, dynamic={0: torch.export.Dim("batch", min=1)})
         return {MODEL: network, **({TREES: trees_onnx(self.trees)} if self.trees else {})}
 
     def golden(self, count: int, path: object) -> list[dict]:
@@ -145,7 +145,7 @@ class _Answering(nn.Module):
 
 def _as_json(cell: object) -> object:
     """A cell as JSON has it; a date in ISO form."""
-    cell = plain(cell)
+    cell = python_value(cell)
     if is_missing(cell) and not isinstance(cell, str):
         return None
     if isinstance(cell, (str, bool, int)):

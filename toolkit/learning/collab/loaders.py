@@ -23,8 +23,8 @@ from scipy.sparse import csr_array
 from toolkit.data.collab.labelled import LabelledRatings
 from toolkit.data.items import PARTS
 from toolkit.errors import DataError
-from toolkit.learning.tabular.loaders import TableLoader
-from toolkit.program.cells import plain, shown, text_of
+from toolkit.learning.tabular.loaders import TabularLoader
+from toolkit.program.cells import python_value, quoted, text_of
 
 VALID_ROWS, VALID_PEOPLE = 8192, 256  # at a time where nothing is learnt
 LEAST_SHOWN = 0.3  # of a person's choices in training; the share is drawn anew each time
@@ -61,10 +61,10 @@ class KnownIds(TabularProc):
         to.items = frame
 
     def _code(self, name: str, cell: object) -> int:
-        text = text_of(plain(cell)).strip()
+        text = text_of(python_value(cell)).strip()
         if text == NOBODY or text not in self.codes[name]:
             raise DataError(
-                f"{name} {shown(text)} is none of the {len(self.classes[name]) - 1} that training met: nothing is known of its "
+                f"{name} {quoted(text)} is none of the {len(self.classes[name]) - 1} that training met: nothing is known of its "
                 "taste; the program solves for a newcomer's from what they like"
             )
         return self.codes[name][text]
@@ -80,7 +80,7 @@ class ReadPairs(ReadTabBatch):
         return tuple(torch.from_numpy(frame.to_numpy(dtype=kind, copy=True)) for frame, kind in found)
 
 
-class PairLoader(TableLoader):
+class PairLoader(TabularLoader):
     """Each training row once an epoch: one that would be a batch by itself, which a batch norm cannot learn from, stands in the
     batch before."""
 
@@ -198,7 +198,7 @@ class RatingLoaders(DataLoaders):
     """Loaders that carry `labelled`, the LabelledRatings, and `classes`, the ids that codes stand for; `test_dl` takes rows of
     user and item as they come, whatever the loaders are of."""
 
-    def __init__(self, *loaders: TfmdDL, labelled: LabelledRatings | None, rows: TableLoader, **settings: object) -> None:
+    def __init__(self, *loaders: TfmdDL, labelled: LabelledRatings | None, rows: TabularLoader, **settings: object) -> None:
         super().__init__(*loaders, **settings)
         self.labelled, self.rows, self.vocab = labelled, rows, []
         self.classes = rows.dataset.procs.classes
@@ -208,7 +208,7 @@ class RatingLoaders(DataLoaders):
         *loaders, rows = (loader.new(loader.dataset.new_empty()) for loader in (*self.loaders, self.rows))
         return RatingLoaders(*loaders, labelled=None, rows=rows, path=self.path, device=self.device)
 
-    def test_dl(self, rows: pd.DataFrame | list, **kwargs) -> TableLoader:
+    def test_dl(self, rows: pd.DataFrame | list, **kwargs) -> TabularLoader:
         """A loader of rows with columns user and item. Raises `DataError` for ids that training did not meet."""
         frame = pd.DataFrame(rows).reset_index(drop=True)
         if isinstance(self.train, PeopleLoader):  # its network takes two things, so a rating would be the second

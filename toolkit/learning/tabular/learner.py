@@ -15,7 +15,7 @@ from fastai.tabular.learner import TabularLearner
 from fastai.torch_core import set_seed
 from sklearn.metrics import roc_auc_score
 
-from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.data.tabular.labelled import LabelledTabular
 from toolkit.errors import ToolkitError
 from toolkit.files import read_json, write_json
 from toolkit.learning.callbacks import FirstWeights
@@ -24,8 +24,8 @@ from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.runs import Run
 from toolkit.learning.tabular.boosted_trees import Trees, fit_trees
-from toolkit.learning.tabular.loaders import table_loaders
-from toolkit.learning.tabular.networks import ClassLoss, Hiding, PlainNetwork, TabMNetwork, Unit, ValueLoss, settings_for
+from toolkit.learning.tabular.loaders import tabular_loaders
+from toolkit.learning.tabular.networks import ClassLoss, ValueDropout, PlainNetwork, TabMNetwork, TargetScaler, ValueLoss, settings_for
 from toolkit.spec import Spec
 
 AUTO, TABM, PLAIN = ARCHITECTURES = ("auto", "tabm", "plain")
@@ -44,15 +44,15 @@ class TabularSpec(Spec):
     columns: list[str]
 
 
-def check_table_choices(arch: str, weighing: str) -> None:
+def check_tabular_choices(arch: str, weighing: str) -> None:
     """Refuse an unknown architecture or weighing before any row is read. Raises `ToolkitError`."""
     for what, name, known in (("arch", arch, ARCHITECTURES), ("class weights", weighing, WEIGHINGS[1:])):
         if name not in known:
             raise ToolkitError(f"{what} {name!r}; choose from {', '.join(known)}")
 
 
-def table_learner(
-    labelled: LabelledTable, arch: str = AUTO, weighing: str = "none", batch_size: int = 0, seed: int = 42
+def build_tabular_learner(
+    labelled: LabelledTabular, arch: str = AUTO, weighing: str = "none", batch_size: int = 0, seed: int = 42
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
@@ -65,7 +65,7 @@ def table_learner(
     chosen = settings_for(len(rows))
     if arch == PLAIN and batch_size == 1:
         raise ToolkitError("batch_size 1: the plain network has batch norms, which need two rows or more")
-    dls = table_loaders(labelled, batch_size or chosen["batch"])
+    dls = tabular_loaders(labelled, batch_size or chosen["batch"])
     learn = TabularLearner(
         dls, _network(labelled, arch), loss_func=_loss(labelled, weighing), opt_func=ADAMW, metrics=_metrics(labelled),
         wd=DECAY, cbs=[FirstWeights(), _hiding(labelled), *([BFloat16OnCPU()] if arch == TABM else [])],
@@ -93,36 +93,36 @@ def blend_trees(learn: Learner, run: Run | None = None) -> str:
 
 
 def _fitted_trees(learn: Learner) -> Trees:
-    labelled: LabelledTable = learn.dls.labelled
+    labelled: LabelledTabular = learn.dls.labelled
     parts = [
         [array[labelled.rows_of(part)] for array in (labelled.codes, labelled.numbers, labelled.targets)]
         for part in ("train", "valid")
     ]
     weights = learn.loss_func.func.weight if labelled.classes else None
     weights = None if weights is None else weights.tolist()
-    trees = fit_trees(*parts, labelled.table_input.cardinalities, len(labelled.classes), weights, learn.spec.seed)
+    trees = fit_trees(*parts, labelled.tabular_input.cardinalities, len(labelled.classes), weights, learn.spec.seed)
     with learn.no_bar(), learn.no_logging():
         answers, _ = learn.get_preds(dl=learn.dls.valid)
     trees.choose_weight(answers.numpy(), *parts[1], weights)
     return trees
 
 
-def _network(labelled: LabelledTable, arch: str) -> torch.nn.Module:
-    table_input, target = labelled.table_input, labelled.target
+def _network(labelled: LabelledTabular, arch: str) -> torch.nn.Module:
+    tabular_input, target = labelled.tabular_input, labelled.target
     rows = labelled.rows_of("train")
-    values = labelled.numbers[rows][:, : len(table_input.numeric)]
+    values = labelled.numbers[rows][:, : len(tabular_input.numeric)]
     unit = None
     if labelled.regression:
         known = labelled.targets[rows].astype(np.float64)
-        unit = Unit(known.mean(), known.std(), None if target.low is None else (target.low, target.high))
+        unit = TargetScaler(known.mean(), known.std(), None if target.low is None else (target.low, target.high))
     outputs = len(labelled.classes) or 1
     if arch == PLAIN:
-        return PlainNetwork(table_input.cardinalities, len(table_input.features), outputs, unit)
-    flags = len(table_input.features) - len(table_input.numeric)
-    return TabMNetwork(table_input.cardinalities, torch.from_numpy(values), flags, outputs, unit)
+        return PlainNetwork(tabular_input.cardinalities, len(tabular_input.features), outputs, unit)
+    flags = len(tabular_input.features) - len(tabular_input.numeric)
+    return TabMNetwork(tabular_input.cardinalities, torch.from_numpy(values), flags, outputs, unit)
 
 
-def _loss(labelled: LabelledTable, weighing: str) -> ClassLoss | ValueLoss:
+def _loss(labelled: LabelledTabular, weighing: str) -> ClassLoss | ValueLoss:
     known = labelled.targets[labelled.rows_of("train")]
     if labelled.regression:
         return ValueLoss(float(known.std(dtype=np.float64)))
@@ -130,7 +130,7 @@ def _loss(labelled: LabelledTable, weighing: str) -> ClassLoss | ValueLoss:
     return ClassLoss(weight=None if weights is None else torch.from_numpy(weights))
 
 
-def _metrics(labelled: LabelledTable) -> list:
+def _metrics(labelled: LabelledTabular) -> list:
     if labelled.regression:
         return [rmse, mae]
     if len(labelled.classes) > 2:
@@ -143,13 +143,13 @@ def roc_auc(probabilities: np.ndarray, targets: np.ndarray) -> float:
     return float(roc_auc_score(targets, probabilities)) if len(np.unique(targets)) > 1 else float("nan")
 
 
-def _hiding(labelled: LabelledTable) -> Hiding:
+def _hiding(labelled: LabelledTabular) -> ValueDropout:
     """What has training meet cells that no training row has."""
-    table_input = labelled.table_input
-    measured = [column for column in table_input.columns if column.kind != "category"]
-    places = [table_input.places(column.name)[1] for column in measured]
+    tabular_input = labelled.tabular_input
+    measured = [column for column in tabular_input.columns if column.kind != "category"]
+    places = [tabular_input.places(column.name)[1] for column in measured]
     flag_of = [flag for flag, each in enumerate(places) for _ in each[:-1]]
-    fills = [(column.fill - column.mean) / column.std for column in table_input.numeric]
-    return Hiding(
-        fills, flag_of, [column.had_missing for column in measured], [column.had_missing for column in table_input.categories]
+    fills = [(column.fill - column.mean) / column.std for column in tabular_input.numeric]
+    return ValueDropout(
+        fills, flag_of, [column.had_missing for column in measured], [column.had_missing for column in tabular_input.categories]
     )

@@ -18,10 +18,10 @@ from fastai.tabular.data import TabularDataLoaders
 from fastcore.basics import chunked
 
 from toolkit.data.items import PARTS
-from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.data.tabular.labelled import LabelledTabular
 from toolkit.errors import ConversionError, DataError
-from toolkit.program.cells import is_missing, number_of, plain, text_of
-from toolkit.program.tabular.inputs import TableInput
+from toolkit.program.cells import is_missing, number_of, python_value, text_of
+from toolkit.program.tabular.inputs import TabularInput
 
 VALID_BATCH = 8192  # rows at a time where nothing is learnt
 
@@ -32,11 +32,11 @@ class PrepareRows(TabularProc):
     `classes` maps each column of categories to what its codes stand for, as fastai's own `Categorify` does.
     """
 
-    def __init__(self, labelled: LabelledTable) -> None:
+    def __init__(self, labelled: LabelledTabular) -> None:
         super().__init__()
-        self.table_input, self.target = labelled.table_input, labelled.target
-        self.cats, self.conts = names_in(self.table_input, labelled.target.name)
-        columns = zip(self.cats, self.table_input.categories, strict=True)
+        self.tabular_input, self.target = labelled.tabular_input, labelled.target
+        self.cats, self.conts = names_in(self.tabular_input, labelled.target.name)
+        columns = zip(self.cats, self.tabular_input.categories, strict=True)
         self.classes = {name: ["#na#", "#other#", *column.values] for name, column in columns}
 
     def encodes(self, to: TabularPandas) -> None:
@@ -46,17 +46,17 @@ class PrepareRows(TabularProc):
         """The rows as the network takes them, with the target where they have it; where every one is empty, they have none."""
         rows = rows.loc[:, ~rows.columns.duplicated()]
         try:
-            prepared = self.table_input.prepare({name: rows[name] for name in rows.columns})
+            prepared = self.tabular_input.prepare({name: rows[name] for name in rows.columns})
         except ConversionError as error:
             raise DataError(str(error)) from error
         found = prepared_frame(prepared.codes, prepared.numbers, self.cats, self.conts, rows.index)
         name = self.target.name
-        if name in rows.columns and not all(is_missing(plain(cell)) for cell in rows[name]):
+        if name in rows.columns and not all(is_missing(python_value(cell)) for cell in rows[name]):
             found[name] = [self._target(cell) for cell in rows[name]]
         return found
 
     def _target(self, cell: object) -> str | float:
-        text = text_of(plain(cell)).strip()
+        text = text_of(python_value(cell)).strip()
         if text in self.target.classes:
             return text
         value = number_of(text, self.target.decimal)
@@ -71,7 +71,7 @@ class PrepareRows(TabularProc):
         shown = to.items.copy()
         for name, values in self.classes.items():
             shown[name] = [values[int(code)] for code in shown[name]]
-        for name, column in zip(self.conts, self.table_input.numeric, strict=False):
+        for name, column in zip(self.conts, self.tabular_input.numeric, strict=False):
             shown[name] = shown[name].astype(float) * column.std + column.mean
         to.items = shown
 
@@ -96,7 +96,7 @@ def _tensor(frame: pd.DataFrame, kind: type) -> torch.Tensor:
     return torch.from_numpy(frame.to_numpy(dtype=kind, copy=True))
 
 
-class TableLoader(TabDataLoader):
+class TabularLoader(TabDataLoader):
     """fastai's loader of tables, which indexes tensors where its dataset holds some. Each training row is seen once an epoch, but
     for one that would be a batch by itself: a batch norm cannot learn from it.
 
@@ -120,10 +120,10 @@ def hold(dataset: TabularPandas, codes: np.ndarray, numbers: np.ndarray, targets
     dataset.held = torch.from_numpy(codes), torch.from_numpy(numbers), torch.from_numpy(targets)[:, None]
 
 
-def table_loaders(labelled: LabelledTable, batch_size: int) -> DataLoaders:
+def tabular_loaders(labelled: LabelledTabular, batch_size: int) -> DataLoaders:
     """Train, valid and test loaders of (codes, numbers, target); the batch is never larger than the training part.
 
-    Everything that is fitted was fitted to training rows, by `labelled_table`. The loaders carry `labelled`.
+    Everything that is fitted was fitted to training rows, by `labelled_tabular`. The loaders carry `labelled`.
     """
     if batch_size < 1:
         raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
@@ -141,7 +141,7 @@ def table_loaders(labelled: LabelledTable, batch_size: int) -> DataLoaders:
         )  # fmt: skip
 
     known = part(rows[:2])
-    train = TableLoader(
+    train = TabularLoader(
         known.train,
         bs=min(batch_size, len(rows[0])),
         shuffle=True,
@@ -165,13 +165,13 @@ def prepared_frame(
     return pd.concat([pd.DataFrame(codes, index, cats), pd.DataFrame(numbers, index, conts)], axis=1)
 
 
-def names_in(table_input: TableInput, target: str) -> tuple[list[str], list[str]]:
+def names_in(tabular_input: TabularInput, target: str) -> tuple[list[str], list[str]]:
     """The names of codes and of numbers in a frame: those of the columns, with a stroke behind one that is taken."""
     taken = {target}
     found: list[str] = []
-    for name in (*(column.name for column in table_input.categories), *table_input.features):
+    for name in (*(column.name for column in tabular_input.categories), *tabular_input.features):
         while name in taken:
             name += "'"
         taken.add(name)
         found.append(name)
-    return found[: len(table_input.categories)], found[len(table_input.categories) :]
+    return found[: len(tabular_input.categories)], found[len(tabular_input.categories) :]

@@ -22,7 +22,7 @@ NUMBER_DIM, CODE_DIM, FREQUENCIES = 16, 8, 48
 OTHER, MISSING = 1, 0  # codes that every category column has
 
 
-class Unit(nn.Module):
+class TargetScaler(nn.Module):
     """Raw outputs as values in the target's own unit: mean + std * output or, in a range, its sigmoid."""
 
     def __init__(self, mean: float, std: float, span: tuple[float, float] | None = None) -> None:
@@ -56,7 +56,7 @@ class TabMNetwork(nn.Module):
         values: torch.Tensor,
         n_flags: int,
         n_out: int,
-        unit: Unit | None = None,
+        unit: TargetScaler | None = None,
         members: int = MEMBERS,
         width: int = WIDTH,
         blocks: int = BLOCKS,
@@ -105,7 +105,7 @@ class PlainNetwork(TabularModel):
         cardinalities: Sequence[int],
         n_numbers: int,
         n_out: int,
-        unit: Unit | None = None,
+        unit: TargetScaler | None = None,
         layers: Sequence[int] = (200, 100),
     ) -> None:
         super().__init__([(size, emb_sz_rule(size)) for size in cardinalities], n_numbers, n_out, list(layers))
@@ -133,7 +133,7 @@ class ValueLoss(BaseLoss):
         return super().__call__(inp / self.std, _for_members(inp, targ) / self.std, **kwargs)
 
 
-class Hiding(Callback):
+class ValueDropout(Callback):
     """Hides a few cells of each training batch, so that what no training row had is fitted too.
 
     With probability `share` a column of numbers that had no missing value is missing (its values at their fill, its flag 1), and

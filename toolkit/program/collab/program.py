@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import Archive
-from toolkit.program.cells import is_missing, number_of, plain, shown, text_of
+from toolkit.program.cells import is_missing, number_of, python_value, quoted, text_of
 from toolkit.program.collab.arrays import stored_in
 from toolkit.program.collab.outputs import Recommendation, Recommendations, Standing, best
 from toolkit.program.collab.reasons import Person, because
@@ -89,7 +89,7 @@ class Recommender:
                 if isinstance(each, Person):
                     yield each.name, self._chosen(each, next(scores), each.seen, n, list(each.notes))
                 else:
-                    yield _text(user) or shown(plain(user)), each
+                    yield _text(user) or quoted(python_value(user)), each
 
     def similar(self, item: object, n: int = 10, strict: bool = False) -> Recommendations:
         """The `n` items whose factors point the way that those of `item` (a title or an id) do; the score is their cosine."""
@@ -174,14 +174,14 @@ class Recommender:
         name = _text(user)
         if name is None or name not in self.users:
             raise ConversionError(
-                f"user {shown(plain(user))}",
+                f"user {quoted(python_value(user))}",
                 f"none of the {len(self.users)} users that are known here: give an id as in the table that was learnt from, or "
                 "say what they like (likes)",
             )
         code, stored = self.users[name], self._stored
         seen = stored.seen[stored.starts[code] : stored.starts[code + 1]].astype(np.int64)
         values = stored.values[stored.starts[code] : stored.starts[code + 1]]
-        notes = () if len(seen) else (f"nothing is known of user {shown(name)}: what follows is what anyone would get",)
+        notes = () if len(seen) else (f"nothing is known of user {quoted(name)}: what follows is what anyone would get",)
         given = (seen, values) if self.rated else (seen[values > 0], None)
         return Person(name, stored.people[code], seen, values, *given, known=len(seen) > 0, notes=notes)
 
@@ -217,17 +217,18 @@ class Recommender:
     def _rating(self, like: object, rating: object) -> float:
         if rating is None:
             return self.taste.like
-        cell = plain(rating)
+        cell = python_value(rating)
         value = number_of(cell) if isinstance(cell, str) else cell
         low, high = self.taste.low, self.taste.high
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise ConversionError(f"likes: {shown(plain(like))}", f"rated {shown(cell)}: expected a number, {low:g} to {high:g}")
+            named = f"likes: {quoted(python_value(like))}"
+            raise ConversionError(named, f"rated {quoted(cell)}: expected a number, {low:g} to {high:g}")
         return float(value)
 
     def _match(self, item: object, strict: bool) -> Match:
         text = _text(item)
         if text is None:
-            raise ConversionError(type(item).__name__, f"{shown(item)}: expected the title or the id of an item")
+            raise ConversionError(type(item).__name__, f"{quoted(item)}: expected the title or the id of an item")
         match = self.index.find(text, id_first=not isinstance(item, str))
         if strict and (match.item is None or match.guessed):
             meant = None if match.item is None else f"not surely one item (did you mean {self.index.quoted(match.item)}?)"
@@ -266,7 +267,7 @@ def _listed(likes: object) -> Iterable[object]:
 
 def _text(cell: object) -> str | None:
     """An id or a title as the table that was learnt from has it: 1, 1.0 and "1" are one id. None for what is neither."""
-    cell = plain(cell)
+    cell = python_value(cell)
     if isinstance(cell, bool) or not isinstance(cell, (str, int, float)) or (not isinstance(cell, str) and is_missing(cell)):
         return None
     return text_of(cell).strip()
@@ -274,10 +275,10 @@ def _text(cell: object) -> str | None:
 
 def _named(item: object) -> str:
     """A title or an id as a message quotes it."""
-    return shown(_text(item))
+    return quoted(_text(item))
 
 
 def _whole(number: object, name: str) -> int:
     if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
-        raise ProgramError(f"{name} {shown(plain(number))}: expected a whole number from 1")
+        raise ProgramError(f"{name} {quoted(python_value(number))}: expected a whole number from 1")
     return int(number)

@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from toolkit.program.cells import shown
+from toolkit.program.cells import quoted
 from toolkit.program.collab.title_text import MOST_READ, Name, name_of, with_last_year
 
 MEMBERS = {  # the arrays of an index, and their dtypes
@@ -113,7 +113,7 @@ class TitleIndex:
         if exact:
             match = self._of_several(text, exact)
             other = named is not None and named not in exact
-            also = f"{shown(text)} is taken as a title; it is also the id of {self.quoted(named)}" if other else ""
+            also = f"{quoted(text)} is taken as a title; it is also the id of {self.quoted(named)}" if other else ""
             return Match(match.item, "; ".join(filter(None, (match.note, also))), match.guessed)
         if named is not None:
             return Match(named)
@@ -130,9 +130,9 @@ class TitleIndex:
     def quoted(self, item: int) -> str:
         """The title of an item in quotes, and its id where the title does not tell it from its namesakes."""
         title = self.titles[item]
-        quoted = repr(title) if len(title) <= MOST_SHOWN else shown(title)
+        named = repr(title) if len(title) <= MOST_SHOWN else quoted(title)
         namesakes = sum(self.titles[other] == title for other in self._hits(name_of(title).key))
-        return f"{quoted} (id {self.ids[item]})" if namesakes > 1 else quoted
+        return f"{named} (id {self.ids[item]})" if namesakes > 1 else named
 
     def _hits(self, key: str, kind: str = "title") -> list[int]:
         keys, items = self._arrays[f"{kind}_keys"], self._arrays[f"{kind}_items"]
@@ -147,7 +147,7 @@ class TitleIndex:
             same = [item for item in hits if names[item].year == asked.year]
             if not same:
                 chosen = self._most_chosen(hits)
-                return Match(chosen, f"{shown(text)} is taken for {self.quoted(chosen)}, which has another year", True)
+                return Match(chosen, f"{quoted(text)} is taken for {self.quoted(chosen)}, which has another year", True)
             hits = same
         folded = text.strip().casefold()
         for alike in (
@@ -164,7 +164,7 @@ class TitleIndex:
         others = [f"{self.titles[item]} (id {self.ids[item]})" for item in items if item != chosen]
         listed = ", ".join(others[:SUGGESTED]) + (", …" if len(others) > SUGGESTED else "")
         taken = f"{self.titles[chosen]} (id {self.ids[chosen]})"
-        note = f"{shown(text)} is what {len(items)} items are called: taken for {taken}, which most people chose, not {listed}"
+        note = f"{quoted(text)} is what {len(items)} items are called: taken for {taken}, which most people chose, not {listed}"
         return Match(chosen, note, True)
 
     def _most_chosen(self, items: list[int]) -> int:
@@ -178,7 +178,7 @@ class TitleIndex:
         if len(found) != 1:
             return None
         item = found.pop()
-        return Match(item, f"{shown(text)} is taken for {self.quoted(item)}", True)
+        return Match(item, f"{quoted(text)} is taken for {self.quoted(item)}", True)
 
     def _misspelt(self, text: str, asked: Name) -> Match:
         """The one title that is a slip or two away, or suggestions."""
@@ -200,7 +200,7 @@ class TitleIndex:
             meant = [place for place, (_, slips) in best.items() if slips == fewest]
             if len({names[place].core for place in meant}) == 1:
                 match = self._closest(text, Name(names[meant[0]].words, asked.core, asked.year, ()), [nearby[p] for p in meant])
-                return Match(match.item, match.note or f"{shown(text)} is taken for {self.quoted(match.item)}", True)
+                return Match(match.item, match.note or f"{quoted(text)} is taken for {self.quoted(match.item)}", True)
         shared = self._shared(asked.core, nearby)
         likeness = {place: max(alike, shared[place]) for place, (alike, _) in best.items()}
         order = sorted(likeness, key=lambda place: (-likeness[place], -int(self.popularity[nearby[place]]), nearby[place]))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -56,11 +56,11 @@ def answer(program: TabularProgram, chosen: argparse.Namespace) -> int:
     """Answer a row, or every row of each CSV; return the exit status."""
     top = chosen.top or MOST_PROBABLE
     if chosen.row is not None:
-        return answer_row(program, chosen.row, chosen.json, top, chosen.why)
-    return answer_files(program, chosen.items, chosen.out, chosen.json, top, chosen.strict)
+        return answer_row(program, chosen.row, as_json=chosen.json, top=top, reasons=chosen.why)
+    return answer_files(program, chosen.items, out=chosen.out, as_json=chosen.json, top=top, strict=chosen.strict)
 
 
-def answer_row(program: TabularProgram, text: str, as_json: bool, top: int, reasons: bool) -> int:
+def answer_row(program: TabularProgram, text: str, *, as_json: bool, top: int, reasons: bool) -> int:
     """Predict one row given as a JSON object; return the exit status. Raises `ConversionError` where it is none."""
     try:
         row = json.loads(text)
@@ -85,7 +85,7 @@ def answer_row(program: TabularProgram, text: str, as_json: bool, top: int, reas
     return 0
 
 
-def answer_files(program: TabularProgram, items: list[str], out: str | None, as_json: bool, top: int, strict: bool) -> int:
+def answer_files(program: TabularProgram, items: list[str], *, out: str | None, as_json: bool, top: int, strict: bool) -> int:
     """Predict every row of each CSV; return the exit status, 1 where a row or a file could not be read.
 
     NAME.csv becomes NAME.predicted.csv in the current folder, with the cells as they are, and behind them `predicted`,
@@ -94,7 +94,7 @@ def answer_files(program: TabularProgram, items: list[str], out: str | None, as_
     """
     if as_json and out not in (None, STANDARD):
         raise ProgramError("--json prints to standard output: leave out --out")
-    places = [STANDARD if as_json else _place(item, out, len(items) > 1) for item in items]
+    places = [STANDARD if as_json else _place(item, out, several=len(items) > 1) for item in items]
     _check_places(items, places)
     failed = 0
     for item, place in zip(items, places, strict=True):
@@ -105,9 +105,11 @@ def answer_files(program: TabularProgram, items: list[str], out: str | None, as_
             ):
                 header = _header(program, table)
                 lines = (
-                    _JsonLines(program, item, top, stream) if as_json else _CsvRows(program, table, stream, len(header.remarks))
+                    _JsonLines(program, item, top=top, stream=stream)
+                    if as_json
+                    else _CsvRows(program, table, stream=stream, remarks=len(header.remarks))
                 )
-                counted = _write(program, table, header, lines, strict)
+                counted = _write(program, table, header=header, lines=lines, strict=strict)
         except ConversionError as error:
             if strict:
                 raise
@@ -117,7 +119,7 @@ def answer_files(program: TabularProgram, items: list[str], out: str | None, as_
             print(f"error: {error}", file=sys.stderr)
             continue
         failed += counted.failed
-        _tell(item, place, table, counted)
+        _tell(item, place, table=table, counted=counted)
     return 1 if failed else 0
 
 
@@ -150,14 +152,14 @@ class _Counted:
 class _CsvRows:
     """Writes rows as they were read, the answers behind them."""
 
-    def __init__(self, program: TabularProgram, table: CsvTable, stream: TextIO, remarks: int) -> None:
+    def __init__(self, program: TabularProgram, table: CsvTable, *, stream: TextIO, remarks: int) -> None:
         self.remarks = remarks  # notes on every row that are told once
         self.classes = program.output.classes if isinstance(program.output, ClassOutput) else None
         self.writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
         wanted = ["predicted", *(["probability"] if self.classes else []), "notes"]
         self.writer.writerow([*table.names, *_added(table.names, wanted)])
 
-    def write(self, chunk: Chunk, answers: np.ndarray, notes: Sequence[tuple[str, ...]]) -> None:
+    def write(self, chunk: Chunk, answers: np.ndarray, *, notes: Sequence[tuple[str, ...]]) -> None:
         """Write the rows of a chunk; one that could not be read gets no answer."""
         columns = self._in_words(answers)
         said = ["; ".join(each[self.remarks :]) for each in notes] if any(notes) else [""] * len(notes)
@@ -178,10 +180,10 @@ class _CsvRows:
 class _JsonLines:
     """Writes a JSON object for each row."""
 
-    def __init__(self, program: TabularProgram, item: str, top: int, stream: TextIO) -> None:
+    def __init__(self, program: TabularProgram, item: str, *, top: int, stream: TextIO) -> None:
         self.output, self.item, self.top, self.stream = program.output, item, top, stream
 
-    def write(self, chunk: Chunk, answers: np.ndarray, notes: Sequence[tuple[str, ...]]) -> None:
+    def write(self, chunk: Chunk, answers: np.ndarray, *, notes: Sequence[tuple[str, ...]]) -> None:
         """Write the rows of a chunk; one that could not be read gets an error."""
         for place, (answer, said) in enumerate(zip(answers, notes, strict=True)):
             reason = chunk.ragged.get(place)
@@ -197,19 +199,19 @@ def _header(program: TabularProgram, table: CsvTable) -> Header:
         raise ConversionError(table.source, error.reason) from error
 
 
-def _write(program: TabularProgram, table: CsvTable, header: Header, lines: _CsvRows | _JsonLines, strict: bool) -> _Counted:
+def _write(program: TabularProgram, table: CsvTable, *, header: Header, lines: _CsvRows | _JsonLines, strict: bool) -> _Counted:
     counted = _Counted(header)
     for chunk in table.chunks():
         if strict and chunk.ragged:
             place, reason = next(iter(chunk.ragged.items()))
             raise ConversionError(table.source, f"row {chunk.first + place}: {reason}")
         prepared = program.input.prepare(dict(zip(table.names, chunk.columns, strict=True)), text=True)
-        lines.write(chunk, program.run(prepared.codes, prepared.numbers), prepared.notes)
+        lines.write(chunk, program.run(prepared.codes, prepared.numbers), notes=prepared.notes)
         counted.add(chunk, prepared.notes)
     return counted
 
 
-def _as_json(answer: Prediction | Estimate, top: int) -> dict:
+def _as_json(answer: Prediction | Estimate, top: int) -> dict[str, Any]:
     notes = list(answer.notes)
     if isinstance(answer, Estimate):
         return {"value": answer.value, "notes": notes}
@@ -223,7 +225,7 @@ def _added(names: list[str], wanted: list[str]) -> list[str]:
     return [free(name) for name in wanted]
 
 
-def _place(item: str, out: str | None, several: bool) -> str | Path:
+def _place(item: str, out: str | None, *, several: bool) -> str | Path:
     """Where the answers to a file go. Raises `ProgramError` for one place for several."""
     name = "predicted.csv" if item == STANDARD else f"{Path(item).stem}.predicted.csv"
     if out == STANDARD or (out is None and item == STANDARD):
@@ -250,7 +252,7 @@ def _check_places(items: list[str], places: list[str | Path]) -> None:
         taken[path] = item
 
 
-def _tell(item: str, place: str | Path, table: CsvTable, counted: _Counted) -> None:
+def _tell(item: str, place: str | Path, *, table: CsvTable, counted: _Counted) -> None:
     where = "" if place == STANDARD else f", written to {place}"
     lines = [f"{item}: {_rows(counted.rows)}, {counted.noted} with notes{where}", *table.notes]
     lines += [f"{_rows(counted.failed)} not predicted, such as {counted.fault}"] if counted.failed else []
@@ -267,8 +269,8 @@ def _rows(count: int) -> str:
 
 
 def _example(program: TabularProgram) -> str:
-    shown = {}
+    cells = {}
     for column in program.input.columns[:3]:
         values = getattr(column, "values", None)
-        shown[column.name] = values[0] if values and isinstance(values, tuple) else getattr(column, "fill", "2024-12-31")
-    return "'" + json.dumps(shown, ensure_ascii=False)[:-1] + (", …}'" if len(program.input.columns) > 3 else "}'")
+        cells[column.name] = values[0] if values and isinstance(values, tuple) else getattr(column, "fill", "2024-12-31")
+    return "'" + json.dumps(cells, ensure_ascii=False)[:-1] + (", …}'" if len(program.input.columns) > 3 else "}'")

@@ -1,18 +1,32 @@
 """The columns of a table as a model reads them: numbers, categories, dates; and what each makes of a cell that it was not shown.
 
-It is a file of its own because these few rules are the guardrails: whatever a cell holds, the column has an answer and a note.
+These few rules are the guardrails: whatever a cell holds, the column has an answer and a note.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from toolkit.program.cells import FALSE, ISO, MISSING, TRUE, float_of, is_missing, moment_of, number_of, plain, shown, text_of
+from toolkit.na_values import NA_VALUES
+from toolkit.program.cells import (
+    FALSE,
+    ISO,
+    TRUE,
+    Cells,
+    float_of,
+    is_missing,
+    moment_of,
+    number_of,
+    python_value,
+    quoted,
+    text_of,
+)
 
 NONE, OTHER, FIRST = 0, 1, 2  # codes: missing, a category that was not learnt, the first that was
 OTHER_SIGN = {".": ",", ",": "."}
@@ -27,6 +41,7 @@ PARTS: dict[str, Callable[[datetime], float]] = {
     "days": lambda moment: (moment - datetime(1970, 1, 1)).total_seconds() / 86400,
 }  # of a date: numbers each; days since 1970
 CSV, TEXT, NUMBER = "csv", "text", "number"  # what cells were in training: of a CSV nobody can tell
+MODE = "usual"  # what a card calls it
 Notes = dict[int, str]  # row -> what was done with its cell
 
 
@@ -36,7 +51,7 @@ class NumberColumn:
 
     `fill` is the median of the training values, `mean` and `std` theirs, `low` and `high` their range. `had_missing`: whether
     training met a missing one. `decimal` is "," where texts are written so, `typed` what training's cells were: "number", "text",
-    or "csv" where nobody can tell. `words` are the texts that mean missing.
+    or "csv" where nobody can tell. `na_values` are the texts that mean missing.
     """
 
     name: str
@@ -48,7 +63,7 @@ class NumberColumn:
     had_missing: bool = False
     decimal: str = "."
     typed: str = CSV
-    words: frozenset[str] = MISSING
+    na_values: frozenset[str] = NA_VALUES
     kind: str = field(default="number", init=False)
 
     @cached_property
@@ -58,34 +73,34 @@ class NumberColumn:
         return self.low - reach, self.high + reach
 
     @cached_property
-    def nothing(self) -> tuple[float, ...]:
+    def na_numbers(self) -> tuple[float, ...]:
         """The numbers that mean a missing value, such as 999."""
-        numbers = (number_of(word, self.decimal) for word in self.words)
+        numbers = (number_of(word, self.decimal) for word in self.na_values)
         return tuple(number for number in numbers if number is not None and np.isfinite(number))
 
     def read(self, cell: object, text: bool = False) -> tuple[float, str]:
         """A cell as a number within the limits, NaN where it is missing, and a note where something was done to it. `text`: all
         cells of this source are texts, so that one is nothing to note."""
-        cell, note = plain(cell), ""
-        if is_missing(cell, self.words):
+        cell, note = python_value(cell), ""
+        if is_missing(cell, self.na_values):
             return np.nan, self._unmissed
         if isinstance(cell, str):
             value = number_of(cell, self.decimal)
             if value is None and (value := number_of(cell, OTHER_SIGN[self.decimal])) is not None:
-                return self.within(value, f"{shown(cell)} read as {shown(value)}, though decimals were otherwise in training")
+                return self.within(value, f"{quoted(cell)} read as {quoted(value)}, though decimals were otherwise in training")
             if value is None:
-                return np.nan, f"{shown(cell)} is no number: taken as missing"
-            note = "" if text or self.typed == TEXT else f"the text {shown(cell)} read as the number {shown(value)}"
+                return np.nan, f"{quoted(cell)} is no number: taken as missing"
+            note = "" if text or self.typed == TEXT else f"the text {quoted(cell)} read as the number {quoted(value)}"
         elif isinstance(cell, (int, float)):
             value = float_of(cell)
         else:
-            return np.nan, f"{shown(cell)} is no number: taken as missing"
-        return (np.nan, self._unmissed) if value in self.nothing else self.within(value, note)
+            return np.nan, f"{quoted(cell)} is no number: taken as missing"
+        return (np.nan, self._unmissed) if value in self.na_numbers else self.within(value, note)
 
     @property
     def _unmissed(self) -> str:
         """The note on a missing value."""
-        return "" if self.had_missing else f"missing, which it never was in training: taken as {shown(self.fill)}"
+        return "" if self.had_missing else f"missing, which it never was in training: taken as {quoted(self.fill)}"
 
     def within(self, value: float, note: str = "") -> tuple[float, str]:
         """A number brought within the limits, NaN where it is infinite, and what was done, or else `note`."""
@@ -95,16 +110,16 @@ class NumberColumn:
         if not np.isfinite(value):
             return np.nan, "infinite: taken as missing" if value == value else note
         limit = least if value < least else most
-        known = f"{shown(self.low)} to {shown(self.high)}"
-        return limit, f"{shown(value)} lies far outside {known}, the range in training: taken as {shown(limit)}"
+        known = f"{quoted(self.low)} to {quoted(self.high)}"
+        return limit, f"{quoted(value)} lies far outside {known}, the range in training: taken as {quoted(limit)}"
 
-    def values(self, cells: Sequence, text: bool = False) -> tuple[np.ndarray, Notes]:
+    def values(self, cells: Cells, text: bool = False) -> tuple[np.ndarray, Notes]:
         """Whole columns of cells as `read` reads one: float64 (n,) with NaN where missing, and the notes by row."""
-        numbers = self._quickly(cells, text)
+        numbers = self._at_once(cells, text)
         if numbers is None:
-            return _one_by_one(self.read, cells, text)
-        if self.nothing:
-            numbers[np.isin(numbers, self.nothing)] = np.nan
+            return _one_by_one(self.read, cells, text=text)
+        if self.na_numbers:
+            numbers[np.isin(numbers, self.na_numbers)] = np.nan
         least, most = self.limits
         notes: Notes = {}
         for row in np.flatnonzero(~((numbers >= least) & (numbers <= most))).tolist():
@@ -114,7 +129,7 @@ class NumberColumn:
                 notes[row] = note
         return numbers, notes
 
-    def _quickly(self, cells: Sequence, text: bool) -> np.ndarray | None:
+    def _at_once(self, cells: Cells, text: bool) -> np.ndarray | None:
         """All cells as numbers in one call, None where that cannot be done."""
         kind = getattr(getattr(cells, "dtype", None), "kind", "O")
         if kind in "iuf":
@@ -130,7 +145,7 @@ class NumberColumn:
         """Values float64 (n,) as the network sees them, float32 (n,): `fill` where they are NaN."""
         return ((np.where(np.isnan(values), self.fill, values) - self.mean) / self.std).astype(np.float32)
 
-    def schema(self) -> dict:
+    def schema(self) -> dict[str, Any]:
         """What a cell that needs no note looks like, as a JSON schema."""
         return {"type": ["number", "null"] if self.had_missing else "number", "minimum": self.low, "maximum": self.high}
 
@@ -139,18 +154,18 @@ class NumberColumn:
 class CategoryColumn:
     """A column of categories: the code of `values[i]` is i + 2; 0 is missing, 1 any category that was not learnt.
 
-    `rare` is how many training rows had a category too rare to be learnt, `usual` the commonest code. `boolean` marks a column
-    of yes and no, in whatever words; `typed` as for numbers.
+    `rare` is how many training rows had a category too rare to be learnt, `mode` the commonest code, 0 where most are missing.
+    `boolean` marks a column of yes and no, in whatever words; `typed` as for numbers.
     """
 
     name: str
     values: tuple[str, ...]
-    usual: int = FIRST
+    mode: int = FIRST
     had_missing: bool = False
     rare: int = 0
     boolean: bool = False
     typed: str = CSV
-    words: frozenset[str] = MISSING
+    na_values: frozenset[str] = NA_VALUES
     kind: str = field(default="category", init=False)
 
     @cached_property
@@ -178,8 +193,8 @@ class CategoryColumn:
 
     def read(self, cell: object, text: bool = False) -> tuple[int, str]:
         """The code of a cell, and a note where something was done to it; `text` as for numbers."""
-        cell = plain(cell)
-        if is_missing(cell, self.words):
+        cell = python_value(cell)
+        if is_missing(cell, self.na_values):
             return NONE, "" if self.had_missing else "missing, which it never was in training"
         written = text_of(cell)
         note = "" if text else self._retyped(cell, written)
@@ -189,19 +204,19 @@ class CategoryColumn:
             return code, note  # of a CSV nobody can tell "1.0" from 1
         bare = written.strip()
         if bare in self.codes:
-            return self.codes[bare], f"stray blanks in {shown(written)}: read as {shown(bare)}"
+            return self.codes[bare], f"stray blanks in {quoted(written)}: read as {quoted(bare)}"
         code = self._folded.get(bare.casefold(), self._as_boolean(bare.lower()) if self.boolean else None)
-        if code is None:
-            code = self._valued.get(number_of(bare))
+        if code is None and (number := number_of(bare)) is not None:
+            code = self._valued.get(number)
         if code is not None:
-            return code, f"{shown(written)} read as {shown(self.values[code - FIRST])}"
-        return OTHER, f"{shown(bare)} is none of the {len(self.values)} categories that were learnt"
+            return code, f"{quoted(written)} read as {quoted(self.values[code - FIRST])}"
+        return OTHER, f"{quoted(bare)} is none of the {len(self.values)} categories that were learnt"
 
     def _retyped(self, cell: object, written: str) -> str:
         if self.typed == NUMBER and isinstance(cell, str):
-            return f"the text {shown(cell)} read as the category {written}, which was no text in training"
+            return f"the text {quoted(cell)} read as the category {written}, which was no text in training"
         if self.typed == TEXT and not isinstance(cell, str):
-            return f"{type(cell).__name__} {shown(cell)} read as the category {shown(written)}, which was text in training"
+            return f"{type(cell).__name__} {quoted(cell)} read as the category {quoted(written)}, which was text in training"
         return ""
 
     def _as_boolean(self, word: str) -> int | None:
@@ -210,24 +225,24 @@ class CategoryColumn:
         named = next((code for value, code in self.codes.items() if value.lower() in meant), None)
         return named if named is not None or not meant else self._valued.get(1.0 if meant is TRUE else 0.0)
 
-    def numbers(self, cells: Sequence, text: bool = False) -> tuple[np.ndarray, Notes]:
+    def numbers(self, cells: Cells, text: bool = False) -> tuple[np.ndarray, Notes]:
         """Whole columns of cells as `read` reads one: int64 (n,) codes, and the notes by row."""
         if text:
             get = self._written.get
             codes = np.array([get(cell, -1) for cell in cells], dtype=np.int64)
             odd = np.flatnonzero(codes < 0).tolist()
-            found, notes = _one_by_one(self.read, [cells[row] for row in odd], text)
+            found, notes = _one_by_one(self.read, [cells[row] for row in odd], text=text)
             codes[odd] = found
             return codes, {odd[place]: note for place, note in notes.items()}
-        codes, notes = _one_by_one(self.read, cells, text)
+        codes, notes = _one_by_one(self.read, cells, text=text)
         return codes.astype(np.int64), notes
 
     @cached_property
     def _written(self) -> dict[str, int]:
         """The texts that are read without a note."""
-        return {**self.codes, **({word: NONE for word in self.words if word not in self.codes} if self.had_missing else {})}
+        return {**self.codes, **({word: NONE for word in self.na_values if word not in self.codes} if self.had_missing else {})}
 
-    def schema(self) -> dict:
+    def schema(self) -> dict[str, Any]:
         """What a cell that needs no note looks like, as a JSON schema."""
         named: list[object] = [*self.values, *([None] if self.had_missing else [])]
         if self.typed == NUMBER:
@@ -246,18 +261,18 @@ class DateColumn:
     parts: tuple[NumberColumn, ...]
     form: str = ISO
     had_missing: bool = False
-    words: frozenset[str] = MISSING
+    na_values: frozenset[str] = NA_VALUES
     kind: str = field(default="date", init=False)
 
     def read(self, cell: object, text: bool = False) -> tuple[datetime | None, str]:
         """A cell as a moment, None where it is missing, and a note where something was done to it."""
-        cell = plain(cell)
-        if is_missing(cell, self.words):
+        cell = python_value(cell)
+        if is_missing(cell, self.na_values):
             return None, "" if self.had_missing else "missing, which it never was in training: a usual date stands for it"
         moment, note = moment_of(cell, self.form), ""
         if moment is None:
-            moment, note = moment_of(cell), f"{shown(cell)} read as an ISO date"
-        return moment, note if moment else f"{shown(cell)} is no date as in training ({self.example}): taken as missing"
+            moment, note = moment_of(cell), f"{quoted(cell)} read as an ISO date"
+        return moment, note if moment else f"{quoted(cell)} is no date as in training ({self.example}): taken as missing"
 
     @property
     def example(self) -> str:
@@ -268,7 +283,7 @@ class DateColumn:
         """One part of a moment, NaN where it is missing."""
         return np.nan if moment is None else float(PARTS[column.name[len(self.name) + 2 :]](moment))
 
-    def schema(self) -> dict:
+    def schema(self) -> dict[str, Any]:
         """What a cell that needs no note looks like, as a JSON schema."""
         described = {"type": ["string", "null"] if self.had_missing else "string"}
         return {**described, "format": "date-time" if "hour" in str(self.parts) else "date"} if self.form == ISO else described
@@ -278,26 +293,25 @@ Column = NumberColumn | CategoryColumn | DateColumn
 KINDS = {"number": NumberColumn, "category": CategoryColumn, "date": DateColumn}
 
 
-def column_card(column: Column) -> dict:
+def column_card(column: Column) -> dict[str, Any]:
     """A column as plain values; `column_from_card` reads them. The words for missing are the table's."""
-    return {name: value for name, value in asdict(column).items() if name != "words"} | (
-        {"parts": [column_card(part) for part in column.parts]} if isinstance(column, DateColumn) else {}
-    )
+    card = {MODE if name == "mode" else name: value for name, value in asdict(column).items() if name != "na_values"}
+    return card | ({"parts": [column_card(part) for part in column.parts]} if isinstance(column, DateColumn) else {})
 
 
-def column_from_card(card: dict, words: frozenset[str]) -> Column:
+def column_from_card(card: dict[str, Any], na_values: frozenset[str]) -> Column:
     """The column that a card describes."""
-    fields = {name: value for name, value in card.items() if name != "kind"}
+    fields = {"mode" if name == MODE else name: value for name, value in card.items() if name != "kind"}
     if card["kind"] == "category":
         fields["values"] = tuple(map(str, fields["values"]))
     elif card["kind"] == "date":
-        fields["parts"] = tuple(column_from_card(part, words) for part in fields["parts"])
-    return KINDS[card["kind"]](**fields, words=words)
+        fields["parts"] = tuple(column_from_card(part, na_values) for part in fields["parts"])
+    return KINDS[card["kind"]](**fields, na_values=na_values)
 
 
-def _one_by_one(read: Callable[[object, bool], tuple[float, str]], cells: Sequence, text: bool) -> tuple[np.ndarray, Notes]:
+def _one_by_one(read: Callable[[object, bool], tuple[float, str]], cells: Cells, *, text: bool) -> tuple[np.ndarray, Notes]:
     """`read` for each cell, once for each text."""
-    found, notes = np.empty(len(cells)), {}
+    found, notes = np.empty(len(cells)), dict[int, str]()
     known: dict[str, tuple[float, str]] = {}
     for row, cell in enumerate(cells):
         if type(cell) is str:

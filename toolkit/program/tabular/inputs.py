@@ -1,20 +1,22 @@
 """What a program that predicts from tables takes: rows of cells -> the arrays that the model reads, with notes on what was odd.
 
-It is a file of its own because training reads its rows with it too: however a column or a cell is written, both see the same.
+Training reads its rows with it too: however a column or a cell is written, both see the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from toolkit.errors import ConversionError
-from toolkit.program.cells import MISSING, as_sequence, shown
+from toolkit.na_values import NA_VALUES
+from toolkit.program.cells import Cells, as_sequence, quoted
 from toolkit.program.tabular.columns import (
     FIRST,
     CategoryColumn,
@@ -27,6 +29,8 @@ from toolkit.program.tabular.columns import (
 )
 
 MOST_HEADERS = 64  # orders of columns that are remembered
+
+Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probabilities (n, classes) or values (n, 1)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Header:
     """How the columns of a source answer to ours: `keys` has the source's name for each of ours, None where it has none.
     `remarks` say what changes no answer, columns that are additional or in another order; `losses` what does."""
 
-    keys: tuple[str | None, ...]
+    keys: tuple[Any, ...]
     remarks: tuple[str, ...]
     losses: tuple[str, ...]
 
@@ -55,16 +59,16 @@ class Header:
 
 
 @dataclass(frozen=True)
-class TableInput:
+class TabularInput:
     """Rows of a table -> `Prepared`.
 
     `columns` are those that are learnt from, in the data's order. `left_out` are the names of others that the data had (what is
-    predicted among them): they may be there or not. `words` are the texts that mean missing, in lower case.
+    predicted among them): they may be there or not. `na_values` are the texts that mean missing, in lower case.
     """
 
     columns: tuple[Column, ...]
     left_out: tuple[str, ...] = ()
-    words: frozenset[str] = MISSING
+    na_values: frozenset[str] = NA_VALUES
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -108,13 +112,13 @@ class TableInput:
         return codes, [*range(first, first + len(owned)), len(self.numeric) + measured.index(name)]
 
     def typical(self) -> Prepared:
-        """One row that is usual in every column: the commonest category, the median."""
-        codes = np.array([[column.usual for column in self.categories]], dtype=np.int64)
+        """One row that is typical in every column: the mode of categories, the median of numbers."""
+        codes = np.array([[column.mode for column in self.categories]], dtype=np.int64)
         values = [(column.fill - column.mean) / column.std for column in self.numeric]
         return Prepared(codes, np.array([values + [0.0] * len(self._measured)], dtype=np.float32), [()])
 
     @cached_property
-    def _headers(self) -> dict[tuple[str, ...], Header]:
+    def _headers(self) -> dict[tuple[object, ...], Header]:
         return {}
 
     def header(self, names: Iterable[object]) -> Header:
@@ -132,7 +136,7 @@ class TableInput:
         folded: dict[str, list[str]] = {}
         for name in given:
             folded.setdefault(_folded(name), []).append(name)
-        keys: list[str | None] = []
+        keys: list[object] = []
         notes: list[str] = []
         for name in self.names:
             alike = [other for other in folded.get(_folded(name), []) if other not in self.names]
@@ -140,16 +144,16 @@ class TableInput:
                 keys.append(given[name])
             elif len(alike) == 1:
                 keys.append(given[alike[0]])
-                notes.append(f"the column {shown(alike[0])} is taken for {shown(name)}")
+                notes.append(f"the column {quoted(alike[0])} is taken for {quoted(name)}")
             else:
                 keys.append(None)
-                notes.append(f"no column {shown(name)}: taken as missing")
+                notes.append(f"no column {quoted(name)}: taken as missing")
         if not any(key is not None for key in keys):
             wanted, found = _listed(self.names), _listed(map(str, names))
             raise ConversionError("the table", f"none of its columns ({found}) is one that was learnt from ({wanted})")
         spare = set(map(_folded, self.left_out))
         remarks = [
-            f"the column {shown(str(name))} was not learnt from: left aside"
+            f"the column {quoted(str(name))} was not learnt from: left aside"
             for name in names
             if name not in keys and _folded(str(name)) not in spare
         ]
@@ -158,7 +162,7 @@ class TableInput:
             remarks.append("the columns stand in another order: taken by their names")
         return Header(tuple(keys), tuple(remarks), tuple(notes))
 
-    def prepare(self, cells: Mapping[str, Sequence], text: bool = False) -> Prepared:
+    def prepare(self, cells: Mapping[str, Cells], text: bool = False) -> Prepared:
         """Whole columns: a dict of lists or arrays, or a pandas DataFrame. `text`: all cells are texts, as in a CSV.
 
         Raises `ConversionError` where no column is one of ours.
@@ -182,10 +186,10 @@ class TableInput:
                 at_value, at_flag = at_value + 1, at_flag + 1
             else:
                 width = len(column.parts)
-                numbers[:, at_value : at_value + width], numbers[:, at_flag], notes = _dates(column, given, text)
+                numbers[:, at_value : at_value + width], numbers[:, at_flag], notes = _dates(column, given, text=text)
                 at_value, at_flag = at_value + width, at_flag + 1
             said.append((column.name, {} if absent else notes))
-        return Prepared(codes, numbers, _by_row(count, header.notes, said))
+        return Prepared(codes, numbers, _by_row(count, header.notes, said=said))
 
     def prepare_row(self, row: Mapping[str, object]) -> Prepared:
         """One row, as `prepare` reads it, in a few microseconds."""
@@ -212,7 +216,7 @@ class TableInput:
                 code, note = column.read(cell)
                 codes.append(code)
             else:
-                parts, flag, found = _dates(column, [cell], False)
+                parts, flag, found = _dates(column, [cell], text=False)
                 values.extend(parts[0].tolist())
                 flags.append(float(flag[0]))
                 note = found.get(0, "")
@@ -222,18 +226,18 @@ class TableInput:
         return Prepared(np.array([codes], dtype=np.int64), numbers, [(*header.notes, *notes)])
 
     @cached_property
-    def _quick(self) -> list[tuple]:
+    def _quick(self) -> list[tuple[Any, ...]]:
         """What `prepare_row` asks of each column, looked up once."""
-        found = []
+        found: list[tuple[Any, ...]] = []
         for column in self.columns:
             if isinstance(column, NumberColumn):
-                found.append((column, column.kind, *column.limits, column.mean, column.std, column.nothing))
+                found.append((column, column.kind, *column.limits, column.mean, column.std, column.na_numbers))
             else:
                 known = column.codes if isinstance(column, CategoryColumn) and column.typed != "number" else {}
                 found.append((column, column.kind, 0.0, 0.0, 0.0, 1.0, known))
         return found
 
-    def schema(self) -> dict:
+    def schema(self) -> dict[str, Any]:
         """A row that needs no note, as a JSON schema (draft 2020-12). Others are answered too, and say what was done."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -242,23 +246,23 @@ class TableInput:
             "required": list(self.names),
         }
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         """What `from_card` takes: plain values, for program.json."""
         columns = [column_card(column) for column in self.columns]
-        return {"kind": "table", "columns": columns, "left_out": list(self.left_out), "words": sorted(self.words)}
+        return {"kind": "table", "columns": columns, "left_out": list(self.left_out), "words": sorted(self.na_values)}
 
     @classmethod
-    def from_card(cls, card: dict, converter: None = None) -> TableInput:
+    def from_card(cls, card: dict[str, Any]) -> TabularInput:
         """The input that program.json describes."""
-        words = frozenset(card["words"])
-        return cls(tuple(column_from_card(column, words) for column in card["columns"]), tuple(card["left_out"]), words)
+        na_values = frozenset(card["words"])
+        return cls(tuple(column_from_card(column, na_values) for column in card["columns"]), tuple(card["left_out"]), na_values)
 
 
-def _dates(column: DateColumn, cells: Sequence, text: bool) -> tuple[np.ndarray, np.ndarray, Notes]:
+def _dates(column: DateColumn, cells: Cells, *, text: bool) -> tuple[np.ndarray, np.ndarray, Notes]:
     """The parts of dates, standardised, float32 (n, parts), whether each is missing, and the notes by row."""
-    known: dict[object, tuple] = {}
+    known: dict[object, tuple[Any, ...]] = {}
     found = np.empty((len(cells), len(column.parts)), dtype=np.float32)
-    missing, notes = np.zeros(len(cells), dtype=np.float32), {}
+    missing, notes = np.zeros(len(cells), dtype=np.float32), dict[int, str]()
     for row, cell in enumerate(cells):
         kept = known.get(cell) if isinstance(cell, (str, date)) else None
         if kept is None:
@@ -266,7 +270,7 @@ def _dates(column: DateColumn, cells: Sequence, text: bool) -> tuple[np.ndarray,
             pairs = [(part, part.within(column.part(moment, part)) if moment else (np.nan, "")) for part in column.parts]
             far = next((said for part, (_, said) in pairs if said and part.name.endswith(": days")), "")
             parts = [((part.fill if value != value else value) - part.mean) / part.std for part, (value, _) in pairs]
-            kept = parts, moment is None, note or (f"{shown(cell)} lies far outside the dates in training" if far else "")
+            kept = parts, moment is None, note or (f"{quoted(cell)} lies far outside the dates in training" if far else "")
             if isinstance(cell, (str, date)):
                 known[cell] = kept
         found[row], missing[row], note = kept
@@ -275,7 +279,7 @@ def _dates(column: DateColumn, cells: Sequence, text: bool) -> tuple[np.ndarray,
     return found, missing, notes
 
 
-def _by_row(count: int, of_all: tuple[str, ...], said: list[tuple[str, Notes]]) -> list[tuple[str, ...]]:
+def _by_row(count: int, of_all: tuple[str, ...], *, said: list[tuple[str, Notes]]) -> list[tuple[str, ...]]:
     """The notes of each row: those of the table, then its own."""
     found = [of_all] * count
     for name, notes in said:

@@ -1,28 +1,28 @@
 """A loaded program that predicts from the rows of a table: a row in, a prediction and notes out.
 
-It is a file of its own because rows come by the million and one by one: both ways are quick, and read a cell alike.
+Rows come by the million and one by one: both ways are quick, and read a cell alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import Archive
-from toolkit.program.cells import shown
+from toolkit.program.cells import quoted
 from toolkit.program.outputs import ClassOutput, Estimate, Prediction, ValueOutput
 from toolkit.program.session import session_of
-from toolkit.program.tabular.inputs import Prepared, TableInput
-from toolkit.program.tabular.shapley import why
+from toolkit.program.tabular.inputs import Prepared, TabularInput
+from toolkit.program.tabular.shapley import shapley_values
 
 if TYPE_CHECKING:
     from toolkit.program.tabular.shapley import Reason
 
-OUTPUTS = {"classes": ClassOutput, "value": ValueOutput}
+OUTPUTS: dict[str, type[ClassOutput] | type[ValueOutput]] = {"classes": ClassOutput, "value": ValueOutput}
 TREES = "trees.onnx"
 CHUNK = 4096  # rows at a time
 
@@ -37,7 +37,7 @@ class TabularProgram:
     def __init__(self, archive: Archive) -> None:
         self.archive, self.card = archive, archive.card
         try:
-            self.input = TableInput.from_card(self.card["input"])
+            self.input = TabularInput.from_card(self.card["input"])
             self.output = OUTPUTS[self.card["output"]["kind"]].from_card(self.card["output"])
             self.trees = float(self.card["output"].get("trees", 0.0))
         except (KeyError, TypeError, ValueError) as error:
@@ -55,7 +55,7 @@ class TabularProgram:
             )
         self._takes = [tuple(each.name for each in session.get_inputs()) for session in (self._network, self._trees) if session]
 
-    def predict(self, row: Mapping[str, object]) -> Prediction | Estimate:
+    def predict(self, row: Mapping[Any, object]) -> Prediction | Estimate:
         """Predict one row: a mapping of column names to cells, such as a dict or a row of a DataFrame.
 
         A cell that is missing, or unlike any in training, is answered too, and the prediction's `notes` say what was done.
@@ -65,7 +65,7 @@ class TabularProgram:
         return self.output.one(self.run(prepared.codes, prepared.numbers)[0], prepared.notes[0])
 
     def predict_many(
-        self, rows: Iterable[Mapping[str, object]], batch_size: int = CHUNK, strict: bool = False
+        self, rows: Iterable[Mapping[Any, object]], *, batch_size: int = CHUNK, strict: bool = False
     ) -> Iterator[Prediction | Estimate | ConversionError]:
         """Predict any number of rows in constant memory, one result for each, in order; a pandas DataFrame is taken by its
         columns.
@@ -76,12 +76,7 @@ class TabularProgram:
         if batch_size < 1:
             raise ProgramError(f"batch_size {batch_size}: expected a whole number from 1")
         if hasattr(rows, "columns"):
-            if not rows.columns.is_unique:
-                twice = shown(rows.columns[rows.columns.duplicated()][0])
-                raise ConversionError("the table", f"two of its columns are called {twice}: rename one")
-            for start in range(0, len(rows), batch_size):
-                part = rows.iloc[start : start + batch_size]
-                yield from self._answers(self.input.prepare({name: part[name] for name in part.columns}))
+            yield from self._of_frame(rows, batch_size)
             return
         stream = iter(rows)
         while batch := list(islice(stream, batch_size)):
@@ -100,18 +95,27 @@ class TabularProgram:
 
     def run_network(self, codes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The answer of the network alone."""
-        return _run(self._network, self._takes[0], codes, numbers)
+        return _run(self._network, self._takes[0], codes=codes, numbers=numbers)
 
     def run_trees(self, codes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The answer of the trees alone; for programs that have some."""
-        return _run(self._trees, self._takes[1], codes, numbers)
+        return _run(self._trees, self._takes[1], codes=codes, numbers=numbers)
 
-    def why(self, row: Mapping[str, object]) -> list[Reason]:
-        """Which columns moved the answer for a row away from that for a typical one, the strongest first; see `why`."""
+    def why(self, row: Mapping[Any, object]) -> list[Reason]:
+        """Which columns moved the answer for a row away from that for a typical one, the strongest first; see
+        `shapley_values`. Raises `ConversionError` as `predict`."""
         self._prepare(row)
-        return why(self.input, self.run, row)
+        return shapley_values(self.input, self.run, row=row)
 
-    def _prepare(self, row: Mapping[str, object]) -> Prepared:
+    def _of_frame(self, frame: Any, batch_size: int) -> Iterator[Prediction | Estimate]:
+        if not frame.columns.is_unique:
+            twice = quoted(frame.columns[frame.columns.duplicated()][0])
+            raise ConversionError("the table", f"two of its columns are called {twice}: rename one")
+        for start in range(0, len(frame), batch_size):
+            part = frame.iloc[start : start + batch_size]
+            yield from self._answers(self.input.prepare({name: part[name] for name in part.columns}))
+
+    def _prepare(self, row: Mapping[Any, object]) -> Prepared:
         expected = "expected one row: a mapping of column names to cells, such as a dict"
         if hasattr(row, "columns"):
             raise ConversionError(type(row).__name__, f"{expected}; predict_many takes tables")
@@ -122,7 +126,7 @@ class TabularProgram:
                 raise
             raise ConversionError(type(row).__name__, expected) from error
 
-    def _tried(self, row: Mapping[str, object], strict: bool) -> Prepared | ConversionError:
+    def _tried(self, row: Mapping[Any, object], strict: bool) -> Prepared | ConversionError:
         try:
             return self._prepare(row)
         except ConversionError as error:
@@ -136,7 +140,7 @@ class TabularProgram:
             yield self.output.one(answer, notes)
 
 
-def _run(session, takes: tuple[str, ...], codes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def _run(session: Any, takes: tuple[str, ...], *, codes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     given = {"codes": codes, "numbers": numbers}
     return session.run(None, given if len(takes) == 2 else {takes[0]: given[takes[0]]})[0]
 

@@ -1,7 +1,4 @@
-"""Does this program of tables still answer as it did when it was exported? Golden rows, replayed.
-
-It is a file of its own because it needs nothing of what replays pictures.
-"""
+"""Does this program of tables still answer as it did when it was exported? Golden rows, replayed."""
 
 from __future__ import annotations
 

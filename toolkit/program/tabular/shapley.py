@@ -1,28 +1,26 @@
 """Which columns moved the answer for one row, and how far: Shapley values against a typical row.
 
-It is a file of its own because it asks nothing of the model but answers, so that a program can say it of any row it is given.
+Nothing is asked of the model but answers, so that a program can say it of any row it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import factorial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.program.cells import is_missing, plain, shown
+from toolkit.program.cells import is_missing, python_value, quoted
 
 if TYPE_CHECKING:
-    from toolkit.program.tabular.inputs import Prepared, TableInput
+    from toolkit.program.tabular.inputs import Answer, Prepared, TabularInput
 
 EXACT = 8  # columns up to which all 256 ways to mix two rows are tried
 ANSWERS = 4096  # mixed rows that are asked for where there are more columns
 FEWEST_PAIRS, MOST_PAIRS = 4, 100  # of orders
 CHUNK = 4096  # rows at a time
-
-Run = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probabilities (n, classes) or values (n, 1)
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,13 @@ class Reason:
     error: float = 0.0
 
     def __str__(self) -> str:
-        cell = "missing" if is_missing(self.cell, frozenset()) else shown(self.cell)
+        cell = "missing" if is_missing(self.cell, frozenset()) else quoted(self.cell)
         figures = f"{self.moved:+,.0f} ± {self.error:,.0f}" if abs(self.moved) >= 100 else f"{self.moved:+.3g} ± {self.error:.1g}"
         return f"{self.column} {cell}: {figures if self.error else figures.partition(' ±')[0]}"
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        cell = plain(self.cell)
+        cell = python_value(self.cell)
         cell = (
             cell
             if isinstance(cell, (str, int, bool, type(None))) or (isinstance(cell, float) and np.isfinite(cell))
@@ -53,8 +51,8 @@ class Reason:
         return {"column": self.column, "cell": cell, "moved": self.moved, "error": self.error}
 
 
-def why(table_input: TableInput, run: Run, row: Mapping[str, object], seed: int = 0) -> list[Reason]:
-    """How far each column of `row` moved the answer away from that for `table_input.typical()`, the strongest first.
+def shapley_values(tabular_input: TabularInput, answer: Answer, *, row: Mapping[Any, object], seed: int = 0) -> list[Reason]:
+    """How far each column of `row` moved the answer away from that for `tabular_input.typical()`, the strongest first.
 
     The answer is the probability of the class that is predicted for the row, or the value. Columns in which the row is typical
     moved nothing and are not listed; what the others moved sums to the whole difference. A column's share is what the answer
@@ -63,13 +61,13 @@ def why(table_input: TableInput, run: Run, row: Mapping[str, object], seed: int 
     al. 2009; Mitchell et al. 2022), the same for the same `seed`. Mixed rows may be unlike any real one: the model's answer to
     them is what is explained, not the world. Raises `ConversionError` as `prepare_row`.
     """
-    given, typical = table_input.prepare_row(row), table_input.typical()
-    keys = dict(zip(table_input.names, table_input.header(row.keys()).keys, strict=True))
-    names = [name for name in table_input.names if _differ(given, typical, *table_input.places(name))]
+    given, typical = tabular_input.prepare_row(row), tabular_input.typical()
+    keys = dict(zip(tabular_input.names, tabular_input.header(row.keys()).keys, strict=True))
+    names = [name for name in tabular_input.names if _differ(given, typical, places=tabular_input.places(name))]
     if not names:
         return []
-    mixed = _Mixed(given, typical, [table_input.places(name) for name in names], run)
-    moved, errors = _of_all(mixed, len(names)) if len(names) <= EXACT else _of_some(mixed, len(names), seed)
+    mixed = _Mixed(given, typical, places=[tabular_input.places(name) for name in names], answer=answer)
+    moved, errors = _of_all(mixed, len(names)) if len(names) <= EXACT else _of_some(mixed, len(names), seed=seed)
     found = [
         Reason(name, None if keys[name] is None else row[keys[name]], float(by), float(error))
         for name, by, error in zip(names, moved, errors, strict=True)
@@ -77,7 +75,8 @@ def why(table_input: TableInput, run: Run, row: Mapping[str, object], seed: int 
     return sorted(found, key=lambda reason: -abs(reason.moved))
 
 
-def _differ(given: Prepared, typical: Prepared, codes: list[int], numbers: list[int]) -> bool:
+def _differ(given: Prepared, typical: Prepared, *, places: tuple[list[int], list[int]]) -> bool:
+    codes, numbers = places
     return bool(
         (given.codes[0, codes] != typical.codes[0, codes]).any()
         or (given.numbers[0, numbers] != typical.numbers[0, numbers]).any()
@@ -87,8 +86,10 @@ def _differ(given: Prepared, typical: Prepared, codes: list[int], numbers: list[
 class _Mixed:
     """Answers to rows of which some columns are given and the rest typical."""
 
-    def __init__(self, given: Prepared, typical: Prepared, places: list[tuple[list[int], list[int]]], run: Run) -> None:
-        self.given, self.typical, self.run = given, typical, run
+    def __init__(
+        self, given: Prepared, typical: Prepared, *, places: Sequence[tuple[list[int], list[int]]], answer: Answer
+    ) -> None:
+        self.given, self.typical, self.answer = given, typical, answer
         # the column that each place belongs to; the rest, the same in both, to one behind the last, which is never given
         self.owners = np.full(given.codes.shape[1], len(places)), np.full(given.numbers.shape[1], len(places))
         for column, (codes, numbers) in enumerate(places):
@@ -103,7 +104,7 @@ class _Mixed:
         masks = np.pad(masks, ((0, 0), (0, 1)))
         codes = np.where(masks[:, self.owners[0]], self.given.codes, self.typical.codes)
         numbers = np.where(masks[:, self.owners[1]], self.given.numbers, self.typical.numbers)
-        return np.asarray(self.run(codes, numbers), dtype=np.float64)
+        return np.asarray(self.answer(codes, numbers), dtype=np.float64)
 
 
 def _of_all(mixed: _Mixed, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +120,7 @@ def _of_all(mixed: _Mixed, count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(moved), np.zeros(count)
 
 
-def _of_some(mixed: _Mixed, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _of_some(mixed: _Mixed, count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Estimates from drawn orders and their reverses, with standard errors over the pairs."""
     pairs = int(np.clip(ANSWERS // (2 * (count + 1)), FEWEST_PAIRS, MOST_PAIRS))
     ranks = np.random.default_rng(seed).permuted(np.tile(np.arange(count), (pairs, 1)), axis=1)

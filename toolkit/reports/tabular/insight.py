@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.data.tabular.labelled import LabelledTabular
 from toolkit.evaluation.sampling import sample_rows
 from toolkit.evaluation.tabular.groups import MISSING
 from toolkit.evaluation.tabular.importance import MOST_ROWS, REPEATS, Dependence, partial_dependence, permutation_importance
 from toolkit.evaluation.tabular.scores import TabularScores
-from toolkit.program.cells import is_missing, plain, text_of
+from toolkit.program.cells import is_missing, python_value, text_of
 from toolkit.program.tabular.columns import FIRST, NONE, OTHER
 from toolkit.program.tabular.program import TabularProgram
 from toolkit.reports.charts import drawable
@@ -39,10 +39,10 @@ MOST_NAMED = 40  # categories of an embedding
 MOST_EMBEDDED = 4  # columns
 
 
-def column_sections(scores: TabularScores, labelled: LabelledTable, program: TabularProgram) -> list[Section]:
+def column_sections(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram) -> list[Section]:
     """How much the score falls without each column, and how the answer follows the strongest."""
     test = len(labelled.rows_of("test"))
-    affordable = AFFORDABLE // len(labelled.table_input.names) ** 2  # rows that each column is shuffled in
+    affordable = AFFORDABLE // len(labelled.tabular_input.names) ** 2  # rows that each column is shuffled in
     repeats = int(np.clip(affordable // min(test, MOST_ROWS), 1, REPEATS))
     rows = int(np.clip(affordable // repeats, FEWEST_ROWS, MOST_ROWS))
     worth = permutation_importance(program.run, labelled, most=rows, repeats=repeats)
@@ -64,7 +64,7 @@ def column_sections(scores: TabularScores, labelled: LabelledTable, program: Tab
     return [Section("Which columns matter", blocks), _followed(scores, labelled, program, list(worth)[:FOLLOWED])]
 
 
-def _followed(scores: TabularScores, labelled: LabelledTable, program: TabularProgram, columns: Sequence[str]) -> Section:
+def _followed(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram, columns: Sequence[str]) -> Section:
     found = [partial_dependence(program.run, labelled, name) for name in columns]
     if labelled.regression:
         what, numbers = f"mean {labelled.target.name}", [0]
@@ -121,7 +121,7 @@ def in_full(labels: dict[str, str], most: int = 12) -> str:
     return f" In full: {'; '.join(cut[:most])}{'; …' if cut[most:] else ''}." if cut else ""
 
 
-def row_section(scores: TabularScores, labelled: LabelledTable, program: TabularProgram) -> Section:
+def row_section(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram) -> Section:
     """Test rows of three kinds, each with the columns that moved its answer."""
     test = labelled.rows_of("test")
     rows = test[sample_rows(len(test), len(scores.predictions))]  # of more than are scored, the same sample as there
@@ -170,10 +170,10 @@ def _extremes(table: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def _card(
-    kind: str, place: int, row: int, scores: TabularScores, labelled: LabelledTable, program: TabularProgram, spread: float
+    kind: str, place: int, row: int, scores: TabularScores, labelled: LabelledTabular, program: TabularProgram, spread: float
 ) -> tuple[list[str], Marks, list[str]]:
     item, source = scores.predictions.iloc[place], labelled.table.iloc[row]
-    cells = {name: labelled.frame[name].iloc[row] for name in labelled.table_input.names}
+    cells = {name: labelled.frame[name].iloc[row] for name in labelled.tabular_input.names}
     reasons = program.why(cells)
     if labelled.regression:
         lines = [f"said {amount(item.predicted, spread)}, is {amount(item.label, spread)}"]
@@ -199,14 +199,14 @@ def _card(
     error = amount(max((reason.error for reason in reasons), default=0.0), spread)
     if float(error):
         below.append(f"from a sample of the orders: standard errors up to {error}")
-    notes = labelled.table_input.prepare({name: [cell] for name, cell in cells.items()}, labelled.text).notes[0]
+    notes = labelled.tabular_input.prepare({name: [cell] for name, cell in cells.items()}, labelled.text).notes[0]
     return above, Marks.of(marks), [*below, *(f"note: {note}" for note in notes)]
 
 
-def cell_text(cell: object, labelled: LabelledTable) -> str:
+def cell_text(cell: object, labelled: LabelledTabular) -> str:
     """A cell as a reader wants it, cut where it is long."""
-    cell = plain(cell)
-    if is_missing(cell, labelled.table_input.words):
+    cell = python_value(cell)
+    if is_missing(cell, labelled.tabular_input.na_values):
         return MISSING
     return _cut(f"{cell:.6g}" if isinstance(cell, float) else text_of(cell).strip())
 
@@ -224,9 +224,9 @@ def amount(value: float, spread: float, sign: str = "") -> str:
     return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # the sum: no -0.000
 
 
-def embedding_sections(scores: TabularScores, labelled: LabelledTable, embeds: nn.ModuleList) -> list[Section]:
+def embedding_sections(scores: TabularScores, labelled: LabelledTabular, embeds: nn.ModuleList) -> list[Section]:
     """Where the network has put the categories of the columns that have most of them."""
-    columns = labelled.table_input.categories
+    columns = labelled.tabular_input.categories
     order = sorted(
         (place for place, column in enumerate(columns) if len(column.values) > 2), key=lambda at: -len(columns[at].values)
     )
@@ -237,7 +237,7 @@ def embedding_sections(scores: TabularScores, labelled: LabelledTable, embeds: n
     pictures, captions = [], []
     for place in order[:MOST_EMBEDDED]:
         codes = labelled.codes[train, place]
-        counts = np.bincount(codes, minlength=labelled.table_input.cardinalities[place])
+        counts = np.bincount(codes, minlength=labelled.tabular_input.cardinalities[place])
         common = np.argsort(-counts[FIRST:], kind="stable")[:MOST_NAMED] + FIRST
         kept = np.array([NONE, OTHER, *common])
         weights = embeds[place].weight.detach().cpu().numpy().astype(np.float64)[kept]
@@ -271,7 +271,7 @@ def embedding_sections(scores: TabularScores, labelled: LabelledTable, embeds: n
 
 
 def _shades(
-    scores: TabularScores, labelled: LabelledTable, train: np.ndarray, codes: np.ndarray, count: int
+    scores: TabularScores, labelled: LabelledTabular, train: np.ndarray, codes: np.ndarray, count: int
 ) -> np.ndarray | None:
     """For each code how often the positive class is, or the mean value, in its training rows, from 0, the least, to 1; none
     where there are more classes."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.data.items import PARTS
-from toolkit.data.tabular.labelled import LabelledTable
+from toolkit.data.tabular.labelled import LabelledTabular
 from toolkit.evaluation.bootstrap import Interval
 from toolkit.evaluation.scores import ACCURACY
 from toolkit.evaluation.tabular.baselines import BOOSTED
@@ -36,20 +36,20 @@ BESIDE = (ACCURACY, "macro F1", "log loss", RMSE)  # metrics of a group, of whic
 MOST_LISTED, MOST_CLASSES = 60, 200  # columns and classes in a table
 
 
-def write_table_report(learn: Learner, scores: TabularScores, log: list[dict], run: Run, program: TabularProgram) -> Path:
+def write_tabular_report(learn: Learner, scores: TabularScores, log: list[dict], run: Run, program: TabularProgram) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned, `program` what `export` did. Returns the report's
     path."""
     described = read_json(run.folder / "run.json", "a run")
-    labelled: LabelledTable = learn.dls.labelled
+    labelled: LabelledTabular = learn.dls.labelled
     metrics = [metric.name for metric in learn.metrics]
     page = sections.page_of(
         run.folder.name,
         scores,
-        labelled.describe().splitlines()[0],
-        [
-            sections.score_section(scores, GIVEN, "rows", _about_scores(scores, labelled, program)),
+        data=labelled.describe().splitlines()[0],
+        parts=[
+            sections.score_section(scores, GIVEN, noun="rows", further=_about_scores(scores, labelled, program)),
             *_group_sections(scores),
-            sections.curve_section(log, metrics, described.get("best_epoch"), HIDDEN, "rows"),
+            sections.curve_section(log, metrics, best_epoch=described.get("best_epoch"), altered=HIDDEN, noun="rows"),
             *(_value_sections if labelled.regression else _class_sections)(scores, labelled),
             *column_sections(scores, labelled, program),
             row_section(scores, labelled, program),
@@ -64,7 +64,7 @@ def write_table_report(learn: Learner, scores: TabularScores, log: list[dict], r
     return path
 
 
-def _about_scores(scores: TabularScores, labelled: LabelledTable, program: TabularProgram) -> list[Text]:
+def _about_scores(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram) -> list[Text]:
     """What the metrics are, what the program answers with, and what to do where boosted trees are better."""
     if labelled.regression:
         told = (
@@ -163,7 +163,7 @@ def _worst(metric: str, whole: Interval, groups: dict[str, dict]) -> str:
     return said + "The intervals of these two overlap: the difference may be chance, and more test rows would tell."
 
 
-def _class_sections(scores: TabularScores, labelled: LabelledTable) -> list[Section]:
+def _class_sections(scores: TabularScores, labelled: LabelledTabular) -> list[Section]:
     table = scores.predictions
     what = f"said: probability of {scores.positive}" if scores.positive else "said: probability of the answer"
     of = f"are of {scores.positive!r}" if scores.positive else "are right"
@@ -191,7 +191,7 @@ def _said_and_so(scores: TabularScores) -> str:
     return ", ".join(f"{point['said']:.2f} {point['share']:.2f} ({point['count']} rows)" for point in scores.calibration)
 
 
-def _value_sections(scores: TabularScores, labelled: LabelledTable) -> list[Section]:
+def _value_sections(scores: TabularScores, labelled: LabelledTabular) -> list[Section]:
     table, name = scores.predictions, labelled.target.name
     truth, said = table.label.to_numpy(np.float64), table.predicted.to_numpy(np.float64)
     off = np.abs(said - truth)
@@ -214,7 +214,7 @@ def _value_sections(scores: TabularScores, labelled: LabelledTable) -> list[Sect
     return [Section("Predicted against true", [Text(told.strip()), Figure(pictures, caption.strip())])]
 
 
-def _data_section(labelled: LabelledTable) -> Section:
+def _data_section(labelled: LabelledTabular) -> Section:
     parts = [labelled.targets[labelled.rows_of(part)] for part in PARTS]
     told = (
         "Training learns from train, valid chooses the epoch, test is for the scores and nothing else. What is fitted to the "
@@ -242,7 +242,7 @@ def _data_section(labelled: LabelledTable) -> Section:
     return Section("How the data was split", [*blocks, *sections.left_out(labelled.rejected, labelled.notes)])
 
 
-def _taken_for_section(labelled: LabelledTable) -> Section:
+def _taken_for_section(labelled: LabelledTabular) -> Section:
     """What each column was taken for."""
     told = "A guess from the training rows; the options numbers, categories, dates and leave_out overrule it."
     rows = [[decision.column, f"{decision.kind}: {decision.why}"] for decision in labelled.decisions]
