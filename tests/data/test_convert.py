@@ -25,7 +25,7 @@ from toolkit.converters import find_converter
 from toolkit.converters.sound import Sound
 from toolkit.data.convert import convert_tree, main
 from toolkit.data.converter_key import converter_key
-from toolkit.data.mirror.ledger import Done
+from toolkit.data.mirror.manifest import Manifest
 from toolkit.errors import ConversionError, DataError, RunError, ToolkitError
 from toolkit.files import PART
 
@@ -231,11 +231,11 @@ def test_wrong_arguments_are_refused(clips, tmp_path, arguments, words):
 
 
 def test_a_pass_that_another_has_followed_records_nothing(tmp_path):
-    first = Done.begin(tmp_path / "record", tmp_path)
+    first = Manifest.begin(tmp_path / "record", tmp_path)
     first.add("a.png", "1")
     worker = pickle.loads(pickle.dumps(first))
     worker.add("b.png", "1")
-    second = Done.begin(tmp_path / "record", tmp_path)
+    second = Manifest.begin(tmp_path / "record", tmp_path)
     for earlier in (first, worker):
         with pytest.raises(RunError, match="another pass has begun there"):
             earlier.add("a.png", "2")
@@ -249,7 +249,7 @@ def test_a_pass_that_another_has_followed_records_nothing(tmp_path):
 def test_after_kills_nothing_is_made_again_and_nothing_is_missing(grey, tmp_path):
     source, target = texts(tmp_path / "texts", 300), tmp_path / "pictures"
     code = "import sys; from grey_of_text import Grey; from toolkit.data.convert import convert_tree; "
-    code += "convert_tree(Grey(seconds=0.01), sys.argv[1], sys.argv[2], jobs=2)"
+    code += "convert_tree(Grey(seconds=0.01), sys.argv[1], target=sys.argv[2], jobs=2)"
     line = [sys.executable, "-c", code, str(source), str(target)]
     paths = os.pathsep.join([str(ROOT), str(tmp_path / "somebodys")])
     chance = random.Random(3)

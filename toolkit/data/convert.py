@@ -1,7 +1,7 @@
 """Convert a tree of raw files into pictures once: `python -m toolkit.data.convert sound clips/ pictures/ --set mels=64`.
 
-Pictures are faster to load than what they were made of, and can be looked at. It is a file of its own because it is a verb
-by itself: the tree of pictures is an ordinary one, to train from with the image recipe, copy or look at.
+Pictures are faster to load than what they were made of. Their tree is an ordinary one, to train from with the image recipe, copy
+or look at.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 from toolkit.converters import Converter, converter_names, find_converter, settings_of
 from toolkit.converters.settings import parse_settings
 from toolkit.data.converter_key import converter_key
-from toolkit.data.mirror.mirror import Outcome, mirror, tell
+from toolkit.data.mirror.sync import Outcome, sync, tell
 from toolkit.errors import ConversionError, report_plainly
 
 CONVERTED = "converted"
@@ -30,13 +30,13 @@ def convert_tree(
 
     `converter` is a registered name or an instance. A picture has the whole name of its file and ".png" (a.wav.png), in the
     same folder. What is up to date is left alone; of a converter whose code cannot be found, as that of a class written in a
-    notebook, nothing is. What cannot be converted is listed in `target`/failed.csv. See `mirror` for the rest.
+    notebook, nothing is. What cannot be converted is listed in `target`/failed.csv. See `sync` for the rest.
     """
     if isinstance(converter, str):
         converter = find_converter(converter)
     settings_of(converter)  # refuses what is no converter
     settings = {"verb": "convert", "converter": converter_key(converter) or secrets.token_hex(8)}
-    return mirror(
+    return sync(
         Path(source),
         Path(target),
         make=partial(convert_one, converter=converter),

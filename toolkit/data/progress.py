@@ -1,16 +1,16 @@
-"""Progress of long loops outside training: a bar on a terminal, silence elsewhere.
-
-It is a file of its own so that every command shows progress in the same way.
-"""
+"""Progress of long loops outside training: a bar on a terminal, silence elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def track(work: Iterable, total: int, *, what: str) -> Iterator:
-    """Pass `work` through, showing how far it is where standard error is a terminal."""
+def track(work: Iterable[T], total: int, *, what: str) -> Iterator[T]:
+    """Pass `work` through, showing how far it is where standard error is a terminal: `total` is its length, `what` its name."""
     if not sys.stderr.isatty():
         yield from work
         return

@@ -1,7 +1,7 @@
 """Shrink a tree of photos once: `python -m toolkit.data.shrink photos/ small/ --size 256`.
 
-Small images are enough to learn from, and big ones are slow to load. It is a file of its own because it is a verb by
-itself: the small tree is an ordinary tree of pictures, to train from anywhere, copy or look at.
+Small images are enough to learn from, and big ones are slow to load. The small tree is an ordinary tree of pictures, to train
+from, copy or look at.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from toolkit.converters import IMAGE_SUFFIXES, picture_size, read_image
-from toolkit.data.mirror.mirror import Outcome, mirror, tell
+from toolkit.data.mirror.sync import Outcome, sync, tell
 from toolkit.errors import ConversionError, DataError, report_plainly
 
 QUALITY = 92  # of JPEG files
@@ -30,12 +30,12 @@ def shrink_tree(
     """Make `target` a copy of the tree `source` in which the shorter side of every picture is at most `size` pixels.
 
     Pictures keep their names, formats and proportions; they become upright 8-bit RGB. Smaller ones are copied as they are.
-    What cannot be read is listed in `target`/failed.csv. See `mirror` for the rest.
+    What cannot be read is listed in `target`/failed.csv. See `sync` for the rest.
     """
     if size < 8:
         raise DataError(f"size {size}: expected 8 pixels or more")
     settings = {"verb": "shrink", "size": size, "quality": QUALITY}
-    return mirror(
+    return sync(
         Path(source),
         Path(target),
         make=partial(shrink_one, size=size),

@@ -1,7 +1,4 @@
-"""The split into train, valid and a held-out test that training never sees.
-
-It is a file of its own because the honesty of every score rests on it: what belongs together stays on one side.
-"""
+"""The split into train, valid and a held-out test that training never sees: what belongs together stays on one side."""
 
 from __future__ import annotations
 
@@ -19,7 +16,8 @@ from toolkit.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class SplitOptions:
-    """How data is split: the shares held out to choose the best epoch and for the test, and the seed.
+    """How data is split: the shares held out to choose the best epoch (`valid_pct`) and for the test (`test_pct`), each between 0
+    and 1, and the seed of what is left to chance.
 
     Raises `DataError` for shares that are none, or leave nothing to train on, and for a seed below 0.
     """
@@ -70,7 +68,8 @@ def split_items(table: pd.DataFrame, options: SplitOptions = USUAL_SPLIT, *, tog
 
 
 def units_of(count: int, together: Iterable[np.ndarray]) -> np.ndarray:
-    """The number of the unit each of `count` rows belongs to: rows joined by a pair, however long the chain."""
+    """The number of the unit each of `count` rows belongs to, int (count,): rows joined by a pair, however long the chain.
+    `together` are arrays of positions, int (pairs, 2)."""
     edges = np.concatenate([np.empty((0, 2), np.int64), *(np.asarray(pairs).reshape(-1, 2) for pairs in together)])
     graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1]
@@ -79,7 +78,8 @@ def units_of(count: int, together: Iterable[np.ndarray]) -> np.ndarray:
 def _group_pairs(table: pd.DataFrame) -> np.ndarray:
     """Each row of a group with the group's first."""
     grouped = np.flatnonzero(table.group.notna())
-    codes, first = pd.factorize(table.group.iloc[grouped])[0], {}
+    codes = pd.factorize(table.group.iloc[grouped])[0]
+    first: dict[int, int] = {}
     return np.array([(first.setdefault(code, row), row) for code, row in zip(codes, grouped, strict=True)], dtype=np.int64)
 
 
@@ -105,9 +105,9 @@ def _assign(labels: np.ndarray, units: np.ndarray, *, shares: dict[str, float], 
     for rows in shuffled:
         held, amounts = np.unique(label_codes[rows], return_counts=True)
         gain = np.minimum(needs[:, held], amounts).sum(axis=1) + 1e-3 * needs[:, held].sum(axis=1)
-        part = int(gain.argmax())
-        needs[part, held] -= amounts
-        result[rows] = parts[part]
+        most_missed = int(gain.argmax())
+        needs[most_missed, held] -= amounts
+        result[rows] = parts[most_missed]
     for part in parts[1:]:
         _fill(part, result, members=shuffled, label_codes=label_codes)
     return result

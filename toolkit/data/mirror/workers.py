@@ -1,7 +1,6 @@
 """Results made one by one, in an order of steps that a kill cannot harm: in this process, in threads, in other processes.
 
-It is a file of its own because here is all that must not go wrong: a finished result is never made again, a half-made one
-never has its name, and no worker writes once its folder's lock is gone.
+A finished result is never made again, a half-made one never has its name, and no worker writes once its folder's lock is gone.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,13 +19,14 @@ from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.backend.reduction import dumps  # of what a notebook defines too
 
 from toolkit.data.hashing import content_hash
 from toolkit.data.items import NOT_UTF8, is_utf8
-from toolkit.data.mirror.ledger import Done
+from toolkit.data.mirror.manifest import Manifest
 from toolkit.errors import ConversionError, DataError, RunError, ToolkitError
 from toolkit.files import PART, remove_leftovers, replacing
 
@@ -42,15 +42,16 @@ ONE_THREAD = dict.fromkeys(
 WATCH = 0.2  # seconds between a worker's looks at whether its parent lives
 
 Result = tuple[str, str | None]  # (what was done, None), or (item, why it failed)
+Submit = Callable[[list[tuple[str, str]]], Future[list[Result]]]
 
 
 class Maker:
     """Makes the result of one item, in whichever thread or process; with `strict`, raises what is wrong with an item."""
 
     def __init__(
-        self, source: Path, target: Path, *, done: Done, make: Callable[[Path, Path], str], settings: str, strict: bool
+        self, source: Path, target: Path, *, manifest: Manifest, make: Callable[[Path, Path], str], settings: str, strict: bool
     ) -> None:
-        self.source, self.target, self.done = source, target, done
+        self.source, self.target, self.manifest = source, target, manifest
         self.make, self.settings, self.strict = make, settings, strict
 
     def __call__(self, item: str, made: str) -> Result:
@@ -69,19 +70,19 @@ class Maker:
             raise ConversionError(ascii(str(item)), NOT_UTF8)
         path = self.target / made
         key = hashlib.blake2b(f"{content_hash(item)} {self.settings}".encode(), digest_size=16).hexdigest()
-        known, there = self.done.key(made), path.exists()
+        known, there = self.manifest.key(made), path.exists()
         if known is None and there:
             raise ConversionError(item, f"{path} stands in its place, which this command did not make")
         if key == known and there:
-            self.done.add(made, key)
+            self.manifest.add(made, key)
             return KEPT
-        # What stands under its name is always what the record says: a stale result goes first, the new one is recorded and
+        # What stands under its name is always what the manifest says: a stale result goes first, the new one is recorded and
         # then gets its name. One that a kill left recorded without it is made again.
         if there:
             remove(path)
         with replacing(path, durable=False) as temporary:
             said = self.make(item, temporary)
-            self.done.add(made, key)
+            self.manifest.add(made, key)
         return said
 
 
@@ -102,7 +103,7 @@ def _blaming(item: Path) -> Iterator[None]:
         raise ConversionError(item, f"{type(error).__name__}: {error}") from error
 
 
-def pickled(make: Callable) -> bytes:
+def pickled(make: Callable[..., Any]) -> bytes:
     """`make` as other processes are sent it. Raises `DataError` where it cannot be."""
     try:
         return bytes(dumps(make))
@@ -113,7 +114,9 @@ def pickled(make: Callable) -> bytes:
         ) from error
 
 
-def results(maker: Maker, work: Iterator[tuple[str, str]], *, total: int, jobs: int, processes: bool) -> Iterator[Result]:
+def results(
+    maker: Maker, work: Iterator[tuple[str, str]], *, total: int, jobs: int, processes: bool
+) -> Generator[Result, None, None]:
     """The result of each (item, made) of `work`, about `total` of them, in no order; few are taken ahead.
 
     However the iteration ends, nothing is written after it.
@@ -124,7 +127,7 @@ def results(maker: Maker, work: Iterator[tuple[str, str]], *, total: int, jobs: 
         return
     size = max(1, min(BATCH, total // (16 * jobs))) if processes else 1  # some to share out even where they are few
     with (_processes if processes else _threads)(maker, jobs) as submit:
-        at_work: set[Future] = set()
+        at_work: set[Future[list[Result]]] = set()
         while batch := list(islice(work, size)):
             at_work.add(submit(batch))
             if len(at_work) >= 2 * jobs:
@@ -135,17 +138,21 @@ def results(maker: Maker, work: Iterator[tuple[str, str]], *, total: int, jobs: 
             yield from future.result()
 
 
+def _make_all(maker: Maker, batch: list[tuple[str, str]]) -> list[Result]:
+    return [maker(*pair) for pair in batch]
+
+
 @contextmanager
-def _threads(maker: Maker, jobs: int) -> Iterator[Callable[[list], Future]]:
+def _threads(maker: Maker, jobs: int) -> Iterator[Submit]:
     pool = ThreadPoolExecutor(jobs)
     try:
-        yield partial(pool.submit, lambda batch: [maker(*pair) for pair in batch])
+        yield partial(pool.submit, partial(_make_all, maker))
     finally:
         pool.shutdown(cancel_futures=True)  # waits for what is in hand
 
 
 @contextmanager
-def _processes(maker: Maker, jobs: int) -> Iterator[Callable[[list], Future]]:
+def _processes(maker: Maker, jobs: int) -> Iterator[Submit]:
     """Workers of this pass alone: those that `joblib.Parallel` shares and keeps would know a converter's code of before."""
     parent, stopped = os.getpid(), True
     pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(parent,), env=ONE_THREAD)
@@ -202,7 +209,8 @@ def _end_with(parent: int) -> None:
 
 @cache
 def _opened(maker: bytes) -> Maker:
-    return pickle.loads(maker)
+    opened: Maker = pickle.loads(maker)
+    return opened
 
 
 def _make_here(maker: bytes, parent: int, batch: list[tuple[str, str]]) -> list[Result]:

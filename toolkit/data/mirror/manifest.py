@@ -1,7 +1,6 @@
-"""The record of a tree of results: what each was made from, so that only what changed is made again.
+"""The manifest of a tree of results: what each was made from, so that only what changed is made again.
 
-It is a file of its own because a million items must take no memory, and threads, processes and kills must not harm it: it
-is a table on disk.
+It is a table on disk: a million items take no memory, and threads, processes and kills do not harm it.
 """
 
 from __future__ import annotations
@@ -12,19 +11,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from toolkit.errors import DataError, RunError
 
 PATIENCE = 60  # seconds for which a write waits for those of other processes
 PAUSE = 2e-4, 2e-2  # seconds between two tries, at first and at most: sqlite's own take longer than making a small picture
 
+T = TypeVar("T")
 
-class Done:
+
+class Manifest:
     """Which results are there, what each was made from, and in which pass it was last seen.
 
     A pass is begun with `begin`; other processes take part in it by its number, each with a table of its own on the same
-    file (pickled, a `Done` is its path and number). Raises `RunError` where the file is damaged or cannot be written to.
+    file (pickled, a `Manifest` is its path and number). Raises `RunError` where the file is damaged or cannot be written to.
     """
 
     def __init__(self, path: Path, number: int) -> None:
@@ -39,27 +40,27 @@ class Done:
         self._change("PRAGMA journal_mode = PERSIST")
 
     @classmethod
-    def begin(cls, path: Path, source: Path) -> Done:
+    def begin(cls, path: Path, source: Path) -> Manifest:
         """Begin a pass over `source`, and so end every earlier one. Raises `DataError` where the table is of another source."""
-        done, of = cls(path, 0), ascii(str(source.resolve()))
+        manifest, of = cls(path, 0), ascii(str(source.resolve()))
         try:
-            done._change("CREATE TABLE IF NOT EXISTS done (made TEXT PRIMARY KEY, key TEXT, pass INTEGER)")
-            done._change("CREATE TABLE IF NOT EXISTS source (path TEXT)")
-            done._change("CREATE TABLE IF NOT EXISTS pass (number INTEGER PRIMARY KEY)")
-            ((earlier,),) = done._rows("SELECT path FROM source") or [(None,)]
+            manifest._change("CREATE TABLE IF NOT EXISTS done (made TEXT PRIMARY KEY, key TEXT, pass INTEGER)")
+            manifest._change("CREATE TABLE IF NOT EXISTS source (path TEXT)")
+            manifest._change("CREATE TABLE IF NOT EXISTS pass (number INTEGER PRIMARY KEY)")
+            ((earlier,),) = manifest._rows("SELECT path FROM source") or [(None,)]
             if earlier not in (None, of):
                 raise DataError(f"{path.parent}: holds what was made of {earlier}: name another folder")
             if earlier is None:
-                done._change("INSERT INTO source VALUES (?)", of)
-            done._change("INSERT INTO pass VALUES (NULL)")
-            ((done.number,),) = done._rows("SELECT max(number) FROM pass")
+                manifest._change("INSERT INTO source VALUES (?)", of)
+            manifest._change("INSERT INTO pass VALUES (NULL)")
+            ((manifest.number,),) = manifest._rows("SELECT max(number) FROM pass")
         except BaseException:
-            done.close()
+            manifest.close()
             raise
-        return done
+        return manifest
 
-    def __reduce__(self) -> tuple:
-        return Done, (self.path, self.number)
+    def __reduce__(self) -> tuple[type[Manifest], tuple[Path, int]]:
+        return Manifest, (self.path, self.number)
 
     def key(self, made: str) -> str | None:
         """What a result was made from; None where it is not ours."""
@@ -81,14 +82,14 @@ class Done:
         """Note that the result `made` is no longer there."""
         self._change("DELETE FROM done WHERE made = ?", made)
 
-    def _rows(self, sentence: str, *values: object) -> list[tuple]:
+    def _rows(self, sentence: str, *values: object) -> list[tuple[Any, ...]]:
         return self._patiently(lambda: self.table.execute(sentence, values).fetchall())
 
     def _change(self, sentence: str, *values: object) -> int:
         """The number of rows changed."""
         return self._patiently(lambda: self.table.execute(sentence, values).rowcount)
 
-    def _patiently(self, ask: Callable[[], Any]) -> Any:
+    def _patiently(self, ask: Callable[[], T]) -> T:
         began, pause = time.monotonic(), PAUSE[0]
         while True:
             try:

@@ -1,7 +1,7 @@
 """A whole tree of files made into another, in parallel: stopped at any moment, it goes on where it was.
 
-It is a file of its own because shrinking photos and converting raw files are two such verbs: what one item becomes is a
-function, and all the rest (what is done already, what failed, what has gone, who else is writing) is the same.
+What one item becomes is a function; all the rest (what is done already, what failed, what has gone, who else is writing) is the
+same for shrinking photos, converting raw files and repairing masks.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from joblib import cpu_count
 
 from toolkit.data.items import files_below
-from toolkit.data.mirror.ledger import Done
+from toolkit.data.mirror.manifest import Manifest
 from toolkit.data.mirror.workers import KEPT, Maker, pickled, remove, results
 from toolkit.data.progress import track
 from toolkit.errors import DataError, RunError
 from toolkit.files import LOCK, locked, write_text
 
-DONE, FAILED = ".done.sqlite", "failed.csv"
+MANIFEST, FAILED = ".done.sqlite", "failed.csv"
 REMOVED = "removed"
 
 
@@ -40,13 +41,13 @@ class Outcome:
     others: int = 0
 
 
-def mirror(
+def sync(
     source: Path,
     target: Path,
     *,
     make: Callable[[Path, Path], str],
     suffixes: tuple[str, ...],
-    settings: dict,
+    settings: dict[str, Any],
     name: Callable[[str], str] = str,
     jobs: int | None = None,
     strict: bool = False,
@@ -78,8 +79,8 @@ def mirror(
         return path.suffix.lower() in suffixes and (wanted is None or wanted(path))
 
     total, outcome.others = _check(source, target, suffixes=suffixes, chosen=chosen)
-    with locked(target), closing(Done.begin(target / DONE, source)) as done:
-        maker = Maker(source, target, done=done, make=make, settings=json.dumps(settings, sort_keys=True), strict=strict)
+    with locked(target), closing(Manifest.begin(target / MANIFEST, source)) as manifest:
+        maker = Maker(source, target, manifest=manifest, make=make, settings=json.dumps(settings, sort_keys=True), strict=strict)
         split = map(os.path.split, _items(source, target, chosen=chosen))
         work = ((os.path.join(folder, item), os.path.join(folder, name(item))) for folder, item in split)
         with closing(results(maker, work, total=total, jobs=min(jobs, total), processes=processes)) as made:
@@ -88,9 +89,9 @@ def mirror(
                     outcome.counts[said] += 1
                 else:
                     outcome.failed.append((said, reason))
-        for gone in done.not_of_this_pass():
+        for gone in manifest.not_of_this_pass():
             remove(target / gone)
-            done.forget(gone)
+            manifest.forget(gone)
             outcome.counts[REMOVED] += 1
         _list_failures(target / FAILED, outcome.failed)
     return outcome
@@ -118,7 +119,7 @@ def _check(source: Path, target: Path, *, suffixes: tuple[str, ...], chosen: Cal
         held = {path.name for path in target.iterdir()} - {LOCK} if target.exists() else set()
     except OSError as error:
         raise RunError(f"cannot write to {target}: {error.strerror or error}") from error
-    if held and DONE not in held:
+    if held and MANIFEST not in held:
         raise DataError(f"{target}: holds files that this command did not make: name a new or an empty folder")
     kinds = Counter(map(chosen, files_below(source, apart_from=target)))
     if not kinds[True]:
