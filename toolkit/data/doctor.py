@@ -11,7 +11,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from toolkit.data.mirror.mirror import tell
+from toolkit.data.mirror.sync import tell
 from toolkit.data.segmentation.class_lists import read_list
 from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, PalettesDiffer, TooManyValues, read_code, show_value
 from toolkit.data.segmentation.mask_doctor import COMMAND, Diagnosis, Finding, diagnose

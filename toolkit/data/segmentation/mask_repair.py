@@ -14,7 +14,7 @@ from scipy.ndimage import distance_transform_edt
 
 from toolkit.converters import IMAGE_SUFFIXES
 from toolkit.data.items import Items
-from toolkit.data.mirror.mirror import Outcome, mirror
+from toolkit.data.mirror.sync import Outcome, sync
 from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, Value, common_folder, read_mask, show_value
 from toolkit.data.segmentation.mask_doctor import Diagnosis
 from toolkit.data.segmentation.mask_facts import SIZE, climbing, look, turned
@@ -103,7 +103,7 @@ def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: i
     settings = {key: value for key, value in diagnosis.as_dict().items() if key in AFFECTS}
     settings["mapping"] = [{**entry, "pixels": None} for entry in settings["mapping"]]  # how often a value is changes no result
     settings |= {"verb": "repair masks", "colours": diagnosis.code.colours, "in_colour": diagnosis.in_colour}
-    outcome = mirror(
+    outcome = sync(
         source, target, make=Repair(diagnosis, pictures), suffixes=IMAGE_SUFFIXES, settings=settings,
         name=lambda name: f"{Path(name).stem}.png", jobs=jobs, wanted=lambda path: str(path.absolute()) in pictures,
     )  # fmt: skip
