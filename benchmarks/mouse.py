@@ -20,11 +20,11 @@ from benchmarks import plain_fastai
 from benchmarks.harness import Figure, options, report
 from recipes.mouse_classification import build_learner
 from toolkit.evaluation.bootstrap import Bootstrap, paired_interval
-from toolkit.evaluation.images.raw_baselines import kinematics_and_forest, raw_probabilities
+from toolkit.evaluation.images.hand_crafted import hand_crafted_probabilities, kinematics_and_forest
 from toolkit.evaluation.images.scores import predictions
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.program.outputs import pool
+from toolkit.program.outputs import aggregate
 
 WINDOW, FOLDS = 256, 7
 
@@ -66,14 +66,14 @@ def answers(table: pd.DataFrame, test: pd.Series, folder: Path, short: bool) -> 
     seconds = time.perf_counter() - began
     probabilities, targets = predictions(learn, learn.dls[2])
     labelled, classes = learn.dls.labelled, tuple(learn.dls.vocab)
-    forest, _ = raw_probabilities(
+    forest, _ = hand_crafted_probabilities(
         kinematics_and_forest(labelled.image_input.converter, windowed=True), labelled, classes, gap=False
     )
     session = labelled.table.path[labelled.table.split == "test"].astype(str).to_numpy()
     found = pd.DataFrame({"session": session})
     for name, answer in (("picture", probabilities), ("forest", forest)):
         found[name] = answer.argmax(axis=1) == targets
-        pooled = {one: pool(answer[session == one]).argmax() for one in np.unique(session)}
+        pooled = {one: aggregate(answer[session == one]).argmax() for one in np.unique(session)}
         found[f"{name}, whole"] = [pooled[one] == target for one, target in zip(session, targets, strict=True)]
     export(learn, folder / "mouse.pyz")  # through the parity gate, session by session
     return found, seconds

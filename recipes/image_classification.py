@@ -20,7 +20,7 @@ from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.images.learner import check_choices, picture_learner
+from toolkit.learning.images.learner import check_choices, image_learner
 from toolkit.learning.runs import Run
 from toolkit.reports.images.report import write_image_report
 
@@ -65,7 +65,7 @@ def build_learner(
     labelled = labelled_images(
         items, converter, size=size, resize=resize, split=split, group_near=group_near, strict=strict, cache=cache
     )
-    return picture_learner(labelled, "image_classification", arch, weights, augment, batch_size, seed, strict)
+    return image_learner(labelled, "image_classification", arch, weights, augment, batch_size, seed, strict)
 
 
 @call_parse

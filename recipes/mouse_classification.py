@@ -20,10 +20,10 @@ from toolkit.data.images.windows import labelled_converted
 from toolkit.data.items import find_items
 from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.images.raw_baselines import kinematics_and_forest
+from toolkit.evaluation.images.hand_crafted import kinematics_and_forest
 from toolkit.export import export
 from toolkit.learning.fitting import EPOCHS, fit
-from toolkit.learning.images.learner import check_choices, picture_learner
+from toolkit.learning.images.learner import check_choices, image_learner
 from toolkit.learning.runs import Run
 from toolkit.reports.images.report import write_image_report
 
@@ -76,7 +76,7 @@ def build_learner(
     labelled = replace(labelled, notes=[*labelled.notes, *rows_left_out(labelled.table.path.unique(), mouse)])
     epochs = max(1, round(EPOCHS / max(1, overlap))) if window else EPOCHS
     select_after = SETTLED if window else 0  # a few sessions that validate are a noisy judge
-    return picture_learner(
+    return image_learner(
         labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs, select_after
     )
 
@@ -101,7 +101,7 @@ def main(
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
         log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
-        scores = evaluate(learn, raw=kinematics_and_forest(image_input.converter, image_input.windowed))
+        scores = evaluate(learn, hand_crafted=kinematics_and_forest(image_input.converter, image_input.windowed))
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
         write_image_report(learn, scores, log, place)

@@ -19,10 +19,10 @@ from toolkit.data.images.windows import labelled_converted
 from toolkit.data.items import find_items
 from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
-from toolkit.evaluation.images.raw_baselines import mfcc_and_svm
+from toolkit.evaluation.images.hand_crafted import mfcc_and_svm
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.images.learner import check_choices, picture_learner
+from toolkit.learning.images.learner import check_choices, image_learner
 from toolkit.learning.runs import Run
 from toolkit.reports.images.report import write_image_report
 
@@ -78,7 +78,7 @@ def build_learner(
     )  # fmt: skip
     labelled = labelled_converted(items, sound, windowed=bool(window), split=split, strict=strict, cache=cache)
     augment += "-deltas" if augment == "spectrogram" and channels == "deltas" else ""
-    return picture_learner(labelled, "sound_classification", arch, weights, augment, batch_size, seed, strict)
+    return image_learner(labelled, "sound_classification", arch, weights, augment, batch_size, seed, strict)
 
 
 @call_parse
@@ -101,7 +101,7 @@ def main(
     settings = {"data": str(data), "epochs": epochs, "lr": lr, "patience": patience, **kwargs}
     with Run.open(Path(data).resolve().stem, learn, settings=settings, folder=run, resume=resume) as place:
         log = fit(learn, epochs, lr=lr, patience=None if patience < 0 else patience, run=place, resume=resume)
-        scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, image_input.windowed))
+        scores = evaluate(learn, hand_crafted=mfcc_and_svm(image_input.converter, image_input.windowed))
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
         write_image_report(learn, scores, log, place)

@@ -64,7 +64,7 @@ def listener(recordings, tmp_path_factory):
     """A finished run on windows of a second every half second: (learner, run folder, scores)."""
     from recipes.sound_classification import build_learner
     from toolkit.evaluation import evaluate
-    from toolkit.evaluation.images.raw_baselines import mfcc_and_svm
+    from toolkit.evaluation.images.hand_crafted import mfcc_and_svm
     from toolkit.export import export
     from toolkit.learning.fitting import fit
     from toolkit.learning.runs import Run
@@ -74,7 +74,7 @@ def listener(recordings, tmp_path_factory):
     with Run.open("long", learn, settings={}, folder=tmp_path_factory.mktemp("run") / "run") as run:
         log = fit(learn, epochs=5, lr=3e-3, run=run)
         image_input = learn.dls.labelled.image_input
-        scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, image_input.windowed))
+        scores = evaluate(learn, hand_crafted=mfcc_and_svm(image_input.converter, image_input.windowed))
         scores.save(run.folder)
         export(learn, run.program, scores=scores)
         write_image_report(learn, scores, log, run)

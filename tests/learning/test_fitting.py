@@ -12,7 +12,7 @@ from helpers.pictures import make_shapes
 
 from recipes.image_classification import build_learner
 from toolkit.errors import RunError, ToolkitError
-from toolkit.learning.cpu import conv_gradients as small_maps
+from toolkit.learning.cpu import conv_gradients
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU, cpu_has_bfloat16
 from toolkit.learning.fitting import find_rate, fit
 from toolkit.learning.images.calibration import best_temperature, calibrate
@@ -204,7 +204,7 @@ def test_the_weight_gradient_on_small_maps_is_the_convolutions_own(stride, size,
     module = torch.nn.Conv2d(6, 8, kernel, stride, padding, bias=False).double()
     x = torch.randn(3, 6, *size, dtype=torch.float64, requires_grad=True)
     results = []
-    for forward in (module.forward, partial(small_maps._forward, module)):
+    for forward in (module.forward, partial(conv_gradients._forward, module)):
         y = forward(x)
         results.append((y, *torch.autograd.grad((y * torch.cos(y)).sum(), (x, module.weight))))
     for one, other in zip(*results, strict=True):

@@ -13,8 +13,8 @@ from textwrap import fill
 from toolkit.converters import converter_class, converter_names, find_converter
 from toolkit.converters.base import Converter, settings_of
 from toolkit.converters.conformance import check
+from toolkit.converters.contact_sheet import files_among, labels, sheet, strip_of
 from toolkit.converters.settings import defaults, parse_settings
-from toolkit.converters.show import files_among, labels, sheet, strip_of
 from toolkit.errors import ConversionError, MissingPackage, ToolkitError
 from toolkit.needs import missing
 

@@ -19,8 +19,8 @@ def evaluate(learn: Learner, seed: int = 0, **options: Any) -> Scores:
     """Score `learn` on its test set, the third of its loaders, and nothing else; the `Scores` are those of its task.
 
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
-    `build_learner` returned. `seed` is that of the bootstrap and of samples. `options` are those of one task: `raw`, of pictures,
-    is a method on what they were made of, to be held against too.
+    `build_learner` returned. `seed` is that of the bootstrap and of samples. `options` are those of one task:
+    `hand_crafted`, of pictures, is a method of experts on what they were made of, to be held against too.
 
     Raises `DataError` where the loaders hold no test part.
     """

@@ -25,7 +25,7 @@ class Moment:
 @dataclass(frozen=True)
 class Prediction:
     """One answer. `probabilities` maps each class to its probability, most probable first; they sum to 1. `timeline` has a
-    moment for each window of a long item, of which the answer is the `pool`; it is empty where an item is seen at once. `notes`
+    moment for each window of a long item, of which the answer is the `aggregate`; it is empty where an item is seen at once. `notes`
     say what was odd about a row of a table, and what was done about it."""
 
     label: str
@@ -42,7 +42,7 @@ class Prediction:
         return "  ".join(f"{label} {p:.3f}" for label, p in list(self.probabilities.items())[: max(1, top)])
 
 
-def pool(probabilities: np.ndarray) -> np.ndarray:
+def aggregate(probabilities: np.ndarray) -> np.ndarray:
     """The probabilities (classes,) of a whole item from those of its windows, (windows, classes): their geometric mean,
     brought to a sum of 1. A window that is sure weighs more than one that wavers."""
     scores = np.log(np.maximum(probabilities, LEAST)).mean(axis=0, dtype=np.float64)
@@ -67,7 +67,7 @@ class ClassOutput:
             Moment(*span, self.classes[best], float(row[best]))
             for span, row, best in zip(spans, probabilities, probabilities.argmax(axis=1), strict=True)
         )
-        return replace(self.read(pool(probabilities)[None])[0], timeline=moments)
+        return replace(self.read(aggregate(probabilities)[None])[0], timeline=moments)
 
     def _one(self, row: np.ndarray, ranks: np.ndarray) -> Prediction:
         ranked = {self.classes[i]: float(row[i]) for i in ranks}

@@ -22,11 +22,11 @@ from toolkit.data.splitting import SplitOptions
 from toolkit.errors import ConversionError, DataError, ToolkitError
 from toolkit.evaluation import Scores, evaluate
 from toolkit.evaluation.comparison import compare
-from toolkit.evaluation.images.raw_baselines import mfcc_and_svm
+from toolkit.evaluation.images.hand_crafted import mfcc_and_svm
 from toolkit.evaluation.images.scores import predictions
 from toolkit.program import load
 from toolkit.program.images.inputs import ImageInput
-from toolkit.program.outputs import pool
+from toolkit.program.outputs import aggregate
 from toolkit.reports.images.explain import Explainer
 
 RATE = 8000
@@ -78,7 +78,7 @@ def test_the_program_sees_the_windows_of_the_test(listener):
         assert np.abs(np.stack([answer for _, _, answer in found]) - expected[rows]).max() < 1e-4
         whole = program.predict(path)
         assert [moment.start for moment in whole.timeline] == [items[row].start for row in rows]
-        assert whole.probabilities[whole.label] == pytest.approx(pool(expected[rows]).max(), abs=1e-3)
+        assert whole.probabilities[whole.label] == pytest.approx(aggregate(expected[rows]).max(), abs=1e-3)
 
 
 def test_the_command_line_of_the_program_prints_a_time_line(listener, recordings, tmp_path):
@@ -165,7 +165,7 @@ def test_a_class_of_one_recording_does_not_end_the_run_and_is_noted(tmp_path):
     learn = build_learner(tmp_path / "few", window=1.0, size=32, cache="none")
     assert "no test item of a: how well it is recognised is not measured" in learn.dls.labelled.notes
     image_input = learn.dls.labelled.image_input
-    scores = evaluate(learn, raw=mfcc_and_svm(image_input.converter, windowed=True))
+    scores = evaluate(learn, hand_crafted=mfcc_and_svm(image_input.converter, windowed=True))
     assert scores.gap is not None
 
 
@@ -212,5 +212,5 @@ def test_a_converter_that_finds_no_window_in_a_file_is_an_error_that_names_it(mo
 def test_the_pool_of_windows_is_their_geometric_mean():
     answers = np.array([[0.9, 0.1], [0.4, 0.6]], dtype=np.float32)
     expected = np.sqrt([0.9 * 0.4, 0.1 * 0.6])
-    assert pool(answers) == pytest.approx(expected / expected.sum(), rel=1e-5)
-    assert pool(np.array([[1.0, 0.0], [0.5, 0.5]], dtype=np.float32))[1] > 0
+    assert aggregate(answers) == pytest.approx(expected / expected.sum(), rel=1e-5)
+    assert aggregate(np.array([[1.0, 0.0], [0.5, 0.5]], dtype=np.float32))[1] > 0

@@ -22,7 +22,7 @@ from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
 from toolkit.learning.tabular.learner import blend_trees
 from toolkit.reports.charts import bars
-from toolkit.reports.marks import Mark, Marks
+from toolkit.reports.interval_marks import IntervalMark, IntervalMarks
 from toolkit.reports.page import Page, Section, write_page
 from toolkit.reports.tabular.charts import embedding, roc
 from toolkit.reports.tabular.report import write_tabular_report
@@ -242,16 +242,18 @@ def test_figures_far_below_zero_run_off_the_drawing_and_are_named(cost, tmp_path
 
 
 def test_a_scale_holds_all_its_lines():
-    marks = Marks.of([Mark("a", 0.5, "0.5", low=0.25, high=1.0), Mark("b", -1.0, "-1"), Mark("c", None, "not known")])
+    marks = IntervalMarks.of(
+        [IntervalMark("a", 0.5, "0.5", low=0.25, high=1.0), IntervalMark("b", -1.0, "-1"), IntervalMark("c", None, "not known")]
+    )
     assert (marks.low, marks.high) == (-1, 1)
     assert (marks.at(0), marks.at(1), marks.at(-9), marks.reach(0.5, 1.0)) == ("50.00", "100.00", "0.00", "25.00")
-    dots = Marks.of([Mark("a", 0.9, "0.9", low=0.8, high=1.0)], dots=True, line=0.7)
+    dots = IntervalMarks.of([IntervalMark("a", 0.9, "0.9", low=0.8, high=1.0)], dots=True, line=0.7)
     assert 0.6 < dots.low < 0.7
-    assert Marks.of([]).at(0.5) == "50.00"
+    assert IntervalMarks.of([]).at(0.5) == "50.00"
 
 
 def test_marks_without_a_value_are_written_too(tmp_path):
-    marks = Marks.of([Mark("a", None, "not known", "3 rows")], dots=True)
+    marks = IntervalMarks.of([IntervalMark("a", None, "not known", "3 rows")], dots=True)
     write_page(tmp_path / "x.html", Page("t", "v", "a", [Section("s", [marks])]))
     assert "a 3 rows not known" in Read((tmp_path / "x.html").read_text(encoding="utf-8")).text
 

@@ -15,11 +15,11 @@ import pandas as pd
 from toolkit.evaluation.bootstrap import FEWEST_GROUPS, FEWEST_WINDOWED, Bootstrap, Interval, paired_interval
 from toolkit.evaluation.classification import MOST_CLASSES, ClassScores, classification_metrics, confusion_matrix
 from toolkit.evaluation.images.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
-from toolkit.evaluation.images.raw_baselines import RawMethod, SplitGap, raw_probabilities
+from toolkit.evaluation.images.hand_crafted import HandCraftedFeatures, SplitGap, hand_crafted_probabilities
 from toolkit.evaluation.learner import first_weights, test_groups
 from toolkit.evaluation.sampling import sample_rows
 from toolkit.evaluation.scores import ACCURACY, NETWORK, UNTRAINED, Metrics, intervals_in, verdict
-from toolkit.program.outputs import pool
+from toolkit.program.outputs import aggregate
 from toolkit.spec import spec_of
 
 DESCRIBED = ("content", "group", "start", "stop")  # columns of the items' table that stand beside each prediction
@@ -60,11 +60,11 @@ class ImageScores(ClassScores):
         return lines + ([f"the split matters: {self.gap}"] if self.gap else [])
 
 
-def evaluate_images(learn: Learner, seed: int = 0, raw: RawMethod | None = None) -> ImageScores:
+def evaluate_images(learn: Learner, seed: int = 0, *, hand_crafted: HandCraftedFeatures | None = None) -> ImageScores:
     """Score `learn` on its test set, the third of its loaders.
 
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
-    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `raw` is a method on the raw
+    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `hand_crafted` is a method on the raw
     input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
     and pooled over each file.
     """
@@ -75,8 +75,8 @@ def evaluate_images(learn: Learner, seed: int = 0, raw: RawMethod | None = None)
     simple = _simple(learn, len(classes), seed)
     labelled = getattr(learn.dls, "labelled", None)
     gap = None
-    if raw is not None:
-        simple[raw.name], gap = raw_probabilities(raw, labelled, classes, seed)
+    if hand_crafted is not None:
+        simple[hand_crafted.name], gap = hand_crafted_probabilities(hand_crafted, labelled, classes, seed)
     methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
     windowed = labelled is not None and "item" in labelled.table
     fewest = FEWEST_WINDOWED if windowed else FEWEST_GROUPS
@@ -110,7 +110,7 @@ def _whole_files(methods: dict, targets: np.ndarray, labelled: LabelledImages | 
     table = labelled.table[labelled.table.split == "test"]
     numbers, first = np.unique(pd.factorize(table.path.astype(str))[0], return_index=True)
     windows = np.split(np.arange(len(table)), first[1:])  # those of a file stand together
-    pooled = {name: np.stack([pool(answer[rows]) for rows in windows]) for name, answer in methods.items()}
+    pooled = {name: np.stack([aggregate(answer[rows]) for rows in windows]) for name, answer in methods.items()}
     bootstrap = Bootstrap.draw(len(numbers), table.group.to_numpy(dtype=str)[first], seed=seed, fewest=FEWEST_WINDOWED)
     found = {name: classification_metrics(answer, targets[first], bootstrap=bootstrap) for name, answer in pooled.items()}
     return {"whole": found, "n_whole": len(numbers)}
@@ -138,19 +138,19 @@ def predictions(learn: Learner, loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]
 def _simple(learn: Learner, classes: int, seed: int) -> dict[str, np.ndarray]:
     """The test probabilities of each simple method, fitted on (a sample of) the train and valid parts."""
     test = learn.dls[2].dataset
-    pixels, labels = _small(known_pictures(learn, seed))
-    return baseline_probabilities(pixels, labels, _small(pictures_of(test, np.arange(len(test))))[0], classes, seed)
+    pixels, labels = _small(known_images(learn, seed))
+    return baseline_probabilities(pixels, labels, _small(images_of(test, np.arange(len(test))))[0], classes, seed)
 
 
-def known_pictures(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What the simple methods are fitted on: chunks of (a sample of) the train and valid parts; see `pictures_of`."""
+def known_images(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What the simple methods are fitted on: chunks of (a sample of) the train and valid parts; see `images_of`."""
     datasets = [loader.dataset for loader in learn.dls.loaders[:2]]
     total = sum(map(len, datasets))
     for dataset in datasets:
-        yield from pictures_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed=seed))
+        yield from images_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed=seed))
 
 
-def pictures_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def images_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pictures, uint8 (up to `chunk`, height, width, 3), and class numbers of the items `rows`, a chunk at a time.
 
     They are as prepared, before augmentation and normalisation.

@@ -17,7 +17,7 @@ from torch import nn
 LARGEST_MAP = 16  # pixels of output: over 4x4 oneDNN is as fast
 
 
-class SmallMapGradients(Callback):
+class ConvolutionGradients(Callback):
     """While a fit runs on a CPU, give plain convolutions the faster weight gradient in training steps."""
 
     order = 11

@@ -16,7 +16,7 @@ from toolkit.data.images.labelled import LabelledImages
 from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
-from toolkit.learning.cpu.conv_gradients import SmallMapGradients
+from toolkit.learning.cpu.conv_gradients import ConvolutionGradients
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.images.augment import MIRRORED, choose_augmentation
 from toolkit.learning.images.loaders import image_loaders, training_stats
@@ -48,7 +48,7 @@ def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> No
         raise ToolkitError(f"augment {augment!r}; choose from {', '.join(augmentations)}")
 
 
-def picture_learner(
+def image_learner(
     labelled: LabelledImages,
     task: str,
     arch: str = "auto",
@@ -78,7 +78,7 @@ def picture_learner(
     dls = image_loaders(labelled, stats, batch_size, augment)
     learn = Learner(
         dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
-        cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
+        cbs=[FirstWeights(), BFloat16OnCPU(), ConvolutionGradients()],
     )  # fmt: skip
     learn.spec = ImageSpec(
         task=task, arch=arch, weights=weights, augment=augment, size=labelled.size[0], seed=seed, stats=stats,

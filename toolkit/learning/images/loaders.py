@@ -32,7 +32,7 @@ from toolkit.program.images.inputs import ImageInput
 Stats = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-class ReadPicture(Transform):
+class ReadImage(Transform):
     """An item (path, bytes, PIL image, array) -> uint8 TensorImage (3, height, width), as the program reads it."""
 
     input_types = (Path, Window, str, bytes, Image.Image, np.ndarray)
@@ -70,7 +70,7 @@ class LabelOf(Transform):
         return self.labels[item]
 
 
-class PictureLoader(TfmdDL):
+class ImageLoader(TfmdDL):
     """A fastai loader that indexes pixels held in memory where its dataset holds some, and otherwise reads in threads.
 
     `hold` gives a dataset its pixels; loaders made from it by `new` share them.
@@ -118,7 +118,7 @@ def image_loaders(labelled: LabelledImages, stats: Stats, batch_size: int = 64, 
     rows = [np.flatnonzero(table.split == part) for part in PARTS]
     datasets = Datasets(
         labelled.items,
-        [[ReadPicture(labelled)], [LabelOf(labels), Categorize(vocab=list(labelled.classes), sort=False)]],
+        [[ReadImage(labelled)], [LabelOf(labels), Categorize(vocab=list(labelled.classes), sort=False)]],
         splits=[part.tolist() for part in rows],
     )
     mean, std = stats
@@ -126,7 +126,7 @@ def image_loaders(labelled: LabelledImages, stats: Stats, batch_size: int = 64, 
         bs=min(batch_size, len(rows[0])),
         val_bs=256,
         num_workers=0,
-        dl_type=PictureLoader,
+        dl_type=ImageLoader,
         after_batch=[IntToFloatTensor(), *batch_augmentations(augment, labelled.size), Normalize.from_stats(mean, std)],
     )
     if labelled.pixels is not None:
@@ -144,7 +144,7 @@ def training_stats(labelled: LabelledImages, sample: int = 1000) -> Stats:
     if labelled.pixels is not None:
         pixels = labelled.pixels[rows]
     else:
-        read, items = ReadPicture(labelled), labelled.items
+        read, items = ReadImage(labelled), labelled.items
         pixels = np.stack([read.prepared(items[row]) for row in rows])
     scaled = pixels.reshape(-1, 3) / np.float32(255)
     std = np.maximum(scaled.std(axis=0, dtype=np.float64), 1e-2)
@@ -154,7 +154,7 @@ def training_stats(labelled: LabelledImages, sample: int = 1000) -> Stats:
 def image_input_of(dls: DataLoaders) -> ImageInput:
     """The `ImageInput` that these loaders read their items with. Raises `DataError` for loaders made elsewhere."""
     transforms = getattr(dls.valid.dataset, "tls", [[]])[0]
-    found = [tfm.image_input for tfm in getattr(transforms, "fs", []) if isinstance(tfm, ReadPicture)]
+    found = [tfm.image_input for tfm in getattr(transforms, "fs", []) if isinstance(tfm, ReadImage)]
     if not found:
         raise DataError("these loaders were not made by toolkit.learning.images.loaders: build the learner with a recipe")
     return found[0]

@@ -17,7 +17,7 @@ from fastai.vision.learner import create_timm_model, create_vision_model, defaul
 from torch import nn
 
 from toolkit.errors import ToolkitError, WeightsError
-from toolkit.learning.images.small_resnet import small_network
+from toolkit.learning.images.small_resnet import small_resnet
 from toolkit.needs import missing
 
 SMALL, LIGHT = "small", "light"  # the networks of our own: for a picture, for each pixel
@@ -47,7 +47,7 @@ def create_network(name: str, classes: int, published: bool = False, state: dict
     if name == SMALL:
         if published or state:
             raise WeightsError(f"there are no published weights for {SMALL!r}: name an architecture such as resnet18")
-        return Network(name, small_network(classes), default_split)
+        return Network(name, small_resnet(classes), default_split)
     pretrained = published or state is not None
     if name in torchvision_names():
         builder = torchvision.models.get_model_builder(name)

@@ -36,7 +36,7 @@ class FlipAveraged(nn.Sequential):
         return (scores + super().forward(x.flip(3))) / 2
 
 
-def small_network(classes: int, width: int = 32) -> FlipAveraged:
+def small_resnet(classes: int, width: int = 32) -> FlipAveraged:
     """A body and a head: pictures (batch, 3, height, width), both sides at least 8 -> scores (batch, classes).
 
     The shape of David Page's ResNet-9 (DAWNBench, 2018) at a quarter of its width.

@@ -21,7 +21,7 @@ from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.class_weights import WEIGHINGS, class_weights
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
-from toolkit.learning.cpu.conv_gradients import SmallMapGradients
+from toolkit.learning.cpu.conv_gradients import ConvolutionGradients
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.images.networks import LIGHT
 from toolkit.learning.images.weights import without_seen
@@ -146,7 +146,7 @@ def scene_learner(
     metrics = [MeanIoU(len(labelled.classes)), PixelAccuracy(len(labelled.classes))]
     learn = Learner(
         dls, network.model, loss, ADAMW, splitter=network.splitter, metrics=metrics, wd=0.05,
-        cbs=[FirstWeights(), BFloat16OnCPU(), SmallMapGradients()],
+        cbs=[FirstWeights(), BFloat16OnCPU(), ConvolutionGradients()],
     )  # fmt: skip
     learn.spec = SegmentationSpec(
         task="segmentation", arch=arch, weights=weights, augment=augment, class_weights=weighing,

@@ -16,7 +16,7 @@ from toolkit.converters.base import Converter
 from toolkit.converters.sources import source_name
 from toolkit.errors import ConversionError, MissingPackage, ProgramError, ToolkitError
 
-PICTURES = (Image.Image, np.ndarray)
+IMAGES = (Image.Image, np.ndarray)
 SMALLEST_DECODED = 64  # pixels: enough for a perceptual hash, however small what is learnt from
 
 
@@ -59,7 +59,7 @@ class ImageInput:
     def windows(self, item: object) -> Iterator[tuple[float, float, np.ndarray]]:
         """Yield (start, stop, picture) for each window of the item, in seconds, in one pass; one where inputs are not
         `windowed`, or the item is a picture already. Raises `ConversionError`, also midway."""
-        if not self.windowed or isinstance(item, PICTURES):
+        if not self.windowed or isinstance(item, IMAGES):
             yield 0.0, 0.0, self.prepare(item)
             return
         given = False
@@ -71,7 +71,7 @@ class ImageInput:
 
     def read(self, item: object) -> Image.Image:
         """The item as an RGB picture of any size; a picture is taken as it is also where there is a converter."""
-        if self.converter is None or isinstance(item, PICTURES):
+        if self.converter is None or isinstance(item, IMAGES):
             return read_image(item, max(SMALLEST_DECODED, 2 * max(self.size)) if self.scale_on_load else 0)
         return self.converter(Path(item) if isinstance(item, str) else item)
 

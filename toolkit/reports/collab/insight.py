@@ -14,7 +14,7 @@ from toolkit.evaluation.collab.answers import people_of
 from toolkit.program.collab.program import Recommender
 from toolkit.program.collab.title_index import TitleIndex
 from toolkit.reports.collab.item_map import LONGEST, MOST_DRAWN, WIDTHS, Map, Places, directions, drawing, places
-from toolkit.reports.marks import Mark, Marks
+from toolkit.reports.interval_marks import IntervalMark, IntervalMarks
 from toolkit.reports.page import Gallery, Section, Table, Text
 
 if TYPE_CHECKING:
@@ -90,13 +90,13 @@ def _expected(learn: Learner, program: Recommender, counts: np.ndarray, enough: 
     order = enough[np.argsort(-expected[enough], kind="stable")]
     count = min(BIASED, len(order) // 2)
 
-    def mark(code: int) -> Mark:
+    def mark(code: int) -> IntervalMark:
         beyond = float(expected[code]) - mean
         detail = f"{counts[code]} {'ratings' if counts[code] != 1 else 'rating'}"
-        return Mark(cut(program.index.titles[code]), beyond, f"{beyond:+.2f} stars: {expected[code]:.2f}", detail)
+        return IntervalMark(cut(program.index.titles[code]), beyond, f"{beyond:+.2f} stars: {expected[code]:.2f}", detail)
 
     high, low = [mark(code) for code in order[:count]], [mark(code) for code in order[::-1][:count]]
-    scale = Marks.of([*high, *low])
+    scale = IntervalMarks.of([*high, *low])
     told = (
         f"What somebody who has said nothing is expected to give, less the mean of all training ratings, {mean:.2f}: the item's "
         f"bias, of {named}. Biases of items with few ratings are drawn towards the middle. This is how well people like an item "
@@ -107,9 +107,9 @@ def _expected(learn: Learner, program: Recommender, counts: np.ndarray, enough: 
     blocks = [
         Text(told),
         Text("Highest:"),
-        Marks(high, scale.low, scale.high),
+        IntervalMarks(high, scale.low, scale.high),
         Text("Lowest:"),
-        Marks(low, scale.low, scale.high),
+        IntervalMarks(low, scale.low, scale.high),
     ]
     return Section("What is liked in general", blocks)
 

@@ -20,7 +20,7 @@ from toolkit.program.collab.outputs import best
 from toolkit.program.collab.program import Recommender
 from toolkit.program.collab.reasons import Person, because
 from toolkit.reports.collab.insight import apart, asked_as, cut
-from toolkit.reports.marks import Cards, Mark, Marks
+from toolkit.reports.interval_marks import Cards, IntervalMark, IntervalMarks
 from toolkit.reports.page import Section, Text
 
 if TYPE_CHECKING:
@@ -52,26 +52,27 @@ def people_sections(learn: Learner, scores: CollabScores, program: Recommender) 
     return [*found, Section("Newcomers", [Text(told), Cards(cards)])]
 
 
-def _newcomer(codes: tuple[int, ...], program: Recommender) -> tuple[list[str], Marks, list[str]] | None:
+def _newcomer(codes: tuple[int, ...], program: Recommender) -> tuple[list[str], IntervalMarks, list[str]] | None:
     names = [name for code in codes if (name := asked_as(program.index, code)) is not None]
     if not names:
         return None
     try:
         found = program.recommend(likes=names, n=min(SHOWN, len(program.index.ids) - len(names)) or 1)
     except ConversionError as error:
-        return [f"likes {' and '.join(map(cut, names))}"], Marks.of([]), [str(error)]
+        return [f"likes {' and '.join(map(cut, names))}"], IntervalMarks.of([]), [str(error)]
     titles = [cut(program.index.titles[code]) for code in codes]
     marks = [
-        Mark(cut(each.title), each.score, f"{each.score:.2f}" if program.rated else "", cut(each.reason, 160)) for each in found
+        IntervalMark(cut(each.title), each.score, f"{each.score:.2f}" if program.rated else "", cut(each.reason, 160))
+        for each in found
     ]
     return [f"likes {' and '.join(titles)}"], _scale(marks, program), [f"note: {note}" for note in found.notes]
 
 
-def _scale(marks: list[Mark], program: Recommender) -> Marks:
+def _scale(marks: list[IntervalMark], program: Recommender) -> IntervalMarks:
     """Bars over the whole range of stars; where scores only rank bars from zero, or dots where some lie below."""
     if program.rated:
-        return Marks(marks, program.taste.low, program.taste.high)
-    return Marks.of(marks, dots=any(mark.value < 0 for mark in marks))
+        return IntervalMarks(marks, program.taste.low, program.taste.high)
+    return IntervalMarks.of(marks, dots=any(mark.value < 0 for mark in marks))
 
 
 def _of_test(learn: Learner, scores: CollabScores, program: Recommender) -> Section:
@@ -111,7 +112,7 @@ def _spread(scores: CollabScores, labelled: LabelledRatings) -> tuple[list[int],
 
 def _card(
     code: int, answer: np.ndarray, vector: np.ndarray, scores: CollabScores, labelled: LabelledRatings, program: Recommender
-) -> tuple[list[str], Marks, list[str]]:
+) -> tuple[list[str], IntervalMarks, list[str]]:
     index, rated = program.index, program.rated
     history, liked = labelled.history("test")[[code]], labelled.history("test", liked=True)[[code]]
     seen = history.indices[history.indices < labelled.n_items].astype(np.int64)
@@ -132,7 +133,7 @@ def _card(
         said = f"{stars[place]:.2f} " if rated else ""
         gave = f"gave it {labelled.values[really[place]]:g}; " if rated and place in really else ""
         figures = f"{said}{REALLY if place in really else ''}".strip()
-        marks.append(Mark(cut(index.titles[place]), float(stars[place]), figures, gave + cut(reason, 160)))
+        marks.append(IntervalMark(cut(index.titles[place]), float(stars[place]), figures, gave + cut(reason, 160)))
     mine = scores.predictions[scores.predictions.user.astype(str) == name]
     title = f"user {cut(name)}" + (f": {NDCG} {float(mine[NDCG].iloc[0]):.2f}" if NDCG in mine else "")
     below = _held_out_stars(mine, labelled) if rated else _held_out(list(really), order, labelled)

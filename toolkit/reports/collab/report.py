@@ -23,7 +23,7 @@ from toolkit.reports.charts import bars
 from toolkit.reports.collab.charts import error_bars, ranking_curves
 from toolkit.reports.collab.insight import bias_section, map_sections, similar_section
 from toolkit.reports.collab.people import people_sections
-from toolkit.reports.marks import Mark, Marks
+from toolkit.reports.interval_marks import IntervalMark, IntervalMarks
 from toolkit.reports.page import Figure, Section, Table, Text, drawn, write_page
 
 if TYPE_CHECKING:
@@ -145,9 +145,9 @@ def _group_section(scores: CollabScores) -> Section:
         for value, each in groups.items():
             found, count = each["metrics"][scores.headline], each["n"]
             rows = f"{count} {counted if count != 1 else counted[:-1]}"
-            marks.append(Mark(value, found.value, str(found), rows, found.low, found.high))
+            marks.append(IntervalMark(value, found.value, str(found), rows, found.low, found.high))
         blocks.append(Text(f"{GROUPED.get(column, f'By {column}')}:"))
-        blocks.append(Marks.of(marks, dots=True, line=whole.value))
+        blocks.append(IntervalMarks.of(marks, dots=True, line=whole.value))
     return Section("For whom it works", blocks)
 
 

@@ -18,8 +18,8 @@ import pandas as pd
 from toolkit.converters.base import Converter
 from toolkit.data.hashing import content_hash
 from toolkit.errors import ConversionError, RunError
-from toolkit.evaluation.images.explanation import Insight
-from toolkit.evaluation.images.training_memory import Memory
+from toolkit.evaluation.images.cam import CAM
+from toolkit.evaluation.images.embedding_index import EmbeddingIndex
 from toolkit.files import read_json
 from toolkit.learning.images.saved import load_network
 from toolkit.program import load
@@ -88,9 +88,9 @@ class Explainer:
             raise not_explained(self.run, program.card)
         self.program = program
         network = load_network(self.run)
-        self.insight = Insight(network.model, network.stats)
-        self.memory = Memory.load(self.run)
-        self.items = self._items() if self.memory else None
+        self.cam = CAM(network.model, network.stats)
+        self.index = EmbeddingIndex.load(self.run)
+        self.items = self._items() if self.index else None
         self.classes = list(self.program.output.classes)
 
     def _items(self) -> pd.DataFrame:
@@ -98,7 +98,7 @@ class Explainer:
             items = pd.read_csv(self.run / "items.csv", dtype=str, keep_default_na=False)
             items = items[[name for name in ("path", "label", "start", "stop") if name in items]]
             items["number"] = items.groupby("path").cumcount()
-            return items.iloc[: self.memory.rows.max() + 1]
+            return items.iloc[: self.index.rows.max() + 1]
         except (OSError, ValueError, KeyError) as error:
             raise RunError(f"{self.run}: its items.csv cannot be read ({error}): run it again") from error
 
@@ -123,19 +123,19 @@ class Explainer:
         picture, span = self._picture(Path(item))
         prediction = self.program.output.read(self.program.run(picture[None]))[0]
         first, second = [*prediction.probabilities.values(), 0.0][:2]
-        known = self.classes[int(self.insight.probabilities(picture[None]).argmax())]
+        known = self.classes[int(self.cam.probabilities(picture[None]).argmax())]
         if known != prediction.label and first - second > TORN:
             raise RunError(f"{self.run}: its checkpoint is not the network of its program.pyz: --resume the run, or run it again")
         shown_classes = list(prediction.probabilities)[:SHOWN_MAPS]
-        heat = self.insight.grad_cam(np.repeat(picture[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
+        heat = self.cam.grad_cam(np.repeat(picture[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
         neighbours, distances = [], {}
-        if self.memory:
-            near = self.memory.nearest(self.insight.features(picture[None])[0], NEAREST)
+        if self.index:
+            near = self.index.nearest(self.cam.features(picture[None])[0], NEAREST)
             rows = self.items.iloc[[row for row, _ in near]]
             spans = zip(rows.start, rows.stop, strict=True) if "start" in rows else [()] * len(rows)
             found = zip(rows.path, rows.label, near, map(_span, spans), rows.number, strict=True)
             neighbours = [Neighbour(path, label, alike, span, number) for path, label, (_, alike), span, number in found]
-            far = self.memory.distances(picture)
+            far = self.index.distances(picture)
             distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable") if np.isfinite(far[i])}
         maps = {} if heat is None else dict(zip(shown_classes, heat, strict=True))
         return Explanation(f"{_printable(item)}{span}", prediction, picture, maps, neighbours, distances)
@@ -191,7 +191,7 @@ class Explainer:
 
     def _averages(self, explanation: Explanation) -> Section:
         nearest = list(explanation.distances)[:5]
-        averages = self.memory.averages
+        averages = self.index.averages
         cards = [
             (
                 [shown(averages[self.classes.index(label)], f"the average of {label}")],

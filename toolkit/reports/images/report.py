@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from toolkit.evaluation.images.explanation import Insight
-from toolkit.evaluation.images.scores import ImageScores, pictures_of
-from toolkit.evaluation.images.training_memory import Memory
+from toolkit.evaluation.images.cam import CAM
+from toolkit.evaluation.images.embedding_index import EmbeddingIndex
+from toolkit.evaluation.images.scores import ImageScores, images_of
 from toolkit.evaluation.sampling import sample_rows
 from toolkit.evaluation.scores import NETWORK
 from toolkit.files import read_json
@@ -46,9 +46,9 @@ def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run
     `log` is what `fit` returned. Returns the report's path.
     """
     described = read_json(run.folder / "run.json", "a run")
-    insight = Insight(learn.model, normalization_of(learn.dls))
-    memory = Memory.of(learn, insight)
-    memory.save(run.folder)
+    cam = CAM(learn.model, normalization_of(learn.dls))
+    index = EmbeddingIndex.of(learn, cam)
+    index.save(run.folder)
     labelled = learn.dls.labelled
     page = sections.page_of(
         run.folder.name,
@@ -60,10 +60,10 @@ def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run
             *_gap(scores),
             sections.curve_section(log, [metric.name for metric in learn.metrics], best_epoch=described.get("best_epoch")),
             sections.confusion_section(scores),
-            _most_wrong(learn, scores, insight),
-            _when_right(learn, scores, insight),
-            _layers(learn, insight),
-            _averages(scores, memory, insight),
+            _most_wrong(learn, scores, cam),
+            _when_right(learn, scores, cam),
+            _layers(learn, cam),
+            _averages(scores, index, cam),
             sections.split_section(labelled.table, labelled.rejected, notes=labelled.notes),
             sections.settings_section(described),
         ],
@@ -82,14 +82,14 @@ def looked_at(picture: np.ndarray, heat: np.ndarray | None, what: str) -> list[P
 
 
 def _test_pictures(learn: Learner, rows: np.ndarray) -> np.ndarray:
-    return np.concatenate([pictures for pictures, _ in pictures_of(learn.dls[2].dataset, rows)])
+    return np.concatenate([pictures for pictures, _ in images_of(learn.dls[2].dataset, rows)])
 
 
-def _cards(learn: Learner, scores: ImageScores, insight: Insight, rows: np.ndarray) -> list[Text | Gallery]:
+def _cards(learn: Learner, scores: ImageScores, cam: CAM, rows: np.ndarray) -> list[Text | Gallery]:
     """Test items with what was said, what is true, and where the network looked for what it said."""
     table = scores.predictions.iloc[rows]
     pictures = _test_pictures(learn, rows)
-    heat = insight.grad_cam(pictures, [scores.classes.index(label) for label in table.predicted])
+    heat = cam.grad_cam(pictures, [scores.classes.index(label) for label in table.predicted])
     cards = []
     for number, item in enumerate(table.itertuples()):
         right = item.label == item.predicted
@@ -102,7 +102,7 @@ def _cards(learn: Learner, scores: ImageScores, insight: Insight, rows: np.ndarr
     return [Text(NO_MAPS if heat is None else ABOUT_MAPS), Gallery(cards, wide=True)]
 
 
-def _most_wrong(learn: Learner, scores: ImageScores, insight: Insight) -> Section:
+def _most_wrong(learn: Learner, scores: ImageScores, cam: CAM) -> Section:
     table = scores.predictions
     wrong = np.flatnonzero(table.label != table.predicted)
     if not len(wrong):
@@ -112,10 +112,10 @@ def _most_wrong(learn: Learner, scores: ImageScores, insight: Insight) -> Sectio
         "The test items whose true class the network thought least likely, with the probability of what it said and of what is "
         "true: look here first for wrong labels and for kinds of pictures that training lacked."
     )
-    return Section("Most wrong", [Text(told), *_cards(learn, scores, insight, rows)])
+    return Section("Most wrong", [Text(told), *_cards(learn, scores, cam, rows)])
 
 
-def _when_right(learn: Learner, scores: ImageScores, insight: Insight) -> Section:
+def _when_right(learn: Learner, scores: ImageScores, cam: CAM) -> Section:
     table = scores.predictions
     right = table[table.label == table.predicted].reset_index().sort_values("probability", ascending=False, kind="stable")
     if right.empty:
@@ -124,15 +124,15 @@ def _when_right(learn: Learner, scores: ImageScores, insight: Insight) -> Sectio
     rank = right.groupby("label").cumcount()
     rows = right.loc[rank.sort_values(kind="stable").index, "index"].to_numpy()[:RIGHT]
     told = "The surest answers, each class in turn. A map that lights the ground and not the thing has learnt the ground."
-    return Section("When it was right", [Text(told), *_cards(learn, scores, insight, rows)])
+    return Section("When it was right", [Text(told), *_cards(learn, scores, cam, rows)])
 
 
-def _layers(learn: Learner, insight: Insight) -> Section:
+def _layers(learn: Learner, cam: CAM) -> Section:
     title = "What its layers respond to"
     dataset = learn.dls.train.dataset
-    found = zip(*pictures_of(dataset, sample_rows(len(dataset), SAMPLE)), strict=True)
+    found = zip(*images_of(dataset, sample_rows(len(dataset), SAMPLE)), strict=True)
     pictures, labels = (np.concatenate(parts) for parts in found)
-    layers = insight.layers(pictures[:1])
+    layers = cam.layers(pictures[:1])
     if layers is None:
         return Section(title, [Text("Nothing to draw: the layers of this network are no maps of the picture.")])
     early, late = layers
@@ -145,15 +145,15 @@ def _layers(learn: Learner, insight: Insight) -> Section:
     blocks = [
         Text(told),
         Text("Early: the channels that differ most from picture to picture, and the places that excite them."),
-        Gallery(_early(insight, early, pictures)),
+        Gallery(_early(cam, early, pictures)),
         Text(told_late),
-        Gallery(_late(insight, late, pictures, labels, list(learn.dls.vocab))),
+        Gallery(_late(cam, late, pictures, labels, list(learn.dls.vocab))),
     ]
     return Section(title, blocks)
 
 
-def _early(insight: Insight, layer: nn.Module, pictures: np.ndarray) -> list:
-    peaks, places = insight.peaks(layer, pictures)
+def _early(cam: CAM, layer: nn.Module, pictures: np.ndarray) -> list:
+    peaks, places = cam.peaks(layer, pictures)
     height, width = pictures.shape[1:3]
     reach = max(4, min(height, width) // 10)
     bordered = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
@@ -168,12 +168,12 @@ def _early(insight: Insight, layer: nn.Module, pictures: np.ndarray) -> list:
     return cards
 
 
-def _late(insight: Insight, layer: nn.Module, pictures: np.ndarray, labels: np.ndarray, classes: list[str]) -> list:
-    peaks, _ = insight.peaks(layer, pictures)
+def _late(cam: CAM, layer: nn.Module, pictures: np.ndarray, labels: np.ndarray, classes: list[str]) -> list:
+    peaks, _ = cam.peaks(layer, pictures)
     cards = []
     for channel in _telling(peaks, labels, len(classes)):
         rows = np.argsort(-peaks[:, channel], kind="stable")[:STRONGEST]
-        maps = insight.responses(layer, pictures[rows], int(channel)).clip(0)
+        maps = cam.responses(layer, pictures[rows], int(channel)).clip(0)
         tiles = [_lit(picture, heat) for picture, heat in zip(pictures[rows], maps, strict=True)]
         most, times = Counter(labels[rows].tolist()).most_common(1)[0]
         name = "several classes" if times <= len(rows) / 2 else classes[most] if times == len(rows) else f"mostly {classes[most]}"
@@ -198,11 +198,11 @@ def _lit(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (picture * (0.3 + 0.7 * strength)).astype(np.uint8)
 
 
-def _averages(scores: ImageScores, memory: Memory, insight: Insight) -> Section:
+def _averages(scores: ImageScores, index: EmbeddingIndex, cam: CAM) -> Section:
     first, second, mistaken = sections.confused_pair(scores)
     names, why = scores.classes, ", which this network confuses most" if mistaken else ""
-    averages = memory.averages
-    known = np.flatnonzero(np.isfinite(memory.centroids).all(axis=1)).tolist()  # a sample may miss a rare class
+    averages = index.averages
+    known = np.flatnonzero(np.isfinite(index.centroids).all(axis=1)).tolist()  # a sample may miss a rare class
     if not {first, second} <= set(known):
         (first, second), why = known[:2], ""
     chosen = list(dict.fromkeys([first, second, *known]))[:MOST_AVERAGES]
@@ -224,7 +224,7 @@ def _averages(scores: ImageScores, memory: Memory, insight: Insight) -> Section:
     ]
     drawing = signed(weights, (names[first], names[second]), numbers=(first + 1, second + 1))
     pictures = [drawn(drawing, f"weights that tell {names[second]} from {names[first]}")]
-    filters = insight.filters()
+    filters = cam.filters()
     if filters is not None:
         tiles = filter_tiles(filters[:MOST_FILTERS])
         columns = int(np.ceil(len(tiles) ** 0.5))

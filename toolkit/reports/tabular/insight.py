@@ -22,7 +22,7 @@ from toolkit.program.cells import is_missing, python_value, text_of
 from toolkit.program.tabular.columns import FIRST, NONE, OTHER
 from toolkit.program.tabular.program import TabularProgram
 from toolkit.reports.charts import drawable
-from toolkit.reports.marks import Cards, Mark, Marks
+from toolkit.reports.interval_marks import Cards, IntervalMark, IntervalMarks
 from toolkit.reports.page import Figure, Section, Text, drawn
 from toolkit.reports.tabular.charts import COLOURS, LONGEST_CATEGORY, LONGEST_COLUMN, dependence, embedding
 
@@ -56,8 +56,8 @@ def column_sections(scores: TabularScores, labelled: LabelledTabular, program: T
     lines = []
     for name, found in shown.items():
         value, low, high = (amount(number, 1.0) for number in (found.value, found.low, found.high))
-        lines.append(Mark(name, found.value, f"{value} [{low}, {high}]", "", found.low, found.high))
-    blocks = [Text(told), Marks.of(lines)]
+        lines.append(IntervalMark(name, found.value, f"{value} [{low}, {high}]", "", found.low, found.high))
+    blocks = [Text(told), IntervalMarks.of(lines)]
     if rest := list(worth.values())[MOST_COLUMNS:]:
         most = f"at most {rest[0].value:.3f}" if rest[0].value >= 0.0005 else "less than 0.001"
         blocks.append(Text(f"{_counted(len(rest), 'more column')}, each worth {most}."))
@@ -171,7 +171,7 @@ def _extremes(table: pd.DataFrame) -> list[tuple[str, int]]:
 
 def _card(
     kind: str, place: int, row: int, scores: TabularScores, labelled: LabelledTabular, program: TabularProgram, spread: float
-) -> tuple[list[str], Marks, list[str]]:
+) -> tuple[list[str], IntervalMarks, list[str]]:
     item, source = scores.predictions.iloc[place], labelled.table.iloc[row]
     cells = {name: labelled.frame[name].iloc[row] for name in labelled.tabular_input.names}
     reasons = program.why(cells)
@@ -184,7 +184,7 @@ def _card(
     file = f" of {Path(source.path).name}" if labelled.table.path.nunique() > 1 else ""
     above = [f"{kind}: {lines[0]}", f"row {source.row}{file}"]
     marks = [
-        Mark(_cut(reason.column), reason.moved, amount(reason.moved, spread, "+"), cell_text(reason.cell, labelled))
+        IntervalMark(_cut(reason.column), reason.moved, amount(reason.moved, spread, "+"), cell_text(reason.cell, labelled))
         for reason in reasons[:REASONS]
     ]
     below = []
@@ -200,7 +200,7 @@ def _card(
     if float(error):
         below.append(f"from a sample of the orders: standard errors up to {error}")
     notes = labelled.tabular_input.prepare({name: [cell] for name, cell in cells.items()}, labelled.text).notes[0]
-    return above, Marks.of(marks), [*below, *(f"note: {note}" for note in notes)]
+    return above, IntervalMarks.of(marks), [*below, *(f"note: {note}" for note in notes)]
 
 
 def cell_text(cell: object, labelled: LabelledTabular) -> str:

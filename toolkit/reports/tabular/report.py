@@ -22,7 +22,7 @@ from toolkit.learning.runs import Run
 from toolkit.program.tabular.program import TabularProgram
 from toolkit.reports import sections
 from toolkit.reports.charts import MOST_NAMED, drawable
-from toolkit.reports.marks import Mark, Marks
+from toolkit.reports.interval_marks import IntervalMark, IntervalMarks
 from toolkit.reports.page import Figure, Section, Table, Text, drawn, write_page
 from toolkit.reports.tabular.charts import MOST_DRAWN, against_truth, reliability, residuals, roc
 from toolkit.reports.tabular.insight import amount, column_sections, embedding_sections, row_section
@@ -124,7 +124,7 @@ def _group_sections(scores: TabularScores) -> list[Section]:
         for metric in shown:
             lines = [_group_mark(value, each, metric) for value, each in groups.items()]
             blocks.append(Text(f"By {column}. {_worst(metric, whole[metric], groups)}"))
-            blocks.append(Marks.of(lines, dots=True, line=whole[metric].value))
+            blocks.append(IntervalMarks.of(lines, dots=True, line=whole[metric].value))
         rows = [
             [value, str(each["n"]), *(sections.cell(each["metrics"][name])[0] for name in beside)]
             for value, each in groups.items()
@@ -140,12 +140,12 @@ def _known(metric: str, found: Interval) -> bool:
     return metric != R2 or (found.value, found.low, found.high) != (0.0, 0.0, 0.0)
 
 
-def _group_mark(value: str, each: dict, metric: str) -> Mark:
+def _group_mark(value: str, each: dict, metric: str) -> IntervalMark:
     found = each["metrics"][metric]
     rows = f"{each['n']} row{'s' if each['n'] > 1 else ''}"
     if not _known(metric, found):
-        return Mark(value, None, "all alike: not known", rows)
-    return Mark(value, found.value, str(found), rows, found.low, found.high)
+        return IntervalMark(value, None, "all alike: not known", rows)
+    return IntervalMark(value, found.value, str(found), rows, found.low, found.high)
 
 
 def _worst(metric: str, whole: Interval, groups: dict[str, dict]) -> str:

@@ -16,7 +16,7 @@ FINEST, COARSEST = 6, 3  # rows and columns that a map should, and must, have to
 BATCH_PIXELS = 2**20  # that go through the network at once
 
 
-class Insight:
+class CAM:
     """A trained `nn.Sequential(body, head)` and the (mean, standard deviation) that its pictures are normalised with.
 
     All pictures are uint8 (items, height, width, 3), as prepared for the network.

@@ -16,8 +16,8 @@ import numpy as np
 from toolkit.data.progress import track
 from toolkit.errors import RunError
 from toolkit.evaluation.images.baselines import SIDE, small_pixels
-from toolkit.evaluation.images.explanation import Insight
-from toolkit.evaluation.images.scores import known_pictures, pictures_of
+from toolkit.evaluation.images.cam import CAM
+from toolkit.evaluation.images.scores import images_of, known_images
 from toolkit.evaluation.sampling import sample_rows
 from toolkit.files import replacing
 
@@ -31,9 +31,9 @@ AVERAGE_SIDE = 64  # pixels: an average is blurred anyway
 
 
 @dataclass
-class Memory:
+class EmbeddingIndex:
     """`rows` are the numbers of training items in items.csv, `features` (items, features) their rows as float16; see
-    `Insight.features`. `averages` is each class's average picture, uint8 (classes, height, width, 3), at most 64 pixels
+    `CAM.features`. `averages` is each class's average picture, uint8 (classes, height, width, 3), at most 64 pixels
     a side; `centroids` its small pixels, float32 (classes, small features): what nearest centroid learns.
     """
 
@@ -43,14 +43,14 @@ class Memory:
     centroids: np.ndarray
 
     @classmethod
-    def of(cls, learn: Learner, insight: Insight) -> Memory:
-        """What `learn` was trained on, as `insight` into its network sees it."""
+    def of(cls, learn: Learner, cam: CAM) -> EmbeddingIndex:
+        """What `learn` was trained on, as `cam` into its network sees it."""
         train = learn.dls.train.dataset
         chosen = sample_rows(len(train), MOST_ITEMS)
-        chunks = track(pictures_of(train, chosen, CHUNK), -(-len(chosen) // CHUNK), what="remembering")
-        features = [insight.features(pictures).astype(np.float16) for pictures, _ in chunks]
+        chunks = track(images_of(train, chosen, CHUNK), -(-len(chosen) // CHUNK), what="remembering")
+        features = [cam.features(pictures).astype(np.float16) for pictures, _ in chunks]
         rows = np.flatnonzero(learn.dls.labelled.table.split == "train")[chosen]
-        averages, centroids = class_averages(known_pictures(learn), len(learn.dls.vocab))
+        averages, centroids = class_averages(known_images(learn), len(learn.dls.vocab))
         return cls(rows, np.concatenate(features), (255 * averages).round().astype(np.uint8), centroids)
 
     def save(self, folder: Path | str) -> None:
@@ -59,7 +59,7 @@ class Memory:
             np.savez_compressed(stream, **asdict(self))
 
     @classmethod
-    def load(cls, folder: Path | str) -> Memory | None:
+    def load(cls, folder: Path | str) -> EmbeddingIndex | None:
         """What `save` wrote into `folder`; None where an earlier version wrote nothing. Raises `RunError` if damaged."""
         path = Path(folder) / FILE
         if not path.exists():

@@ -7,9 +7,9 @@ from helpers.pictures import draw_shape
 from torch import nn
 
 from toolkit.evaluation.images.baselines import GaussianCentroid, small_pixels
-from toolkit.evaluation.images.explanation import Insight
-from toolkit.evaluation.images.scores import pictures_of
-from toolkit.evaluation.images.training_memory import Memory, class_averages
+from toolkit.evaluation.images.cam import CAM
+from toolkit.evaluation.images.embedding_index import EmbeddingIndex, class_averages
+from toolkit.evaluation.images.scores import images_of
 from toolkit.learning.images.loaders import normalization_of
 from toolkit.learning.images.networks import create_network
 
@@ -35,7 +35,7 @@ def red_left_blue_right():
 @pytest.mark.parametrize("frozen", [False, True])
 def test_the_map_lights_what_speaks_for_the_class(frozen):
     model = red_or_blue().requires_grad_(not frozen)
-    red, blue = Insight(model, PLAIN).grad_cam(np.repeat(red_left_blue_right(), 2, axis=0), [0, 1])
+    red, blue = CAM(model, PLAIN).grad_cam(np.repeat(red_left_blue_right(), 2, axis=0), [0, 1])
     assert np.array_equal(red > 0.5, red_left_blue_right()[0, ..., 0] > 0)
     assert np.array_equal(blue > 0.5, red_left_blue_right()[0, ..., 2] > 0)
     assert red.max() == blue.max() == 1
@@ -48,22 +48,20 @@ def test_maps_are_captums_grad_cam_scaled_to_their_own_maximum(arch):
     rng = np.random.default_rng(0)
     pictures, classes = np.stack([np.asarray(draw_shape("disc", rng, 192)) for _ in range(4)]), [0, 3, 1, 2]
     model, stats = create_network(arch, 4).model.eval(), ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
-    insight = Insight(model, stats)
+    cam = CAM(model, stats)
     shown = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(stats[0]).view(3, 1, 1)) / torch.tensor(
         stats[1]
     ).view(3, 1, 1)
-    expected = (
-        attr.LayerGradCam(model, insight.layers(pictures)[1]).attribute(shown, classes, relu_attributions=True)[:, 0].detach()
-    )
+    expected = attr.LayerGradCam(model, cam.layers(pictures)[1]).attribute(shown, classes, relu_attributions=True)[:, 0].detach()
     largest = expected.amax(dim=(1, 2), keepdim=True)
     assert (largest > 0).sum() >= 2  # where nothing speaks for a class, all is dark
-    assert np.allclose(insight.grad_cam(pictures, classes), expected / largest.clamp_min(1e-12), atol=1e-3)
+    assert np.allclose(cam.grad_cam(pictures, classes), expected / largest.clamp_min(1e-12), atol=1e-3)
 
 
 def test_a_channel_is_excited_most_where_its_colour_is():
-    insight = Insight(red_or_blue(), PLAIN)
-    early, _ = insight.layers(red_left_blue_right())
-    strengths, places = insight.peaks(early, red_left_blue_right())
+    cam = CAM(red_or_blue(), PLAIN)
+    early, _ = cam.layers(red_left_blue_right())
+    strengths, places = cam.peaks(early, red_left_blue_right())
     assert strengths.tolist() == [[1.0, 1.0]]
     (row, column), (other_row, other_column) = places[0] * 16
     assert 2 <= row < 6
@@ -84,14 +82,14 @@ def test_every_kind_of_network_can_be_looked_into(arch, side):
     pictures = np.stack([np.asarray(draw_shape("disc", rng, side)) for _ in range(3)])
     model = create_network(arch, 4).model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    insight = Insight(model, PLAIN)
-    heat = insight.grad_cam(pictures, [0, 1, 2])
+    cam = CAM(model, PLAIN)
+    heat = cam.grad_cam(pictures, [0, 1, 2])
     assert heat.shape[0] == 3
     assert heat.shape[1] == heat.shape[2] >= 4
     assert heat.min() >= 0
     assert heat.max() <= 1
-    assert np.allclose(np.linalg.norm(insight.features(pictures), axis=1), 1, atol=1e-5)
-    assert insight.filters().shape[3] == 3
+    assert np.allclose(np.linalg.norm(cam.features(pictures), axis=1), 1, atol=1e-5)
+    assert cam.filters().shape[3] == 3
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -99,12 +97,12 @@ def test_every_kind_of_network_can_be_looked_into(arch, side):
 
 def test_a_network_without_maps_is_said_to_have_none():
     model = nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(48, 8)), nn.Sequential(nn.Linear(8, 2)))
-    insight = Insight(model, PLAIN)
+    cam = CAM(model, PLAIN)
     pictures = np.zeros((2, 4, 4, 3), dtype=np.uint8)
-    assert insight.grad_cam(pictures, [0, 1]) is None
-    assert insight.layers(pictures) is None
-    assert insight.filters() is None
-    assert insight.features(pictures).shape == (2, 8)
+    assert cam.grad_cam(pictures, [0, 1]) is None
+    assert cam.layers(pictures) is None
+    assert cam.filters() is None
+    assert cam.features(pictures).shape == (2, 8)
 
 
 def test_the_average_of_a_class_is_the_mean_of_its_pictures():
@@ -120,21 +118,21 @@ def test_the_average_of_a_class_is_the_mean_of_its_pictures():
 
 def test_a_training_picture_is_its_own_nearest_neighbour(trained):
     learn, folder, _ = trained
-    memory = Memory.load(folder)
-    insight = Insight(learn.model, normalization_of(learn.dls))
-    pictures, _ = next(pictures_of(learn.dls.train.dataset, np.arange(8)))
+    index = EmbeddingIndex.load(folder)
+    cam = CAM(learn.model, normalization_of(learn.dls))
+    pictures, _ = next(images_of(learn.dls.train.dataset, np.arange(8)))
     rows = np.flatnonzero(learn.dls.labelled.table.split == "train")
-    for row, features in zip(rows, insight.features(pictures), strict=False):
-        nearest, alike = memory.nearest(features, 3)[0]
+    for row, features in zip(rows, cam.features(pictures), strict=False):
+        nearest, alike = index.nearest(features, 3)[0]
         assert nearest == row
         assert alike == pytest.approx(1, abs=2e-3)  # kept as float16
 
 
 def test_the_nearest_average_is_what_the_nearest_centroid_says(trained):
     learn, folder, _ = trained
-    memory = Memory.load(folder)
-    known = [part for loader in learn.dls.loaders[:2] for part in pictures_of(loader.dataset, np.arange(len(loader.dataset)))]
+    index = EmbeddingIndex.load(folder)
+    known = [part for loader in learn.dls.loaders[:2] for part in images_of(loader.dataset, np.arange(len(loader.dataset)))]
     method = GaussianCentroid().fit(np.concatenate([small_pixels(p) for p, _ in known]), np.concatenate([t for _, t in known]))
-    pictures, _ = next(pictures_of(learn.dls[2].dataset, np.arange(len(learn.dls[2].dataset))))
+    pictures, _ = next(images_of(learn.dls[2].dataset, np.arange(len(learn.dls[2].dataset))))
     said = method.predict_proba(small_pixels(pictures)).argmax(axis=1)
-    assert [int(memory.distances(picture).argmin()) for picture in pictures] == said.tolist()
+    assert [int(index.distances(picture).argmin()) for picture in pictures] == said.tolist()

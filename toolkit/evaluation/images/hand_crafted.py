@@ -57,7 +57,7 @@ class SplitGap:
 
 
 @dataclass(frozen=True)
-class RawMethod:
+class HandCraftedFeatures:
     """`features(path)` gives float (windows, features) for a file, one row where it is seen at once; `method` is an unfitted
     scikit-learn classifier."""
 
@@ -66,7 +66,7 @@ class RawMethod:
     method: ClassifierMixin
 
 
-def mfcc_and_svm(sound: Sound, windowed: bool = False) -> RawMethod:
+def mfcc_and_svm(sound: Sound, windowed: bool = False) -> HandCraftedFeatures:
     """Mean and spread of 20 mel-frequency cepstral coefficients (librosa's) and of their steps, and a support vector machine.
     They are of the very samples that `sound` draws."""
     require("librosa", why="for the MFCC baseline", extra="train")
@@ -75,10 +75,10 @@ def mfcc_and_svm(sound: Sound, windowed: bool = False) -> RawMethod:
         pieces = (samples for _, _, samples in sound.segments(path)) if windowed else [sound.samples(path)]
         return np.stack([_mfcc_statistics(samples, sound) for samples in pieces])
 
-    return RawMethod("MFCC statistics + SVM", features, make_pipeline(StandardScaler(), SVC(C=10, break_ties=True)))
+    return HandCraftedFeatures("MFCC statistics + SVM", features, make_pipeline(StandardScaler(), SVC(C=10, break_ties=True)))
 
 
-def kinematics_and_forest(mouse: Mouse, windowed: bool = False, seed: int = 0) -> RawMethod:
+def kinematics_and_forest(mouse: Mouse, windowed: bool = False, seed: int = 0) -> HandCraftedFeatures:
     """Quantiles of speed, acceleration, turning and pauses, counts of clicks, drags and wheel turns, and a random forest."""
 
     def features(path: Path) -> np.ndarray:
@@ -86,32 +86,38 @@ def kinematics_and_forest(mouse: Mouse, windowed: bool = False, seed: int = 0) -
         return np.stack([kinematics(events) for events in pieces])
 
     forest = RandomForestClassifier(TREES, random_state=seed, n_jobs=os.cpu_count())
-    return RawMethod("kinematic features + random forest", features, forest)
+    return HandCraftedFeatures("kinematic features + random forest", features, forest)
 
 
-def raw_probabilities(
-    raw: RawMethod, labelled: LabelledImages, classes: tuple[str, ...], seed: int = 0, gap: bool = True
+def hand_crafted_probabilities(
+    hand_crafted: HandCraftedFeatures, labelled: LabelledImages, classes: tuple[str, ...], seed: int = 0, gap: bool = True
 ) -> tuple[np.ndarray, SplitGap | None]:
-    """The test probabilities (items, classes) of `raw` fitted on the train and valid parts; and with `gap`, where items have
+    """The test probabilities (items, classes) of `hand_crafted` fitted on the train and valid parts; and with `gap`, where items have
     groups, how much better it would have looked on a random split."""
     table = labelled.table.drop_duplicates("path")
-    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(raw.features)(p) for p in table.path)
-    found = list(track(work, len(table), what=raw.name))
+    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
+        delayed(hand_crafted.features)(p) for p in table.path
+    )
+    found = list(track(work, len(table), what=hand_crafted.name))
     counts = [len(rows) for rows in found]
     features = np.nan_to_num(np.concatenate(found), posinf=1e9, neginf=-1e9)
     labels, groups, parts = (np.repeat(table[name].to_numpy(), counts) for name in ("label", "group", "split"))
     targets, test = np.searchsorted(classes, labels.astype(str)), parts == "test"
     if test.sum() != (labelled.table.split == "test").sum():
-        raise DataError(f"{raw.name}: {test.sum()} rows of features for {(labelled.table.split == 'test').sum()} test items")
+        raise DataError(
+            f"{hand_crafted.name}: {test.sum()} rows of features for {(labelled.table.split == 'test').sum()} test items"
+        )
 
     known = np.flatnonzero(~test)
     known = known[sample_rows(len(known), MOST_ITEMS, seed=seed)]
-    fitted = _fitted(raw, features[known], targets[known])
+    fitted = _fitted(hand_crafted, features[known], targets[known])
     answer = _probabilities(fitted, features[test], len(classes))
-    return answer, _gap(raw, features, targets, groups, seed) if gap else None
+    return answer, _gap(hand_crafted, features, targets, groups, seed) if gap else None
 
 
-def _gap(raw: RawMethod, features: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int) -> SplitGap | None:
+def _gap(
+    hand_crafted: HandCraftedFeatures, features: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int
+) -> SplitGap | None:
     """Cross-validated accuracy over all items, in folds drawn at random and in folds of whole groups; None without groups."""
     known = not any(group is None for group in groups)
     some = sample_rows(len(targets), MOST_CROSSED, seed=seed)
@@ -126,17 +132,17 @@ def _gap(raw: RawMethod, features: np.ndarray, targets: np.ndarray, groups: np.n
             warnings.simplefilter("ignore", UserWarning)  # a fold of groups may lack a class
             for train, test in kind(folds, shuffle=True, random_state=seed).split(features, targets, groups):
                 if len(test) and len(train):  # of few groups one fold may get none
-                    right[test] = _fitted(raw, features[train], targets[train]).predict(features[test]) == targets[test]
+                    right[test] = _fitted(hand_crafted, features[train], targets[train]).predict(features[test]) == targets[test]
         bootstrap = Bootstrap.draw(
             len(right), groups.astype(str) if kind is StratifiedGroupKFold else None, seed=seed, fewest=FEWEST_WINDOWED
         )
         found.append(interval(bootstrap.mean(right)))
-    return SplitGap(raw.name, *found)
+    return SplitGap(hand_crafted.name, *found)
 
 
-def _fitted(raw: RawMethod, features: np.ndarray, targets: np.ndarray) -> ClassifierMixin:
+def _fitted(hand_crafted: HandCraftedFeatures, features: np.ndarray, targets: np.ndarray) -> ClassifierMixin:
     """The method fitted; where there is only one class to learn, what always answers with it."""
-    method = clone(raw.method) if len(set(targets)) > 1 else DummyClassifier(strategy="prior")
+    method = clone(hand_crafted.method) if len(set(targets)) > 1 else DummyClassifier(strategy="prior")
     return method.fit(features, targets)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Mark:
+class IntervalMark:
     """A line: its name and, smaller, a detail, the value with the ends of its interval where it has one, and all that in figures.
     `value` None: it is not known, and `figures` says why."""
 
@@ -24,10 +24,10 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Marks:
+class IntervalMarks:
     """Lines on a scale from `low` to `high`: bars from zero, or `dots`. `line` is a value that all are held against."""
 
-    lines: Sequence[Mark]
+    lines: Sequence[IntervalMark]
     low: float
     high: float
     dots: bool = False
@@ -35,7 +35,7 @@ class Marks:
     kind: str = field(default="marks", init=False)
 
     @classmethod
-    def of(cls, lines: Sequence[Mark], dots: bool = False, line: float | None = None) -> Marks:
+    def of(cls, lines: Sequence[IntervalMark], dots: bool = False, line: float | None = None) -> IntervalMarks:
         """Lines on a scale that holds them all, with zero where they are bars."""
         ends = [end for mark in lines for end in (mark.value, mark.low, mark.high) if end is not None]
         ends += [0.0] if not dots else []
@@ -57,5 +57,5 @@ class Marks:
 class Cards:
     """Cards of a bold line, lines of text, marks, and further lines below."""
 
-    cards: Sequence[tuple[Sequence[str], Marks, Sequence[str]]]
+    cards: Sequence[tuple[Sequence[str], IntervalMarks, Sequence[str]]]
     kind: str = field(default="cards", init=False)
