@@ -1,7 +1,5 @@
-"""What happens around training: the log, the two checkpoints, the stop when nothing improves, the first weights kept.
-
-It is a file of its own because each is a plain fastai callback, and they share one idea of what an epoch's row is.
-"""
+"""What happens around training: the log, the two checkpoints, the stop when nothing improves, the first weights kept. Each is a
+fastai callback."""
 
 from __future__ import annotations
 
@@ -12,10 +10,12 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from fastai.callback.core import Callback, CancelFitException
+from fastai.data.load import DataLoader
 
 from toolkit.errors import RunError
 from toolkit.files import write_text
@@ -40,7 +40,8 @@ class EpochLog(Callback):
     order = 55  # after the Recorder
 
     def __init__(self, names: Sequence[str], path: Path | None = None) -> None:
-        self.path, self.rows, self.offset, self.start, self.names = path, [], 0, 0, names
+        self.path, self.offset, self.start, self.names = path, 0, 0, names
+        self.rows: list[dict[str, Any]] = []
 
     def before_epoch(self) -> None:
         self.began, self.total, self.count = time.perf_counter(), 0.0, 0
@@ -79,17 +80,19 @@ class Checkpoints(Callback):
     """Keep the best weights, write `best` and `last` after every epoch, and stop when nothing improves for long.
 
     Best is the lowest validation loss. `patience` is the number of epochs without a lower one after which training
-    stops, though not before `select_after`; 0 never stops it. `about` is what a later run needs to know of this one, saved with
+    stops, though not before `select_after`; 0 never stops it. `spec` is what a later run needs to know of this one, saved with
     the best weights. From epoch `select_after` on, the best is looked for anew: a validation part of a few sessions is noisy, and
-    may find weights best that were still at the full rate.
+    may find weights best that were still at the full rate. Without `run`, nothing is written.
     """
 
     order = 60  # after the log
 
-    def __init__(self, log: EpochLog, place: Run | None, *, patience: int, about: dict, select_after: int = 0) -> None:
-        self.log, self.place, self.patience, self.about, self.select_after = log, place, patience, about, select_after
-        self.lowest, self.best_epoch, self.best = float("inf"), 0, None
-        self.phase, self.stopped, self.settings = 0, False, {}
+    def __init__(self, log: EpochLog, run: Run | None, *, patience: int, spec: dict[str, Any], select_after: int = 0) -> None:
+        # not `run`: by that name fastai asks whether a callback is to be called
+        self.log, self.folder, self.patience, self.spec, self.select_after = log, run, patience, spec, select_after
+        self.lowest, self.best_epoch, self.phase, self.stopped = float("inf"), 0, 0, False
+        self.best: dict[str, Any] | None = None
+        self.settings: dict[str, Any] = {}
 
     def begin(self, phase: int, start: int, *, offset: int) -> None:
         """Say which stretch of training comes next; see `EpochLog` for `start` and `offset`."""
@@ -105,26 +108,26 @@ class Checkpoints(Callback):
             self.lowest = float("inf")
         if row["valid_loss"] < self.lowest:
             self.lowest, self.best_epoch, self.best = row["valid_loss"], row["epoch"], copy_of(self.model)
-            if self.place:
-                save_tensors(self.place.best, {"model": self.best, "epoch": row["epoch"], **self.about})
+            if self.folder:
+                save_tensors(self.folder.best, {"model": self.best, "epoch": row["epoch"], **self.spec})
         waited = self.patience and row["epoch"] - self.best_epoch >= self.patience
         self.stopped = bool(waited) and row["epoch"] >= self.select_after
-        if self.place:
-            save_tensors(self.place.last, self.state())
+        if self.folder:
+            save_tensors(self.folder.last, self.state())
         if self.stopped:
             raise CancelFitException()
 
-    def restore(self, saved: dict) -> None:
-        """Stand where `state` stood when it was saved."""
+    def restore(self, saved: dict[str, Any], run: Run) -> None:
+        """Stand where `state` stood when it was saved into `run`."""
         for name in ("settings", "stopped", "lowest", "best_epoch"):
             setattr(self, name, saved[name])
         self.log.rows = saved["rows"]
         self.log.write()
-        self.best = read_checkpoint(self.place.best)["model"]
+        self.best = read_checkpoint(run.best)["model"]
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """All that training goes on from after this epoch."""
-        return plain(
+        return plain_values(
             {
                 "phase": self.phase,
                 "epoch": self.epoch + 1,
@@ -140,28 +143,28 @@ class Checkpoints(Callback):
         )
 
 
-def plain(value):
+def plain_values(value: Any) -> Any:
     """`value` with numpy's numbers as Python's, all the way down: a checkpoint holds tensors and plain values only."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(plain(item) for item in value)
+        return type(value)(plain_values(item) for item in value)
     return value.item() if isinstance(value, np.generic) else value
 
 
-def random_state(loader) -> dict:
+def random_state(loader: DataLoader) -> dict[str, Any]:
     """Where every random generator stands that training draws from."""
-    numpy_state = np.random.get_state()
+    name, keys, *rest = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
-        "numpy": (numpy_state[0], torch.from_numpy(numpy_state[1].astype(np.int64)), *numpy_state[2:]),
+        "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "loader": loader.rng.getstate(),
     }
 
 
-def set_random_state(state: dict, loader) -> None:
+def set_random_state(state: dict[str, Any], loader: DataLoader) -> None:
     """Put every random generator back to where `random_state` found it."""
     random.setstate(_tuples(state["python"]))
     name, keys, *rest = state["numpy"]
@@ -172,6 +175,6 @@ def set_random_state(state: dict, loader) -> None:
     loader.rng.setstate(_tuples(state["loader"]))
 
 
-def _tuples(state) -> tuple:
+def _tuples(state: Sequence[Any]) -> tuple[Any, ...]:
     version, keys, gauss = state
     return version, tuple(keys), gauss

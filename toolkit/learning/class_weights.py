@@ -1,7 +1,4 @@
-"""What classes weigh in a loss, so that rare ones are not passed over.
-
-It is a file of its own because pixels of a picture and rows of a table are weighed alike.
-"""
+"""What classes weigh in a loss, so that rare ones are not passed over: pixels of a picture and rows of a table alike."""
 
 from __future__ import annotations
 

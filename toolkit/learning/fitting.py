@@ -1,7 +1,5 @@
-"""Fitting: find a learning rate, train in one cycle or fine-tune, keep the best weights, go on after a stop.
-
-It is a file of its own because it is one verb, the same for every task.
-"""
+"""Fitting, the same for every task: find a learning rate, train in one cycle or fine-tune, keep the best weights, go on after a
+stop."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from fastai.callback.core import Callback
@@ -36,7 +35,8 @@ ADAMW = partial(OptimWrapper, opt=AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True
 
 @dataclass
 class Phase:
-    """A stretch of training under one schedule: `frozen` trains the head alone."""
+    """A stretch of training under one cycle: its highest rate `lr`, or a slice from the first layers' to the head's, is reached
+    after a share `pct_start` of it, from a `div`-th. `frozen` trains the head alone."""
 
     epochs: int
     lr: float | slice
@@ -54,7 +54,7 @@ def fit(
     run: Run | None = None,
     resume: bool = False,
     fine_tune: bool | None = None,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Train `learn` and leave it with the weights of its best epoch (lowest validation loss; where its spec has `select_after`,
     of those after this share of the cycle), calibrated.
 
@@ -66,8 +66,8 @@ def fit(
     lower validation loss after which training stops: None is half of them, at least 5; 0 never stops. With `run`, each epoch is
     logged and saved there, and `resume` goes on from the last one to the same result as if there had been no stop.
 
-    At the end the network is calibrated where its task has a way to (see `toolkit.tasks`); the weights saved in `run` are not. Fitted
-    again, it begins calibrated, and is calibrated anew.
+    At the end the network is calibrated where its task has a way to (see `toolkit.tasks`); the weights saved in `run` are not.
+    Fitted again, it begins calibrated, and is calibrated anew.
 
     Returns the log: one dict an epoch, from 0, the untrained network. Raises `ToolkitError` for numbers below 0, and `RunError`
     for a checkpoint that cannot be gone on with, or a loss that is no number.
@@ -82,18 +82,18 @@ def fit(
     patience = max(5, (epochs + 1) // 2) if patience is None else patience
     log = EpochLog([metric.name for metric in learn.metrics], run.folder / "log.csv" if run else None)
     select_after = math.ceil((spec.select_after or 0) * epochs)
-    keeper = Checkpoints(
-        log, run, patience=patience, about={**spec.settings(), "classes": list(learn.dls.vocab)}, select_after=select_after
+    checkpoints = Checkpoints(
+        log, run, patience=patience, spec={**spec.settings(), "classes": list(learn.dls.vocab)}, select_after=select_after
     )
     saved = read_checkpoint(run.last) if resume and run and run.last.exists() else None
     with ExitStack() as stack:
         if not (sys.stderr.isatty() or sys.stdout.isatty()):
             stack.enter_context(learn.no_bar())
             stack.enter_context(learn.no_logging())
-        if saved:
-            keeper.restore(saved)
+        if saved and run:
+            checkpoints.restore(saved, run)
         else:
-            keeper.settings = {"lr": lr or spec.lr or find_rate(learn, fine_tune)}
+            checkpoints.settings = {"lr": lr or spec.lr or find_rate(learn, fine_tune)}
             set_seed(spec.seed)
             learn.dls.train.rng.seed(spec.seed)
             began = time.perf_counter()
@@ -101,13 +101,13 @@ def fit(
         with _as_raised():
             _train(
                 learn,
-                _phases(epochs, keeper.settings["lr"], fine_tune=fine_tune, transferred=transferred),
-                keeper=keeper,
+                _phases(epochs, checkpoints.settings["lr"], fine_tune=fine_tune, transferred=transferred),
+                checkpoints=checkpoints,
                 saved=saved,
             )
-    learn.model.load_state_dict(keeper.best)
+    learn.model.load_state_dict(checkpoints.best)
     if run:
-        run.write_down(highest_lr=keeper.settings["lr"], best_epoch=keeper.best_epoch)
+        run.write_down(highest_lr=checkpoints.settings["lr"], best_epoch=checkpoints.best_epoch)
     task = task_of_learner(learn)
     if task.calibrate:
         task.part("calibrate")(learn)
@@ -115,7 +115,8 @@ def fit(
 
 
 def find_rate(learn: Learner, frozen: bool = False, *, batches: int = 100) -> float:
-    """A highest learning rate for `learn`, from a mock training over rising rates (fastai's `LRFinder`; Smith 2017).
+    """A highest learning rate for `learn`, from 1e-5 to 0.1: from a mock training over rising rates (fastai's `LRFinder`; Smith
+    2017), of `batches` steps. The weights are as before when it ends.
 
     It is the rate at which the loss, smoothed evenly to both sides, is lowest; for a body that was transferred
     (`frozen`) a quarter of that. fastai's own suggestions read a curve that is smoothed backwards only, and differ by a
@@ -165,15 +166,15 @@ def _phases(epochs: int, lr: float, *, fine_tune: bool, transferred: bool) -> li
     return [Phase(1, slice(lr), True, 0.99), Phase(epochs, slice(lr / 200, lr / 2), False, 0.3, 5.0)]
 
 
-def _train(learn: Learner, phases: list[Phase], *, keeper: Checkpoints, saved: dict | None) -> None:
+def _train(learn: Learner, phases: list[Phase], *, checkpoints: Checkpoints, saved: dict[str, Any] | None) -> None:
     at, done = (saved["phase"], saved["epoch"]) if saved else (0, 0)
     if done == phases[at].epochs:
         at, done = at + 1, 0
     for number, phase in list(enumerate(phases))[at:]:
-        if keeper.stopped:
+        if checkpoints.stopped:
             return
         start = done if number == at else 0
-        keeper.begin(number, start, offset=sum(earlier.epochs for earlier in phases[:number]))
+        checkpoints.begin(number, start, offset=sum(earlier.epochs for earlier in phases[:number]))
         learn.opt = None  # each phase has its own schedule, so also its own momenta
         if phase.frozen:
             learn.freeze()
@@ -185,5 +186,10 @@ def _train(learn: Learner, phases: list[Phase], *, keeper: Checkpoints, saved: d
                 learn.opt.load_state_dict(saved["opt"])
             set_random_state(saved["random"], learn.dls.train)
         learn.fit_one_cycle(
-            phase.epochs, phase.lr, pct_start=phase.pct_start, div=phase.div, cbs=[keeper.log, keeper], start_epoch=start
+            phase.epochs,
+            phase.lr,
+            pct_start=phase.pct_start,
+            div=phase.div,
+            cbs=[checkpoints.log, checkpoints],
+            start_epoch=start,
         )

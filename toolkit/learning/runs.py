@@ -1,7 +1,5 @@
-"""The run folder: what a run was run with, its log, and the two checkpoints it can go on or start anew from.
-
-It is a file of its own because every recipe writes the same folder and every later run may read it.
-"""
+"""The run folder, the same for every recipe: what a run was run with, its log, and the two checkpoints it can go on or start anew
+from."""
 
 from __future__ import annotations
 
@@ -11,9 +9,8 @@ import platform
 import re
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 import torch
@@ -41,14 +38,14 @@ class Run:
     Gone on with in the same process, after a stop in a notebook say, it is taken over from the earlier `Run`.
     """
 
-    _open: ClassVar[WeakValueDictionary] = WeakValueDictionary()
+    _open: ClassVar[WeakValueDictionary[Path, Run]] = WeakValueDictionary()
 
     def __init__(self, folder: Path, take_over: bool = False) -> None:
-        self.folder, self._held, place = folder, ExitStack(), folder.resolve()
-        if take_over and place in self._open:
-            self._open[place].close()
+        self.folder, self._held, whole = folder, ExitStack(), folder.resolve()
+        if take_over and whole in self._open:
+            self._open[whole].close()
         self._held.enter_context(locked(folder))
-        self._open[place] = self
+        self._open[whole] = self
 
     def __enter__(self) -> Run:
         return self
@@ -61,21 +58,22 @@ class Run:
         self._held.close()
 
     @classmethod
-    def open(cls, name: str, learn: Learner, *, settings: dict, folder: Path | str = "", resume: bool = False) -> Run:
+    def open(cls, name: str, learn: Learner, *, settings: dict[str, Any], folder: Path | str = "", resume: bool = False) -> Run:
         """Start a run, or go on with one, and write down what it is run with: run.json and items.csv.
 
         A new run takes `folder`, which must not hold one yet, or else `runs/name`, `runs/name-2` and so on. With `resume`
         it is `folder` or the latest `runs/name…`, and settings and items must be what they were: otherwise it would be
-        another run. Raises `RunError`, also where another process is writing to the folder.
+        another run. `settings` are plain values, as the user gave them; those that the recipe chose are in the learner's spec.
+        Raises `RunError`, also where another process is writing to the folder.
         """
         labelled = learn.dls.labelled
         digest = hashlib.sha256(_written(labelled.table).encode()).hexdigest()
         described = json.loads(json.dumps({**settings, "about": spec_of(learn).settings(), "items": digest}, default=str))
-        place = Path(folder) if folder else _latest(name) if resume else _next_free(name)
+        path = Path(folder) if folder else _latest(name) if resume else _next_free(name)
         if resume:
-            _check_same(place, described)
-            return cls(place, take_over=True)
-        run = cls(place)
+            _check_same(path, described)
+            return cls(path, take_over=True)
+        run = cls(path)
         try:
             run._begin(described, labelled)
         except BaseException:
@@ -83,11 +81,11 @@ class Run:
             raise
         return run
 
-    def _begin(self, described: dict, labelled: Labelled) -> None:
+    def _begin(self, described: dict[str, Any], labelled: Labelled) -> None:
         if (self.folder / "run.json").exists():
             raise RunError(f"{self.folder} holds a run already: --resume goes on with it, or name another folder with --run")
         # with whole paths: it is read from anywhere
-        whole = labelled.table.assign(path=[Path(path).absolute() if path else "" for path in labelled.table.path])
+        whole = labelled.table.assign(path=[str(Path(path).absolute()) if path else "" for path in labelled.table.path])
         write_text(self.folder / "items.csv", _written(whole))
         aside = {"set_aside": labelled.rejected, "notes": labelled.notes}
         write_json(self.folder / "run.json", {"format": FORMAT, **described, **aside, "versions": versions()})
@@ -118,7 +116,7 @@ def _written(table: pd.DataFrame) -> str:
     return table.drop(columns="item", errors="ignore").to_csv(index=False)
 
 
-def _check_same(folder: Path, described: dict) -> None:
+def _check_same(folder: Path, described: dict[str, Any]) -> None:
     earlier = read_json(folder / "run.json", "a run to go on with")
     if earlier.get("format", 1) != FORMAT:
         raise RunError(
@@ -134,7 +132,7 @@ def _check_same(folder: Path, described: dict) -> None:
         raise RunError(f"{folder} was run with other settings ({'; '.join(differing)}): repeat them, or start a new run")
 
 
-def save_tensors(path: Path, value: dict) -> None:
+def save_tensors(path: Path, value: dict[str, Any]) -> None:
     """Write a checkpoint of tensors and plain values, atomically; `read_checkpoint` reads it without running code."""
     with replacing(path) as temporary:
         try:
@@ -145,7 +143,7 @@ def save_tensors(path: Path, value: dict) -> None:
             raise RunError(f"cannot write {path}: {getattr(reason, 'strerror', reason)}") from error
 
 
-def read_checkpoint(path: Path) -> dict:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint. Raises `RunError` where it is missing or damaged."""
     try:
         return load_tensors(path)
@@ -166,13 +164,14 @@ def versions() -> dict[str, str]:
 
 def _next_free(name: str) -> Path:
     """Make and return the first folder of this name that is free; of two processes that ask at once each gets its own."""
-    for number in count(1):
+    number = 1
+    while True:
         folder = RUNS / (name if number == 1 else f"{name}-{number}")
         try:
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
-            continue
+            number += 1
         except OSError as error:
             raise RunError(f"cannot write to {RUNS.resolve()} ({error.strerror}): name another folder with --run") from error
 

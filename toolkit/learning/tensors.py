@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from toolkit.errors import WeightsError
 from toolkit.needs import require
 
 
-def load_tensors(path: Path) -> dict:
+def load_tensors(path: Path) -> dict[str, Any]:
     """Read a .pth or .safetensors file: tensors and plain values only, never code.
 
     Raises `WeightsError` for a file that is damaged or holds anything else.
@@ -24,7 +25,8 @@ def load_tensors(path: Path) -> dict:
     else:
         load = partial(torch.load, map_location="cpu", weights_only=True)
     try:
-        return load(path)
+        found: dict[str, Any] = load(path)
+        return found
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{path}: holds more than tensors, or is damaged: save a state dict with torch.save") from error
     except Exception as error:  # each reader has error classes of its own, and a damaged file can raise any

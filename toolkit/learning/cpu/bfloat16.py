@@ -1,6 +1,6 @@
 """Training steps in bfloat16 on a CPU that multiplies it in hardware: about half the time, the same score.
 
-It is a file of its own because fastai's `to_bf16` asks for CUDA and does nothing on a CPU.
+fastai's `to_bf16` asks for CUDA and does nothing on a CPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BFloat16OnCPU(Callback):
 
     def after_fit(self) -> None:
         if self.active:
-            vars(self.model).pop("forward", None)
+            self.model.__dict__.pop("forward", None)
             self.model.to(memory_format=torch.contiguous_format)
 
 

@@ -1,18 +1,20 @@
 """Convolutions over small feature maps on a CPU: their weight gradient as one matrix product.
 
-It is a file of its own because it mends one thing in what we build on: oneDNN takes seven times as long for it as a
-matrix product does once a map is down to a few pixels, which is where the later half of a ResNet spends its time on
-small pictures. The result is the same but for rounding.
+oneDNN takes seven times as long for it as a matrix product does once a map is down to a few pixels, which is where the later half
+of a ResNet spends its time on small pictures. The result is the same but for rounding.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from fastai.callback.core import Callback
 from torch import nn
+
+Pair = tuple[int, int]
 
 LARGEST_MAP = 16  # pixels of output: over 4x4 oneDNN is as fast
 
@@ -28,7 +30,7 @@ class ConvolutionGradients(Callback):
             return
         for module in self.model.modules():
             if type(module) is nn.Conv2d and _is_plain(module):
-                module.forward = partial(_forward, module)
+                vars(module)["forward"] = partial(_forward, module)
                 self.changed.append(module)
 
     def after_fit(self) -> None:
@@ -43,24 +45,26 @@ def _is_plain(module: nn.Conv2d) -> bool:
 
 def _forward(module: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     weight = module.weight
-    sizes = zip(x.shape[2:], module.kernel_size, module.stride, module.padding, strict=True)
+    padded = cast(Pair, module.padding)  # no "same": see `_is_plain`
+    sizes = zip(x.shape[2:], module.kernel_size, module.stride, padded, strict=True)
     rows, columns = ((length + 2 * padding - kernel) // stride + 1 for length, kernel, stride, padding in sizes)
     if rows * columns > LARGEST_MAP or not (module.training and torch.is_grad_enabled() and weight.requires_grad):
         return nn.Conv2d.forward(module, x)
     if torch.is_autocast_enabled("cpu"):
         x, weight = x.to(torch.get_autocast_dtype("cpu")), weight.to(torch.get_autocast_dtype("cpu"))
-    return _Convolution.apply(x, weight, module.stride, module.padding)
+    answer: torch.Tensor = _Convolution.apply(x, weight, module.stride, padded)
+    return answer
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: torch.Tensor, weight: torch.Tensor, stride: tuple, padding: tuple) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, stride: Pair, padding: Pair) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = stride, padding
         return F.conv2d(x, weight, None, stride, padding)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, None, None]:
         x, weight = ctx.saved_tensors
         settings = (None, ctx.stride, ctx.padding, (1, 1), False, (0, 0), 1)
         wanted = [ctx.needs_input_grad[0], False, False]
@@ -69,7 +73,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _weight_gradient(
-    x: torch.Tensor, gradient: torch.Tensor, *, weight: torch.Tensor, stride: tuple, padding: tuple
+    x: torch.Tensor, gradient: torch.Tensor, *, weight: torch.Tensor, stride: Pair, padding: Pair
 ) -> torch.Tensor:
     """Sum over pictures and places of (output gradient) x (patch it was made from): one product of two matrices."""
     out, channels, high, wide = weight.shape
