@@ -1,7 +1,6 @@
 """The error tree: every error a user can cause, or can mend, is one of these.
 
-It is a file of its own so that each room, down to the runtime inside a program, can raise them without importing
-anything else.
+It imports nothing else: each room raises them, down to the runtime inside a program.
 
     ToolkitError
     ├── DataError         what is learnt from: a folder, a CSV, a split
@@ -39,7 +38,7 @@ class ConversionError(ToolkitError):
         super().__init__(f"{name}: {reason}")
         self.source, self.reason = name, reason
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[type[ConversionError], tuple[str, str]]:
         return type(self), (self.source, self.reason)
 
 
@@ -51,7 +50,7 @@ class ConformanceError(ToolkitError):
         super().__init__("\n- ".join([f"{converter}: {count}", *problems]))
         self.converter, self.problems = converter, problems
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[type[ConformanceError], tuple[str, tuple[str, ...]]]:
         return type(self), (self.converter, self.problems)
 
 

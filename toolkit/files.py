@@ -1,7 +1,4 @@
-"""Writing so that nothing is lost: a file is there whole, or as it was before.
-
-It is a file of its own because every floor writes: pictures, checkpoints, scores, programs.
-"""
+"""Writing so that nothing is lost: a file is there whole, or as it was before."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from toolkit.errors import RunError
 from toolkit.needs import require
@@ -51,17 +48,17 @@ def replacing(path: Path | str, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(place: Path | str, encoding: str = "utf-8") -> Iterator[TextIO]:
-    """A stream to write lines to: standard output where `place` is "-", else a file that is there when all of it is written, or
+def writing(path: Path | str, encoding: str = "utf-8") -> Iterator[TextIO]:
+    """A stream to write lines to: standard output where `path` is "-", else a file that is there when all of it is written, or
     as it was before. What is there and is no file, such as a pipe, is written to and not replaced."""
-    if place == STANDARD:
+    if path == STANDARD:
         yield sys.stdout
         return
-    if Path(place).exists() and not Path(place).is_file():
-        with open(place, "w", encoding=encoding, newline="") as stream:
+    if Path(path).exists() and not Path(path).is_file():
+        with open(path, "w", encoding=encoding, newline="") as stream:
             yield stream
         return
-    with replacing(place) as temporary, open(temporary, "w", encoding=encoding, newline="") as stream:
+    with replacing(path) as temporary, open(temporary, "w", encoding=encoding, newline="") as stream:
         yield stream
 
 
@@ -104,14 +101,14 @@ def write_json(path: Path | str, value: object) -> None:
 
 def remove_leftovers(folder: Path | str) -> None:
     """Remove the temporary files that a killed process left below `folder`, but for folders below it with a lock of their own."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not Path(place, name, LOCK).exists()]
+    for below, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not Path(below, name, LOCK).exists()]
         for name in names:
             if name.endswith(PART):
-                Path(place, name).unlink(missing_ok=True)
+                Path(below, name).unlink(missing_ok=True)
 
 
-def read_json(path: Path | str, what: str) -> dict:
+def read_json(path: Path | str, what: str) -> dict[str, Any]:
     """Read a JSON object. Raises `RunError`, which calls the file's folder no `what`, where it is missing or damaged."""
     path = Path(path)
     try:

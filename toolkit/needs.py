@@ -1,7 +1,6 @@
 """Missing packages, each named with the command that installs it.
 
-It is a file of its own, and imports nothing but the standard library, because a program checks what it needs before it
-imports any of it.
+It imports nothing but the standard library: a program checks what it needs before it imports any of it.
 """
 
 from __future__ import annotations

@@ -78,9 +78,9 @@ def units_of(count: int, together: Iterable[np.ndarray]) -> np.ndarray:
 def _group_pairs(table: pd.DataFrame) -> np.ndarray:
     """Each row of a group with the group's first."""
     grouped = np.flatnonzero(table.group.notna())
-    codes = pd.factorize(table.group.iloc[grouped])[0]
+    codes = pd.factorize(table.group.iloc[grouped])[0].tolist()
     first: dict[int, int] = {}
-    return np.array([(first.setdefault(code, row), row) for code, row in zip(codes, grouped, strict=True)], dtype=np.int64)
+    return np.array([(first.setdefault(code, row), row) for code, row in zip(codes, grouped.tolist(), strict=True)], dtype=np.int64)
 
 
 def _assign(labels: np.ndarray, units: np.ndarray, *, shares: dict[str, float], seed: int) -> np.ndarray:

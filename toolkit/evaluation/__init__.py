@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Interval", "Scores", "evaluate"]
 
 
-def evaluate(learn: Learner, seed: int = 0, **options: Any) -> Scores:
-    """Score `learn` on its test set, the third of its loaders, and nothing else; the `Scores` are those of its task.
+def evaluate(learn: Learner, seed: int = 0, **options: Any) -> Any:
+    """Score `learn` on its test set, the third of its loaders, and nothing else: the `Scores` of its task, such as `ImageScores`.
 
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
     `build_learner` returned. `seed` is that of the bootstrap and of samples. `options` are those of one task:
@@ -26,5 +26,4 @@ def evaluate(learn: Learner, seed: int = 0, **options: Any) -> Scores:
     """
     if len(learn.dls.loaders) < 3:
         raise DataError("this learner's loaders hold no test part: build it with a recipe")
-    found: Scores = task_of_learner(learn).part("evaluate")(learn, seed, **options)
-    return found
+    return task_of_learner(learn).part("evaluate")(learn, seed, **options)

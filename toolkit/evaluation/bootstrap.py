@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor, log10
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
-
-if TYPE_CHECKING:
-    pass
-
 
 RESAMPLES = 2000
 MOST_WEIGHTS = 100_000_000  # 400 MB: huge test sets are resampled less often, and need it less
@@ -40,8 +35,11 @@ class Interval:
         largest = max(abs(self.value), abs(self.low), abs(self.high))
         decimals = 1 - floor(log10(largest)) if self.low > 0 and largest < 1e-3 else 3
         decimals = decimals if largest < 100 else max(0, 4 - floor(log10(largest)))
-        numbers = (round(number, decimals) + 0.0 for number in (self.value, self.low, self.high))  # + 0.0: no minus before a zero
-        return tuple(f"{number:.{decimals}f}" for number in numbers)
+
+        def text(number: float) -> str:
+            return f"{round(number, decimals) + 0.0:.{decimals}f}"  # + 0.0: no minus before a zero
+
+        return text(self.value), text(self.low), text(self.high)
 
     @property
     def points(self) -> str:
@@ -64,13 +62,12 @@ class Bootstrap:
     def draw(cls, n_items: int, groups: np.ndarray | None = None, *, seed: int = 0, fewest: int = FEWEST_GROUPS) -> Bootstrap:
         """Draw items with replacement, or whole groups where there are at least `fewest`.
 
-        `groups` holds a group for each item; items drawn together keep what they share, so the interval is not too
+        `groups` (items,) holds a group for each item; items drawn together keep what they share, so the interval is not too
         narrow (the cluster bootstrap; Davison and Hinkley 1997, section 3.8).
         """
-        units = np.arange(n_items)
-        grouped = groups is not None and len(np.unique(groups)) >= fewest
-        if grouped:
-            _, units = np.unique(groups, return_inverse=True)
+        units, grouped = np.arange(n_items), False
+        if groups is not None and len(np.unique(groups)) >= fewest:
+            units, grouped = np.unique(groups, return_inverse=True)[1], True
         count = int(units.max()) + 1
         resamples = int(np.clip(MOST_WEIGHTS // n_items, 200, RESAMPLES))
         rng = np.random.default_rng(seed)

@@ -1,13 +1,11 @@
-"""The file a program is: a zipapp of stored members, the runtime among them.
-
-It is a file of its own because it is the same whatever the program does.
-"""
+"""The file a program is, whatever it does: a zipapp of stored members, the runtime among them."""
 
 from __future__ import annotations
 
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import toolkit
 from toolkit.program.archive import CARD
@@ -48,7 +46,7 @@ if __name__ == "__main__":
 '''
 
 
-def write_program(path: Path, card: dict, *, members: dict[str, bytes]) -> None:
+def write_program(path: Path, card: dict[str, Any], *, members: dict[str, bytes]) -> None:
     """Write `card`, as program.json, and `members` (name -> bytes) to `path`, behind a `#!` line."""
     root = Path(toolkit.__file__).parent
     found = {file for pattern in RUNTIME for file in root.glob(pattern)}

@@ -25,8 +25,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
     else:
         load = partial(torch.load, map_location="cpu", weights_only=True)
     try:
-        found: dict[str, Any] = load(path)
-        return found
+        return load(path)
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{path}: holds more than tensors, or is damaged: save a state dict with torch.save") from error
     except Exception as error:  # each reader has error classes of its own, and a damaged file can raise any

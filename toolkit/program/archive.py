@@ -1,6 +1,6 @@
 """The program file: a zip of stored members behind a `#!` line, read as data and never run.
 
-It is a file of its own so that all that is believed about a file somebody was handed is checked in one place.
+All that is believed about a file somebody was handed is checked here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import ProgramError
 
@@ -39,7 +40,7 @@ class Archive:
             raise ProgramError(f"{self.path}: {name} inside it was altered after export: export or copy it again")
         return data
 
-    def _read_card(self) -> dict:
+    def _read_card(self) -> dict[str, Any]:
         try:
             card = json.loads(self._read_member(CARD))
         except ValueError as error:
@@ -71,7 +72,7 @@ class Archive:
             raise ProgramError(f"{self.path}: cannot be read ({error})") from error
 
 
-def card_digest(card: dict) -> str:
+def card_digest(card: dict[str, Any]) -> str:
     """The sha256 of a card's content, its own `digest` left out."""
     content = {name: value for name, value in card.items() if name != "digest"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,11 +1,12 @@
 """What a program answers: one class for each kind of output, each turning the model's numbers into a prediction.
 
-It is a file of its own because a program of pictures and one of tables answer in the same words.
+A program of pictures and one of tables answer in the same words.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,8 @@ class Moment:
 @dataclass(frozen=True)
 class Prediction:
     """One answer. `probabilities` maps each class to its probability, most probable first; they sum to 1. `timeline` has a
-    moment for each window of a long item, of which the answer is the `aggregate`; it is empty where an item is seen at once. `notes`
-    say what was odd about a row of a table, and what was done about it."""
+    moment for each window of a long item, of which the answer is the `aggregate`; it is empty where an item is seen at once.
+    `notes` say what was odd about a row of a table, and what was done about it."""
 
     label: str
     probability: float
@@ -82,7 +83,7 @@ class ClassOutput:
         return Prediction(self.classes[ranks[0]], numbers[ranks[0]], ranked, (), notes)
 
     @classmethod
-    def from_card(cls, card: dict) -> ClassOutput:
+    def from_card(cls, card: dict[str, Any]) -> ClassOutput:
         """The output that program.json describes."""
         return cls(tuple(str(name) for name in card["classes"]))
 
@@ -117,6 +118,6 @@ class ValueOutput:
         return Estimate(float(row[0]), notes)
 
     @classmethod
-    def from_card(cls, card: dict) -> ValueOutput:
+    def from_card(cls, card: dict[str, Any]) -> ValueOutput:
         """The output that program.json describes."""
         return cls(str(card["name"]))

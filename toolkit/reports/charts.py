@@ -1,15 +1,14 @@
-"""The drawings of the reports, each a function from plain data to a matplotlib figure or an array of pixels.
-
-It is a file of its own so that matplotlib is asked for in one place, and without its global state.
-"""
+"""The drawings of the reports, each a function from plain data to a matplotlib figure or an array of pixels, without matplotlib's
+global state."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
@@ -41,7 +40,7 @@ def bars(values: dict[str, tuple[float, float, float]], what: str, *, highlighte
     axes.set(xlim=(1.05 * least, 1.02), xlabel=what)
     if least < 0:
         axes.axvline(0, color="#1d2733", lw=0.8)
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequence[int], *, what: str) -> Figure:
@@ -60,11 +59,11 @@ def dots(values: dict[str, dict[str, tuple[float, float, float]]], numbers: Sequ
     axes.set(xlim=(-0.02, 1.02), ylim=(len(values) - 0.4, -0.6), xlabel=what)
     axes.grid(axis="x", color=GREY, lw=0.5, alpha=0.6)
     drawing.legend(loc="outside upper center", ncols=len(methods), frameon=False, fontsize=9)
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def curves(
-    lines: dict[str, tuple[Sequence[float], Sequence[float | None]]], what: str, *, best: int | None = None, noun: str = "line"
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float | None]]], what: str, *, best: int | None = None, noun: str = "line"
 ) -> Figure:
     """Lines of name -> (epochs, values) from epoch 0, the untrained network; `best` marks the epoch whose weights were kept."""
     drawing = Figure(figsize=(4.6, 3.2), layout="constrained")
@@ -78,7 +77,7 @@ def curves(
     axes.set(xlabel="epoch (0: untrained)", ylabel=what)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.legend(frameon=False, fontsize=9)
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -103,7 +102,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
         axes.set_xticks(places, [str(i + 1) for i in places], rotation=90)
         axes.set_yticks(places, [str(i + 1) for i in places])
     axes.set(xlabel="predicted", ylabel="true")
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def signed(weights: np.ndarray, ends: tuple[str, str], *, numbers: tuple[int, int]) -> Figure:
@@ -118,7 +117,7 @@ def signed(weights: np.ndarray, ends: tuple[str, str], *, numbers: tuple[int, in
     low, high = drawable(ends, numbers)
     bar.set_ticklabels([f"for {low}", "neither", f"for {high}"])
     bar.ax.tick_params(labelsize=9)
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def overlay(picture: np.ndarray, heat: np.ndarray, *, least: int = 128) -> np.ndarray:
@@ -155,7 +154,7 @@ def _shrunk(places: np.ndarray, reach: int) -> np.ndarray:
     """Places, bool (height, width), that have no other kind within a square of `reach` pixels to each side."""
     for axis in (0, 1):
         padded = np.pad(places, [(reach, reach) if axis == along else (0, 0) for along in (0, 1)], mode="edge")
-        places = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis).all(axis=-1)
+        places = np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis).all(axis=-1))
     return places
 
 
@@ -174,7 +173,9 @@ def sheet(tiles: Sequence[np.ndarray], columns: int, *, side: int, gap: int = 2)
     whole = np.full((rows * (side + gap) - gap, columns * (side + gap) - gap, 3), 255, dtype=np.uint8)
     for number, tile in enumerate(tiles):
         top, left = (number // columns) * (side + gap), (number % columns) * (side + gap)
-        whole[top : top + side, left : left + side] = Image.fromarray(tile).resize((side, side), Image.Resampling.NEAREST)
+        whole[top : top + side, left : left + side] = np.asarray(
+            Image.fromarray(tile).resize((side, side), Image.Resampling.NEAREST)
+        )
     return whole
 
 
@@ -193,7 +194,7 @@ def drawable(
     known = _letters()
     cut = [label if len(label) <= longest else label[: longest // 2] + "…" + label[1 - longest // 2 :] for label in labels]
     clear = [all(ord(letter) in known for letter in label) and cut.count(label) == 1 for label in cut]
-    return [label if plain else f"{noun} {number}" for label, plain, number in zip(cut, clear, numbers, strict=True)]
+    return [label if legible else f"{noun} {number}" for label, legible, number in zip(cut, clear, numbers, strict=True)]
 
 
 @cache
@@ -201,7 +202,7 @@ def _letters() -> frozenset[int]:
     return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
-def plain(drawing: Figure, axes) -> Figure:
+def bare_axes(drawing: Figure, axes: Axes) -> Figure:
     """A drawing without a box around `axes`, whose texts stand as they are."""
     axes.spines[["top", "right"]].set_visible(False)
     for text in drawing.findobj(Text):

@@ -1,6 +1,6 @@
 """Runs side by side, as text and as a page: scores, the interval of each difference, curves, and what was set differently.
 
-It is a file of its own because it reads finished run folders and needs neither torch nor the data.
+It reads finished run folders, and needs neither torch nor the data.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import DataError, RunError
 from toolkit.evaluation.comparison import Comparison, compare
@@ -70,7 +71,7 @@ def _names(folders: Sequence[Path | str]) -> list[str]:
     return names
 
 
-def _log(folder: Path) -> list[dict[str, float | None]]:
+def _log(folder: Path) -> list[dict[str, Any]]:
     try:
         with open(folder / "log.csv", encoding="utf-8", newline="") as stream:
             rows = [{name: float(text) if text else None for name, text in row.items()} for row in csv.DictReader(stream)]
@@ -91,22 +92,22 @@ def _curves(runs: dict[str, Path]) -> Section:
         what = metric.replace("_", " ")
         drawings.append(drawn(curves(lines, what, noun="run"), f"{what} of each run over its epochs"))
     seconds = [[name, str(len(rows) - 1), f"{sum(row['seconds'] or 0 for row in rows):.1f}"] for name, rows in logs.items()]
-    shown = zip(drawable(list(logs), longest=32, noun="run"), logs, strict=True)
-    other = [f"{short}: {name}" for short, name in shown if short != name]
+    named = zip(drawable(list(logs), longest=32, noun="run"), logs, strict=True)
+    other = [f"{short}: {name}" for short, name in named if short != name]
     caption = f"In full: {'; '.join(other)}." if other else ""
     return Section("How they learnt", [Figure(drawings, caption), Table(["run", "epochs", "seconds of training"], seconds)])
 
 
 def _settings(runs: dict[str, Path]) -> Section:
     described = {name: read_json(folder / "run.json", "a run") for name, folder in runs.items()}
-    plain = {
+    set_in = {
         name: {**{key: v for key, v in whole.items() if key not in NOT_SETTINGS}, **whole.get("about", {})}
         | {"items and split (a digest)": str(whole.get("items", ""))[:8]}
         for name, whole in described.items()
     }
-    keys = list(dict.fromkeys(key for settings in plain.values() for key in settings if key != "stats"))
-    rows = [[key, *(str(settings.get(key, "not recorded")) for settings in plain.values())] for key in keys]
+    keys = list(dict.fromkeys(key for settings in set_in.values() for key in settings if key != "stats"))
+    rows = [[key, *(str(settings.get(key, "not recorded")) for settings in set_in.values())] for key in keys]
     rows = [row for row in rows if len(set(row[1:])) > 1]
     if not rows:
         return Section("What was set differently", [Text("Nothing: these runs differ in chance alone, or in versions.")])
-    return Section("What was set differently", [Table(["setting", *plain], rows)])
+    return Section("What was set differently", [Table(["setting", *set_in], rows)])

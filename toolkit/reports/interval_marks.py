@@ -1,7 +1,7 @@
 """Values on one scale, a line each: bars from zero or dots, with their intervals, and cards of them.
 
-It is a file of its own because `page.html` draws these itself: the names of columns and groups may be long and of any script,
-which no drawing with one font can show.
+`page.html` draws these itself: the names of columns and groups may be long and of any script, which no drawing with one font can
+show.
 """
 
 from __future__ import annotations

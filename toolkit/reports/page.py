@@ -1,7 +1,6 @@
 """One page for all reports: a verdict, and sections of text, tables, figures and pictures, in one file that opens offline.
 
-It is a file of its own because every recipe's report is made of these same parts; `page.html` beside it says what they
-look like. All text is escaped: a file may be called `<script>`.
+`page.html` beside it says what they look like. All text is escaped: a file may be called `<script>`.
 """
 
 from __future__ import annotations
@@ -110,7 +109,7 @@ def drawn(drawing: Drawing, alt: str) -> Picture:
     return Picture(_uri(Image.open(stream).convert("RGB"), "PNG"), alt)
 
 
-def shown(image: Image.Image | np.ndarray, alt: str, *, longest: int = LARGEST, lossless: bool = False) -> Picture:
+def as_picture(image: Image.Image | np.ndarray, alt: str, *, longest: int = LARGEST, lossless: bool = False) -> Picture:
     """A photo, or an array (height, width, 3) of uint8, as a picture of the page, at most `longest` pixels long."""
     image = Image.fromarray(image) if isinstance(image, np.ndarray) else image.copy()
     if max(image.size) <= SMALL:

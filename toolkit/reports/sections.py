@@ -1,13 +1,13 @@
 """The sections that every recipe's report shares: scores, loss curves, confusions, the data's split, the settings.
 
-It is a file of its own because none of them knows what the items are. Every number comes from `Scores`, the log or the
-run's settings.
+None of them knows what the items are. Every number comes from `Scores`, the log or the run's settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,14 +76,14 @@ def percent(share: float) -> str:
     return "< 0.1 %" if 0 < share < 0.0005 else "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
-def item_name(item) -> str:
-    """What a row of the predictions is called: its file, and from when to when where it is a window."""
+def item_name(item: Any) -> str:
+    """What a row of the predictions (of `itertuples`) is called: its file, and from when to when where it is a window."""
     span = f" {item.start:.2f}-{item.stop:.2f} s" if hasattr(item, "start") else ""
     return Path(item.path).name + span
 
 
 def curve_section(
-    log: Sequence[dict], metrics: Sequence[str], *, best_epoch: int | None, altered: str = ALTERED, noun: str = "items"
+    log: Sequence[dict[str, Any]], metrics: Sequence[str], *, best_epoch: int | None, altered: str = ALTERED, noun: str = "items"
 ) -> Section:
     """Training and validation loss, and each metric, from the untrained network on. `log` is what `fit` returns; `altered` says
     what is done to the data in training."""
@@ -117,12 +117,12 @@ def confusion_section(scores: ClassScores, pixels: bool = False, *, most: int = 
     if pixels:
         title, counted, none = "Which pixels are taken for what", "of all pixels", "No pixel was mistaken for another class."
         times = [[percent(wrong[pair] / everything), percent(wrong[pair] / there[pair[0]])] for pair in pairs]
-        shown = (100 * counts / np.maximum(there, 1)[:, None]).round().astype(int)
+        told_counts = (100 * counts / np.maximum(there, 1)[:, None]).round().astype(int)
         said = f"{percent(right / max(1, everything))} of the pixels are right"
     else:
         title, counted, none = "What is taken for what", "times", "No test item was mistaken for another class."
         times = [[str(wrong[pair]), str(there[pair[0]])] for pair in pairs]
-        shown, said = counts, f"{right} of {everything} test items are right"
+        told_counts, said = counts, f"{right} of {everything} test items are right"
     if len(scores.classes) > MOST_NUMBERED:
         caption += " The darker, the larger the share of the true class."
     elif pixels:
@@ -134,19 +134,19 @@ def confusion_section(scores: ClassScores, pixels: bool = False, *, most: int = 
         named = zip(drawable(scores.classes), scores.classes, strict=True)
         other = [f"{short}: {name}" for short, name in named if short != name]
         caption += f" In full: {'; '.join(other)}." if other else ""
-    drawing = drawn(confusion(shown, scores.classes), f"Confusion matrix: {said}")
+    drawing = drawn(confusion(told_counts, scores.classes), f"Confusion matrix: {said}")
     mistakes = [f"{scores.classes[true]} taken for {scores.classes[wrongly]}" for true, wrongly in pairs]
     rows = [[mistake, *numbers] for mistake, numbers in zip(mistakes, times, strict=True)]
     told = Table(["mistake", counted, "of that class"], rows) if rows else Text(none)
     return Section(title, [Figure([drawing], caption), told])
 
 
-def split_section(table: pd.DataFrame, rejected: Sequence, *, notes: Sequence[str]) -> Section:
+def split_section(table: pd.DataFrame, rejected: Sequence[tuple[str, str]], *, notes: Sequence[str]) -> Section:
     """How the items were divided. `table` has a `label`, `group` and `split` for each."""
     counts = (
         table.groupby(["label", "split"]).size().unstack(fill_value=0).reindex(columns=["train", "valid", "test"], fill_value=0)
     )
-    rows = [[label, *map(str, row)] for label, row in counts.iterrows()]
+    rows = [[str(label), *map(str, row)] for label, row in counts.iterrows()]
     told = (
         "Training learns from train, valid chooses the epoch, test is for the scores and nothing else. Items with identical "
         "content stay on one side."
@@ -154,11 +154,14 @@ def split_section(table: pd.DataFrame, rejected: Sequence, *, notes: Sequence[st
     groups = table.group.replace("", None).nunique()
     if groups:
         told += f" So do items of one group ({groups} groups)."
-    blocks = [Text(told), Table(["class", "train", "valid", "test"], [*rows, ["all", *map(str, counts.sum())]])]
-    return Section("How the data was split", [*blocks, *left_out(rejected, notes)])
+    split: list[Text | Table] = [
+        Text(told),
+        Table(["class", "train", "valid", "test"], [*rows, ["all", *map(str, counts.sum())]]),
+    ]
+    return Section("How the data was split", [*split, *left_out(rejected, notes)])
 
 
-def left_out(rejected: Sequence, notes: Sequence[str], *, show: int = 20) -> list[Text | Table]:
+def left_out(rejected: Sequence[tuple[str, str]], notes: Sequence[str], *, show: int = 20) -> list[Text | Table]:
     """The notes on the data, and what was set aside of it."""
     blocks: list[Text | Table] = [Text(note) for note in notes]
     if rejected:
@@ -169,7 +172,7 @@ def left_out(rejected: Sequence, notes: Sequence[str], *, show: int = 20) -> lis
     return blocks
 
 
-def settings_section(described: dict) -> Section:
+def settings_section(described: dict[str, Any]) -> Section:
     """What the run was run with; `described` is run.json."""
     chosen = {name: value for name, value in described.get("about", {}).items() if name != "stats"}
     given = {name: value for name, value in described.items() if name not in NOT_SETTINGS and value not in ("", None)}

@@ -209,8 +209,7 @@ def _end_with(parent: int) -> None:
 
 @cache
 def _opened(maker: bytes) -> Maker:
-    opened: Maker = pickle.loads(maker)
-    return opened
+    return pickle.loads(maker)
 
 
 def _make_here(maker: bytes, parent: int, batch: list[tuple[str, str]]) -> list[Result]:

@@ -52,8 +52,7 @@ def _forward(module: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
         return nn.Conv2d.forward(module, x)
     if torch.is_autocast_enabled("cpu"):
         x, weight = x.to(torch.get_autocast_dtype("cpu")), weight.to(torch.get_autocast_dtype("cpu"))
-    answer: torch.Tensor = _Convolution.apply(x, weight, module.stride, padded)
-    return answer
+    return _Convolution.apply(x, weight, module.stride, padded)
 
 
 class _Convolution(torch.autograd.Function):

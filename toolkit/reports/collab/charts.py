@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.evaluation.scores import NETWORK, UNTRAINED
-from toolkit.reports.charts import BLUE, GREY, plain
+from toolkit.reports.charts import BLUE, GREY, bare_axes
 
 COLOURS = ("#c8553d", "#3c9d5d", "#8a5fb5", "#d39b1d", "#3aa0a8", "#8c6d5a")
 STROKES = ("--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (3, 3)))
@@ -27,7 +27,7 @@ def error_bars(values: dict[str, tuple[float, float, float]], what: str, *, high
     colours = [BLUE if name == highlighted else GREY for name in names]
     axes.barh(names, centre, xerr=reach, color=colours, error_kw={"capsize": 3, "lw": 1})
     axes.set(xlim=(0, 1.03 * float(high.max()) or 1.0), xlabel=f"{what}, less is better")
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def ranking_curves(curves: dict[str, list[float]], what: str) -> Figure:
@@ -48,4 +48,4 @@ def ranking_curves(curves: dict[str, list[float]], what: str) -> Figure:
     axes.set(xlabel="items shown", ylabel=what, xlim=(0, longest + 1), ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     drawing.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)

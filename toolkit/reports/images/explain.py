@@ -28,7 +28,7 @@ from toolkit.program.images.program import ImageProgram
 from toolkit.program.outputs import Prediction
 from toolkit.reports.explaining import not_explained
 from toolkit.reports.images.report import looked_at
-from toolkit.reports.page import Gallery, Page, Section, Table, Text, shown
+from toolkit.reports.page import Gallery, Page, Section, Table, Text, as_picture
 
 NEAREST, SHOWN_CLASSES, SHOWN_MAPS = 8, 10, 3
 TORN = 1e-3  # two classes so close in probability may change places between the network and its program
@@ -149,7 +149,7 @@ class Explainer:
         """The explanation as a page."""
         said = explanation.prediction
         name = Path(explanation.item).name
-        seen = [([shown(explanation.picture, f"{name} as the network sees it")], [name, "as the network sees it"])]
+        seen = [([as_picture(explanation.picture, f"{name} as the network sees it")], [name, "as the network sees it"])]
         for label, heat in explanation.heat.items():
             picture = looked_at(explanation.picture, heat, label)[1]
             seen.append(([picture], [label, f"{said.probabilities[label]:.3f}"]))
@@ -178,7 +178,7 @@ class Explainer:
             lines = [near.label, f"alike {near.similarity:.3f}", Path(near.path).name + near.span]
             try:
                 seen = next(islice(self.training_input.windows(Path(near.path)), near.number, None))[2]
-                picture = [shown(seen, f"training picture of {near.label}")]
+                picture = [as_picture(seen, f"training picture of {near.label}")]
             except (ConversionError, StopIteration) as error:
                 reason = getattr(error, "reason", "the file has changed")
                 picture, lines = [], [*lines, f"cannot be shown: {reason}"]
@@ -194,7 +194,7 @@ class Explainer:
         averages = self.index.averages
         cards = [
             (
-                [shown(averages[self.classes.index(label)], f"the average of {label}")],
+                [as_picture(averages[self.classes.index(label)], f"the average of {label}")],
                 [label, f"{explanation.distances[label]:.3f}"],
             )
             for label in nearest

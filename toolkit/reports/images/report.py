@@ -23,7 +23,7 @@ from toolkit.learning.images.loaders import normalization_of
 from toolkit.learning.runs import Run
 from toolkit.reports import sections
 from toolkit.reports.charts import bars, filter_tiles, overlay, sheet, signed
-from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, drawn, shown, write_page
+from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, as_picture, drawn, write_page
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -75,9 +75,9 @@ def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run
 
 def looked_at(picture: np.ndarray, heat: np.ndarray | None, what: str) -> list[Picture]:
     """A prepared picture, and the same under the map of where the network looked, if there is one."""
-    pictures = [shown(picture, what)]
+    pictures = [as_picture(picture, what)]
     if heat is not None:
-        pictures.append(shown(overlay(picture, heat), f"where the network looked: {what}"))
+        pictures.append(as_picture(overlay(picture, heat), f"where the network looked: {what}"))
     return pictures
 
 
@@ -164,7 +164,7 @@ def _early(cam: CAM, layer: nn.Module, pictures: np.ndarray) -> list:
             top, left = (places[row, channel] * (height, width)).astype(int)
             tiles.append(bordered[row, top : top + 2 * reach + 1, left : left + 2 * reach + 1])
         what = f"places that excite channel {channel}"
-        cards.append(([shown(sheet(tiles, 3, side=TILE), what)], [f"channel {channel}"]))
+        cards.append(([as_picture(sheet(tiles, 3, side=TILE), what)], [f"channel {channel}"]))
     return cards
 
 
@@ -178,7 +178,7 @@ def _late(cam: CAM, layer: nn.Module, pictures: np.ndarray, labels: np.ndarray, 
         most, times = Counter(labels[rows].tolist()).most_common(1)[0]
         name = "several classes" if times <= len(rows) / 2 else classes[most] if times == len(rows) else f"mostly {classes[most]}"
         what = f"training pictures that excite channel {channel}: {name}"
-        cards.append(([shown(sheet(tiles, 3, side=TILE), what)], [name, f"channel {channel}"]))
+        cards.append(([as_picture(sheet(tiles, 3, side=TILE), what)], [name, f"channel {channel}"]))
     return cards
 
 
@@ -206,7 +206,7 @@ def _averages(scores: ImageScores, index: EmbeddingIndex, cam: CAM) -> Section:
     if not {first, second} <= set(known):
         (first, second), why = known[:2], ""
     chosen = list(dict.fromkeys([first, second, *known]))[:MOST_AVERAGES]
-    cards = [([shown(averages[i], f"the average of {names[i]}")], [names[i]]) for i in sorted(chosen)]
+    cards = [([as_picture(averages[i], f"the average of {names[i]}")], [names[i]]) for i in sorted(chosen)]
     part = "" if len(chosen) == len(names) else f" {len(chosen)} of the {len(names)} averages:"
     weights = averages[second].astype(np.float32).mean(axis=2) - averages[first].astype(np.float32).mean(axis=2)
     blocks = [
@@ -229,7 +229,9 @@ def _averages(scores: ImageScores, index: EmbeddingIndex, cam: CAM) -> Section:
         tiles = filter_tiles(filters[:MOST_FILTERS])
         columns = int(np.ceil(len(tiles) ** 0.5))
         pictures.append(
-            shown(sheet(tiles, columns, side=TILE, gap=6), f"{len(tiles)} of {len(filters)} filters", longest=440, lossless=True)
+            as_picture(
+                sheet(tiles, columns, side=TILE, gap=6), f"{len(tiles)} of {len(filters)} filters", longest=440, lossless=True
+            )
         )
     return Section("Averages, and what was learnt instead", [*blocks, Figure(pictures)])
 

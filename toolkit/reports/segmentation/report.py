@@ -28,7 +28,7 @@ from toolkit.program.segmentation.inputs import Run as Network
 from toolkit.program.segmentation.inputs import segment
 from toolkit.reports import sections
 from toolkit.reports.charts import MOST_NAMED, coloured, dots, lit
-from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, drawn, shown, write_page
+from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, as_picture, drawn, write_page
 from toolkit.reports.segmentation.uncertainty import doubt, doubt_section
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class _Look:
 
 
 def _named(picture: Image.Image, name: str, alt: str) -> Named:
-    return Named(**vars(shown(picture, alt, longest=SIDE, lossless=picture.mode == "P")), name=name)
+    return Named(**vars(as_picture(picture, alt, longest=SIDE, lossless=picture.mode == "P")), name=name)
 
 
 def _looked_at(labelled: LabelledScenes, row: int, network: Network) -> _Look:

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from toolkit.reports.charts import BLUE, GREY, drawable, plain
+from toolkit.reports.charts import BLUE, GREY, bare_axes, drawable
 
 INK, BAND = "#1d2733", "#cfe0f1"
 COLOURS = (BLUE, "#c8553d", "#3c9d5d", "#8a5fb5", "#d39b1d")
@@ -40,8 +40,8 @@ def reliability(points: Sequence[dict[str, float]], what: str) -> Figure:
     below.bar(said, count, width=0.06, color=GREY)
     below.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=2))
     below.set(xlim=(-0.02, 1.02), ylabel="rows", xlabel=what)
-    plain(drawing, below)
-    return plain(drawing, axes)
+    bare_axes(drawing, below)
+    return bare_axes(drawing, axes)
 
 
 def roc(scores: np.ndarray, hits: np.ndarray, area: float) -> Figure:
@@ -59,7 +59,7 @@ def roc(scores: np.ndarray, hits: np.ndarray, area: float) -> Figure:
     axes.plot(wrong[every], found[every], color=BLUE, lw=1.8, label=f"ROC AUC {area:.3f}")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="share of the others taken for it", ylabel="share of it found")
     axes.legend(frameon=False, fontsize=9, loc="lower right")
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def against_truth(truth: np.ndarray, said: np.ndarray, what: str) -> tuple[Figure, int]:
@@ -73,7 +73,7 @@ def against_truth(truth: np.ndarray, said: np.ndarray, what: str) -> tuple[Figur
     axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"true {name}", ylabel="predicted")
     _few_ticks(axes)
     off = int(((np.minimum(truth, said) < low) | (np.maximum(truth, said) > high)).sum())
-    return plain(drawing, axes), off
+    return bare_axes(drawing, axes), off
 
 
 def residuals(truth: np.ndarray, said: np.ndarray) -> tuple[Figure, int]:
@@ -94,7 +94,7 @@ def residuals(truth: np.ndarray, said: np.ndarray) -> tuple[Figure, int]:
     axes.set(xlim=(left, right), ylim=(low, high), xlabel="predicted", ylabel="predicted less true")
     _few_ticks(axes)
     off = int(((said < left) | (said > right) | (rest < low) | (rest > high)).sum())
-    return plain(drawing, axes), off
+    return bare_axes(drawing, axes), off
 
 
 def dependence(
@@ -132,7 +132,7 @@ def dependence(
     drawing.suptitle(title, x=0.01, ha="left", fontsize=11)
     if len(lines) > 1:
         drawing.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
 
 
 def embedding(
@@ -207,4 +207,4 @@ def _few_ticks(axes) -> None:
 
 def _plain_frame(drawing: Figure, axes) -> Figure:
     axes.spines[:].set_color(GREY)
-    return plain(drawing, axes)
+    return bare_axes(drawing, axes)
