@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.converters.base import Converter, Windowed, needs_of, promised_size, settings_of
 from toolkit.converters.images import IMAGE_SUFFIXES, MAX_PIXELS, RESIZE_METHODS, fit_image, picture_size, read_image
@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
+
     from toolkit.converters.conformance import Report
 
 ENTRY_POINTS = "toolkit.converters"
@@ -54,7 +56,7 @@ def converter_names() -> list[str]:
     return sorted({*CONVERTERS, *(entry.name for entry in _entry_points())})
 
 
-def find_converter(name: str, settings: dict | None = None) -> Converter:
+def find_converter(name: str, settings: dict[str, Any] | None = None) -> Converter:
     """The converter registered as `name`, with `settings` for its fields.
 
     Raises `ToolkitError` for an unknown name (and lists the known ones) or for settings the class does not have.
@@ -73,7 +75,7 @@ def name_of(converter: Converter) -> str | None:
         if target == f"{cls.__module__}:{cls.__qualname__}":
             return name
     entry = _entry_of(cls)
-    return entry and entry.name
+    return entry.name if entry else None
 
 
 def package_of(converter: Converter) -> tuple[str, str] | None:
@@ -84,13 +86,13 @@ def package_of(converter: Converter) -> tuple[str, str] | None:
     return (dist.name, dist.version) if dist else None
 
 
-def _entry_of(cls: type):
+def _entry_of(cls: type) -> EntryPoint | None:
     # a package may register its class under a shorter path than the module it is written in
     named = (entry for entry in _entry_points() if entry.attr == cls.__qualname__)
     return next((entry for entry in named if entry.load() is cls), None)
 
 
-def converter_class(name: str) -> type:
+def converter_class(name: str) -> type[Converter]:
     """The class registered as `name`. Raises `ToolkitError` for an unknown name (and lists the known ones)."""
     if name in CONVERTERS:
         module, _, attribute = CONVERTERS[name].partition(":")
@@ -111,7 +113,7 @@ def check(converter: Converter, samples: Iterable[Path | str]) -> Report:
     return conformance.check(converter, samples)
 
 
-def _entry_points():
+def _entry_points() -> EntryPoints:
     from importlib.metadata import entry_points
 
     return entry_points(group=ENTRY_POINTS)

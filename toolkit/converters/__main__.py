@@ -1,11 +1,12 @@
 """`python -m toolkit.converters`: list what reads which files, show what a network sees, hold a converter to its promises.
 
-It is a file of its own because it is the command line of the room: arguments are read here, and work is done elsewhere.
+Arguments are read here, and work is done elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 from textwrap import fill
@@ -26,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns 0, or 1 where a file could not be read, a promise is broken or a package is missing."""
     parser = _parser()
     asked = parser.parse_args(arguments)
-    sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are no text
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are no text
     if asked.command == "list":
         return _list()
     try:
@@ -94,7 +96,7 @@ def _list() -> int:
 
 
 def _show(converter: Converter, asked: argparse.Namespace) -> int:
-    found, more = files_among(asked.files, converter.suffixes, asked.most)
+    found, more = files_among(asked.files, converter.suffixes, most=asked.most)
     if not found:
         raise ToolkitError(f"{', '.join(map(str, asked.files))}: no file in it ends in {', '.join(converter.suffixes)}")
     if more:
@@ -102,7 +104,7 @@ def _show(converter: Converter, asked: argparse.Namespace) -> int:
     shown, failed = [], 0
     for path, name in found.items():
         try:
-            shown.append(strip_of(converter, path, name, asked.channels, asked.windows))
+            shown.append(strip_of(converter, path, name=name, channels=asked.channels, windows=asked.windows))
         except ConversionError as error:
             failed = _failed(error)
     if not shown:
@@ -111,7 +113,7 @@ def _show(converter: Converter, asked: argparse.Namespace) -> int:
     from toolkit.files import replacing  # not in a program, which carries this file too
 
     with replacing(asked.out) as temporary:
-        sheet(asked.name, settings, shown).save(temporary, "PNG")
+        sheet(shown, title=asked.name, settings=settings).save(temporary, "PNG")
     for label, strip in zip(labels(shown), shown, strict=True):
         if label != strip.name:
             print(f"{label} is {strip.name!r}")

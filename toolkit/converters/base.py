@@ -1,7 +1,7 @@
 """The promise a converter makes: raw input in, an RGB picture out.
 
-It is a file of its own so that somebody who writes a converter reads one page: a frozen dataclass whose fields are its
-settings, a tuple `suffixes`, and `__call__`. Nothing has to be inherited.
+Somebody who writes a converter reads this page: a frozen dataclass whose fields are its settings, a tuple `suffixes`, and
+`__call__`. Nothing has to be inherited.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -27,7 +27,7 @@ class Converter(Protocol):
     as pip calls it.
     """
 
-    suffixes: tuple[str, ...]
+    suffixes: ClassVar[tuple[str, ...]]
 
     def __call__(self, source: Path | bytes) -> Image.Image:
         """Return an RGB image of the size the fields say: same input, same pixels, in every process.
@@ -49,7 +49,7 @@ class Windowed(Converter, Protocol):
         ...
 
 
-def settings_of(converter: Converter) -> dict:
+def settings_of(converter: Converter) -> dict[str, Any]:
     """The converter's fields as a dict that survives JSON."""
     if not is_dataclass(converter) or isinstance(converter, type):
         raise ToolkitError(

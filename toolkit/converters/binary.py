@@ -1,13 +1,13 @@
 """Any file's bytes become a grey picture: programs, firmware, captures of no format that is known here.
 
-It is a file of its own because it is the one converter that never looks at what the bytes mean.
+It never looks at what the bytes mean.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -62,12 +62,12 @@ class Bytes:
                 with open(opened, "rb") as stream:
                     rows = self._rows(stream, opened.stat().st_size, name=name)
             else:
-                rows = self._rows(opened, len(source), name=name)
+                rows = self._rows(opened, opened.getbuffer().nbytes, name=name)
         except OSError as error:
             raise ConversionError(name, error.strerror or str(error)) from error
         return Image.fromarray(rows).resize((self.size, self.size), Image.Resampling.BOX).convert("RGB")
 
-    def _rows(self, stream, length: int, *, name: str) -> np.ndarray:
+    def _rows(self, stream: BinaryIO, length: int, *, name: str) -> np.ndarray:
         """The bytes as uint8 (rows, width)."""
         width = min(self.row or next((width for most, width in WIDTHS if length < most), WIDEST), length)
         if length <= MOST_BYTES:

@@ -1,6 +1,6 @@
 """A sheet of pictures as the network sees them: to look at what a converter makes before anything is learnt from it.
 
-It is a file of its own because it draws for people, with pillow alone, where the converters draw for networks.
+It draws for people, with pillow alone, where the converters draw for networks.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice, zip_longest
 from pathlib import Path
+from typing import cast
 
 from PIL import Image, ImageDraw, ImageFont, features
 
-from toolkit.converters.base import Converter
+from toolkit.converters.base import Converter, Windowed
 from toolkit.errors import ConversionError, ToolkitError
 
 GROUND, FRAME, INK, FAINT = "#f5f6f8", "#c6ccd4", "#1d2733", "#5f6b78"
@@ -32,7 +33,7 @@ class Strip:
     tiles: list[tuple[str, Image.Image]]
 
 
-def strip_of(converter: Converter, path: Path, name: str, channels: bool = False, windows: int = 0) -> Strip:
+def strip_of(converter: Converter, path: Path, *, name: str, channels: bool = False, windows: int = 0) -> Strip:
     """The picture of a file, called `name`, or of its first `windows`.
 
     With `channels` each channel stands in grey beside it, where they differ. Raises `ConversionError`, also for errors
@@ -40,7 +41,9 @@ def strip_of(converter: Converter, path: Path, name: str, channels: bool = False
     """
     try:
         if windows:
-            found = [(_time(start, stop), image) for start, stop, image in islice(converter.windows(path), windows)]
+            found = [
+                (_time(start, stop), image) for start, stop, image in islice(cast(Windowed, converter).windows(path), windows)
+            ]
         else:
             found = [("", converter(path))]
     except ToolkitError:
@@ -49,10 +52,10 @@ def strip_of(converter: Converter, path: Path, name: str, channels: bool = False
         raise ConversionError(
             path, f"the converter raised {type(error).__name__} ({error}): the command `check` says more"
         ) from error
-    return Strip(name, [tile for caption, image in found for tile in _with_channels(caption, image, channels)])
+    return Strip(name, [tile for caption, image in found for tile in _with_channels(caption, image, wanted=channels)])
 
 
-def files_among(places: Iterable[Path], suffixes: tuple[str, ...], most: int) -> tuple[dict[Path, str], bool]:
+def files_among(places: Iterable[Path], suffixes: tuple[str, ...], *, most: int) -> tuple[dict[Path, str], bool]:
     """At most `most` files with the names to show, and whether there are more.
 
     Files named are taken as they are; of folders, the files below that end in one of `suffixes`, from each of its folders in
@@ -85,7 +88,7 @@ def labels(strips: list[Strip]) -> list[str]:
     ]
 
 
-def sheet(title: str, settings: str, strips: list[Strip]) -> Image.Image:
+def sheet(strips: list[Strip], *, title: str, settings: str) -> Image.Image:
     """A contact sheet, RGB: single pictures in rows with their names below, several of one file in rows under its name."""
     blocks = [Strip(label, strip.tiles) for label, strip in zip(labels(strips), strips, strict=True)]
     if single := all(len(strip.tiles) == 1 for strip in strips):
@@ -104,22 +107,22 @@ def sheet(title: str, settings: str, strips: list[Strip]) -> Image.Image:
     heights = [heads + -(-len(strip.tiles) // columns) * step_y for strip in blocks]
     whole = Image.new("RGB", (full, top + sum(heights) - GAP + MARGIN), GROUND)
     draw = ImageDraw.Draw(whole)
-    draw.text((MARGIN, MARGIN - 6), _cut(title, full - 2 * MARGIN, TITLE), INK, _font(TITLE))
+    draw.text((MARGIN, MARGIN - 6), _cut(title, full - 2 * MARGIN, size=TITLE), INK, _font(TITLE))
     for number, line in enumerate(lines):
         draw.text((MARGIN, MARGIN + TITLE + 6 + number * (CAPTION + 5)), line, FAINT, _font(CAPTION))
     for strip, tall in zip(blocks, heights, strict=True):
-        draw.text((MARGIN, top), _cut(strip.name, full - 2 * MARGIN, NAME), INK, _font(NAME))
+        draw.text((MARGIN, top), _cut(strip.name, full - 2 * MARGIN, size=NAME), INK, _font(NAME))
         for number, (caption, image) in enumerate(strip.tiles):
             left, upper = MARGIN + number % columns * step_x, top + heads + number // columns * step_y
             large = _enlarged(image)
             draw.rectangle([left - 1, upper - 1, left + large.width, upper + large.height], outline=FRAME)
             whole.paste(large, (left, upper))
-            draw.text((left, upper + height + 5), _cut(caption, width, CAPTION), INK if single else FAINT, _font(CAPTION))
+            draw.text((left, upper + height + 5), _cut(caption, width, size=CAPTION), INK if single else FAINT, _font(CAPTION))
         top += tall
     return whole
 
 
-def _with_channels(caption: str, image: Image.Image, wanted: bool) -> list[tuple[str, Image.Image]]:
+def _with_channels(caption: str, image: Image.Image, *, wanted: bool) -> list[tuple[str, Image.Image]]:
     parts = image.split()
     if not wanted or all(part.tobytes() == parts[0].tobytes() for part in parts):
         return [(caption, image)]
@@ -136,7 +139,7 @@ def _time(start: float, stop: float) -> str:
 
 
 @cache
-def _font(size: int):
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size) if features.check("freetype2") else ImageFont.load_default()
 
 
@@ -150,7 +153,7 @@ def _has(letter: str) -> bool:
         return False
 
 
-def _cut(text: str, width: float, size: int) -> str:
+def _cut(text: str, width: float, *, size: int) -> str:
     """Text that fits into so many pixels, cut in the middle."""
     font, kept = _font(size), len(text)
     shown = text

@@ -1,7 +1,7 @@
 """Reading a picture, once and the same way everywhere: what training sees is what the program sees.
 
-It is a file of its own because a photo is the one raw input that is an image already: no converter, but a reading
-that must not differ by a grey level between the training machine and the place where the program runs.
+A photo is the one raw input that is an image already: no converter, but a reading that must not differ by a grey level between
+the training machine and the place where the program runs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mouse: a log of the pointer's movement and clicks becomes a picture, lines for movement, circles for clicks.
 
-It is a file of its own because it is the converter as a user sees it: settings, pictures, and windows of long sessions.
-How logs are written is in `mouse_log`, how tracks are drawn in `mouse_drawing`.
+This is the converter as a user sees it: settings, pictures, and windows of long sessions. How logs are written is in `mouse_log`,
+how tracks are drawn in `mouse_drawing`.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Mouse:
             raise ConversionError(name, NO_MOVEMENT)
         canvas = Canvas(int(self.size), float(self.line), bool(self.antialias))
         x, y = canvas.place(events, self.keep == "keep", span=float(self.span))
-        planes = CHANNELS[self.channels](canvas, events, x, y)
+        planes = CHANNELS[self.channels](canvas, events, x=x, y=y)
         return Image.merge("RGB", [Image.fromarray((plane * 255 + 0.5).astype(np.uint8)) for plane in planes])
 
 
@@ -145,8 +145,8 @@ def _by_events(blocks: Iterator[Events], name: str, *, length: float, step: floa
             skip = max(0, skip - count)
         elif count <= skip:
             parts, skip = [], skip - count
-    rest = join(parts).part(slice(skip, None)) if parts else ()
-    if len(rest):
+    rest = join(parts).part(slice(skip, None)) if parts else None
+    if rest:
         yield float(rest.time[0]), float(rest.time[-1]), rest, False
 
 
@@ -174,8 +174,8 @@ def _by_seconds(blocks: Iterator[Events], name: str, *, length: float, step: flo
             reach = waiting.time[after] if after < len(waiting) else waiting.time[-1]
             number = max(number + 1, math.floor((reach - length) / step) + 1)
         parts = [waiting.part(slice(np.searchsorted(waiting.time, number * step), None))]
-    rest = join(parts) if parts else ()
-    if len(rest):
+    rest = join(parts) if parts else None
+    if rest:
         yield float(number * step), float(rest.time[-1]), rest, False
 
 

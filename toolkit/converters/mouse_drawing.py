@@ -1,12 +1,13 @@
 """Drawing a mouse's track: lines for movement, circles for clicks, each pixel with its share of every line.
 
-It is a file of its own because drawing knows nothing of files: arrays go in, an array of pixels comes out, with no loop
-over events. A line is laid down as points half a pixel apart, each shared out among the four pixels around it; unlike
-a line drawing library's, this one is the same in the mirror, and can give every piece of a line a value of its own.
+Arrays go in, an array of pixels comes out, with no loop over events. A line is laid down as points half a pixel apart, each
+shared out among the four pixels around it; unlike a line drawing library's, this one is the same in the mirror, and can give
+every piece of a line a value of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,9 @@ class Canvas:
         (middle_x, middle_y), centre = (low + high) / 2, (self.size - 1) / 2
         return (events.x - middle_x) * scale[0] + centre, (events.y - middle_y) * scale[1] + centre
 
-    def lines(self, x: np.ndarray, y: np.ndarray, *, shown: np.ndarray | None = None, values: tuple = ()) -> list[np.ndarray]:
+    def lines(
+        self, x: np.ndarray, y: np.ndarray, *, shown: np.ndarray | None = None, values: Sequence[np.ndarray] = ()
+    ) -> list[np.ndarray]:
         """How much line there is in each pixel, 1 where one line passes, and the sums of `values`, one a piece, over it.
 
         `x`, `y`: the line's corners in pixels; `shown` says which of its pieces are drawn.
@@ -76,7 +79,7 @@ class Canvas:
                 )
                 for end, piece in zip(ends, pieces, strict=True)
             ]
-            return [sum(pair) for pair in zip(*halves, strict=True)]
+            return [one + other for one, other in zip(*halves, strict=True)]
         piece = np.repeat(np.arange(len(counts)), counts)
         part = (np.arange(len(piece)) - (np.cumsum(counts) - counts)[piece] + 0.5) / counts[piece]
         part = enters[piece] + part * (leaves - enters)[piece]
@@ -106,7 +109,7 @@ class Canvas:
         return enters, leaves
 
     def points(
-        self, x: np.ndarray, y: np.ndarray, *, ink: np.ndarray | float = 1.0, values: list | tuple = ()
+        self, x: np.ndarray, y: np.ndarray, *, ink: np.ndarray | float = 1.0, values: Sequence[np.ndarray] = ()
     ) -> list[np.ndarray]:
         """Ink laid down at points, shared among the four pixels around each, and the sums of `values` weighted by it."""
         ink = np.broadcast_to(ink, x.shape)
@@ -150,13 +153,13 @@ class Canvas:
         return np.minimum(np.log1p(2 * share) / np.log(25), 1.0)
 
 
-def plain(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+def plain(canvas: Canvas, events: Events, *, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """White lines; red circles for clicks."""
     track, clicks = crisp(canvas.lines(x, y)[0]), crisp(canvas.circles(*_presses(events, x, y=y)))
     return [np.maximum(track, clicks), track * (1 - clicks), track * (1 - clicks)]
 
 
-def speed(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+def speed(canvas: Canvas, events: Events, *, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Red is the log of the speed, green the log of the time since the event before, blue the order in time; circles are
     white."""
     interval, distance, *_ = _steps(events)
@@ -167,7 +170,7 @@ def speed(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[
     return [np.maximum(total * covered, clicks) for total in sums]
 
 
-def buttons(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+def buttons(canvas: Canvas, events: Events, *, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Red is movement; green the left button's circles and drags; blue the other buttons' circles, and the wheel as dots."""
     dragged, wheel = (events.state == DRAGGED)[1:], events.state == SCROLLED
     left = canvas.lines(x, y, shown=dragged)[0] + canvas.circles(*_presses(events, x, y=y, which=(NO_BUTTON, LEFT)))
@@ -175,7 +178,7 @@ def buttons(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> lis
     return [crisp(canvas.lines(x, y)[0]), crisp(left), crisp(other)]
 
 
-def rhythm(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+def rhythm(canvas: Canvas, events: Events, *, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Red is the track with its circles; green and blue are charts of its steps, from one event to the next, a point each.
 
     Green is direction and distance: a step's point lies in its own direction from the middle, as far as the log of its
@@ -194,7 +197,7 @@ def rhythm(canvas: Canvas, events: Events, x: np.ndarray, y: np.ndarray) -> list
     ]
 
 
-CHANNELS = {"rhythm": rhythm, "speed": speed, "buttons": buttons, "plain": plain}
+CHANNELS: dict[str, Callable[..., list[np.ndarray]]] = {"rhythm": rhythm, "speed": speed, "buttons": buttons, "plain": plain}
 
 
 def crisp(ink: np.ndarray) -> np.ndarray:
@@ -202,7 +205,9 @@ def crisp(ink: np.ndarray) -> np.ndarray:
     return np.minimum(ink, 1.0)
 
 
-def _presses(events: Events, x: np.ndarray, *, y: np.ndarray, which: tuple = tuple(range(5))) -> tuple[np.ndarray, np.ndarray]:
+def _presses(
+    events: Events, x: np.ndarray, *, y: np.ndarray, which: tuple[int, ...] = tuple(range(5))
+) -> tuple[np.ndarray, np.ndarray]:
     pressed = (events.state == PRESSED) & np.isin(events.button, which)
     return x[pressed], y[pressed]
 

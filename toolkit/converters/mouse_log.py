@@ -1,6 +1,6 @@
 """Reading pointer logs: columns, units and words of several kinds of log become five arrays of numbers.
 
-It is a file of its own because the ways to write such a log are many and have nothing to do with how it is drawn.
+The ways to write such a log are many; how it is drawn is in `mouse_drawing`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from operator import itemgetter
@@ -59,7 +59,7 @@ class Events:
     y: np.ndarray
     button: np.ndarray
     state: np.ndarray
-    dropped: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -103,7 +103,7 @@ def from_array(array: np.ndarray, name: str) -> Events:
     except (TypeError, ValueError) as error:
         raise ConversionError(name, f"expected numbers in the columns {', '.join(fields)} ({error})") from error
     button, state = (np.where((code >= 0) & (code <= 4), code, UNKNOWN).astype(np.int64) for code in codes)
-    dropped: Counter = Counter()
+    dropped: Counter[str] = Counter()
     events = _on_screen(Events(time, x, y, button, state), dropped)
     if not len(events):
         raise ConversionError(name, f"no events in {len(time)} rows{_left_out(dropped)}")
@@ -117,9 +117,10 @@ def read_blocks(table: Rows) -> Iterator[Events]:
     missing, for more than a tenth of rows without numbers, and for no events.
     """
     columns, second = find_columns(table)
-    found, lines = [index for index in columns.values() if index is not None], iter(table)
+    found, lines = list(columns.values()), iter(table)
     buttons, states = _Codes(_button_of), _Codes(_state_of)
-    dropped, seen, began, held, complaint = Counter(), 0, None, False, ""
+    dropped: Counter[str] = Counter()
+    seen, began, held, complaint = 0, None, False, ""
     while rows := list(islice(lines, BLOCK)):
         try:
             cells = list(zip(*rows, strict=True))  # rows of unequal length, as those cut short, are looked at one by one
@@ -139,9 +140,9 @@ def read_blocks(table: Rows) -> Iterator[Events]:
             raise ConversionError(table.name, complaint)
         if not cells:
             continue
-        words = dict(zip([key for key, index in columns.items() if index is not None], cells, strict=True))
+        words = dict(zip(columns, cells, strict=True))
         button, state, held = _codes(words, buttons, states=states, count=len(cells[0]), held=held)
-        block = _on_screen(Events(*numbers, button, state), dropped)
+        block = _on_screen(Events(numbers[0], numbers[1], numbers[2], button, state), dropped)
         if not len(block):
             continue
         second = second or _second(block.time)
@@ -169,9 +170,9 @@ def _finite(numbers: Iterable[float], count: int) -> np.ndarray:
     return array
 
 
-def find_columns(table: Rows) -> tuple[dict[str, int | None], float | None]:
-    """The places of the columns time, x, y, button and state (None for those of the last two that are not there), and
-    the seconds in a unit of time, None where its column's name does not say."""
+def find_columns(table: Rows) -> tuple[dict[str, int], float | None]:
+    """The places of the columns time, x, y, button and state (of the last two, those that are there), and the seconds in a unit
+    of time, None where its column's name does not say. Raises `ConversionError` where one of the first three is missing."""
     plain = [re.sub("[^a-z0-9]", "", name.lower()) for name in table.names]
     times = [_without_unit(name) for name in table.names]
     places = {
@@ -181,7 +182,8 @@ def find_columns(table: Rows) -> tuple[dict[str, int | None], float | None]:
         "button": _first(plain, BUTTONS),
         "state": _first(plain, STATES),
     }
-    lacking = [key for key in ("time", "x", "y") if places[key] is None]
+    found = {key: place for key, place in places.items() if place is not None}
+    lacking = [key for key in ("time", "x", "y") if key not in found]
     if lacking:
         there = ", ".join(name or "(no name)" for name in table.names[:12])
         raise ConversionError(
@@ -189,10 +191,10 @@ def find_columns(table: Rows) -> tuple[dict[str, int | None], float | None]:
             f"row 1: no column for {' and '.join(lacking)}; expected columns such as time (or time_ms), x, y, button, state; "
             f"found {there}",
         )
-    return places, times[places["time"]][1]
+    return found, times[found["time"]][1]
 
 
-def _first(names: list[str], wanted: tuple[str, ...], *, units: list | None = None) -> int | None:
+def _first(names: list[str], wanted: tuple[str, ...], *, units: list[float | None] | None = None) -> int | None:
     # a column with no name at all is none; one that is called "ms" alone is the time
     return next((names.index(word) for word in wanted if word in names and (word or (units and units[names.index("")]))), None)
 
@@ -211,9 +213,9 @@ def _second(time: np.ndarray) -> float:
     return 1e-3 if len(steps) and np.median(steps) >= 1 else 1.0
 
 
-def _complaint(row: list[str], columns: dict[str, int | None], *, names: list[str]) -> str:
+def _complaint(row: list[str], columns: dict[str, int], *, names: list[str]) -> str:
     """What is wrong with a row, in words; empty where nothing is."""
-    if len(row) <= max(index for index in columns.values() if index is not None):
+    if len(row) <= max(columns.values()):
         return f"{len(row)} cells, expected {len(names)}"
     for key in ("time", "x", "y"):
         cell = row[columns[key]]
@@ -226,7 +228,7 @@ def _complaint(row: list[str], columns: dict[str, int | None], *, names: list[st
     return ""
 
 
-def _on_screen(events: Events, dropped: Counter) -> Events:
+def _on_screen(events: Events, dropped: Counter[str]) -> Events:
     """Only events with a place on a screen and a known state; the others are counted in `dropped`."""
     finite = np.isfinite(events.time) & np.isfinite(events.x) & np.isfinite(events.y)
     # a second screen to the left or above has negative places
@@ -240,10 +242,10 @@ def _on_screen(events: Events, dropped: Counter) -> Events:
     return events.part(finite & inside & known)
 
 
-class _Codes(dict):
+class _Codes(dict[str, int]):
     """Words -> codes, worked out once for each spelling."""
 
-    def __init__(self, code_of) -> None:
+    def __init__(self, code_of: Callable[[str], int]) -> None:
         super().__init__()
         self.code_of = code_of
 
@@ -264,7 +266,9 @@ def _state_of(word: str) -> int:
     return state if state == UNKNOWN else state + 8 * BUTTON_WORDS.get(button, NO_BUTTON)
 
 
-def _codes(words: dict[str, tuple], buttons: _Codes, *, states: _Codes, count: int, held: bool) -> tuple:
+def _codes(
+    words: dict[str, tuple[str, ...]], buttons: _Codes, *, states: _Codes, count: int, held: bool
+) -> tuple[np.ndarray, np.ndarray, bool]:
     """The codes of buttons and states, and whether a button is held after the last row."""
     button, state = np.zeros(count, np.int64), np.zeros(count, np.int64)
     if "button" in words:

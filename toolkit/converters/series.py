@@ -1,6 +1,6 @@
 """Series of numbers become Gramian angular fields: up to three columns of a table, each a channel of the picture.
 
-It is a file of its own because it needs numpy alone, and shows how little a converter for a new kind of input is.
+It needs numpy alone, and shows how little a converter for a new kind of input is.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class Series:
     def __call__(self, source: Path | bytes) -> Image.Image:
         """Return an RGB picture of `size` x `size`. Raises `ConversionError`, which names the source, the row and the column."""
         opened, name = check_source(source), source_name(source)
-        length = opened.stat().st_size if isinstance(opened, Path) else len(source)
+        length = opened.stat().st_size if isinstance(opened, Path) else opened.getbuffer().nbytes
         if length > MOST_BYTES:
             raise ConversionError(name, f"{length / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f}: cut it into shorter series")
         with open_table(source) as rows:
-            fields = [self._field(values, column, name=name) for column, values in self._read(rows)]
+            fields = [self._field(np.array(values), column, name=name) for column, values in self._read(rows)]
         return Image.fromarray(np.stack([fields[channel % len(fields)] for channel in range(3)], axis=-1))
 
-    def _read(self, rows: Rows) -> list[tuple[str, array]]:
+    def _read(self, rows: Rows) -> list[tuple[str, array[float]]]:
         """(column, values) of the columns that are shown; missing values are NaN."""
         numbered = ((rows.row, cells) for cells in rows)
         head = list(islice(numbered, PROBED_ROWS))
@@ -88,9 +88,8 @@ class Series:
             raise ConversionError(rows.name, f"{length} rows; expected from {self.size} (size) to {MOST_ROWS}: {todo}")
         return [(column, values) for column, _, values in series]
 
-    def _field(self, values: array, column: str, *, name: str) -> np.ndarray:
-        """Grey levels, uint8 (size, size), of one column."""
-        values = np.array(values)
+    def _field(self, values: np.ndarray, column: str, *, name: str) -> np.ndarray:
+        """Grey levels, uint8 (size, size), of one column's values (rows,)."""
         usable = np.isfinite(values)
         if not usable.any():
             raise ConversionError(name, f"column {column!r}: no number in {len(values)} rows: name others in `columns`")

@@ -1,12 +1,13 @@
 """Settings of a converter as they are typed: `mels=64` on a command line becomes the field's value.
 
-It is a file of its own because several command lines take settings, and must read and refuse them alike.
+Several command lines take settings, and read and refuse them alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields
+from typing import Any
 
 from toolkit.errors import ToolkitError
 
@@ -49,7 +50,7 @@ def _text(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) or default is None else str(default)
 
 
-def _value(field: Field, text: str) -> object:
+def _value(field: Field[Any], text: str) -> object:
     annotation = field.type if isinstance(field.type, str) else getattr(field.type, "__name__", str(field.type))
     names = {part.strip() for part in annotation.split("|")}
     if text.lower() == "none" and ("None" in names or field.default is None):

@@ -1,7 +1,7 @@
 """Sounds -> log-mel spectrograms: time from left to right, pitch from bottom to top, loudness as brightness.
 
-It is a file of its own because it is one converter: which part of a recording is looked at, and what its picture shows. The
-arithmetic is in `spectra`.
+This is the converter as a user sees it: which part of a recording is looked at, and what its picture shows. The arithmetic is in
+`spectra`.
 """
 
 from __future__ import annotations

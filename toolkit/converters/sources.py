@@ -1,6 +1,6 @@
 """What a converter is handed, looked at before anything else: a path or the bytes of a file, there and not empty.
 
-It is a file of its own because every converter asks the same of its source and must say the same where it is wrong.
+Every converter asks the same of its source, and says the same where it is wrong.
 """
 
 from __future__ import annotations

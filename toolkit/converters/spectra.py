@@ -1,7 +1,7 @@
 """From samples to a log-mel spectrogram, with librosa's numbers at a fraction of its cost.
 
-It is a file of its own because it is arithmetic alone: arrays in, arrays out. librosa, the reference it is tested against,
-takes seconds to import and compiles at first use, which a program that answers once cannot pay for.
+It is arithmetic alone: arrays in, arrays out. librosa, the reference it is tested against, takes seconds to import and compiles
+at first use, which a program that answers once cannot pay for.
 """
 
 from __future__ import annotations

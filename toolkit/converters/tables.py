@@ -1,6 +1,6 @@
 """Tables of text (CSV, TSV), row by row in one pass: what logs and series are written in.
 
-It is a file of its own because several converters read tables, and a program that carries them has no pandas.
+A program that carries these converters has no pandas.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.converters.sources import check_source, source_name
 from toolkit.errors import ConversionError
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 DELIMITERS = ",\t;|"
 LONGEST_LINE = 2**20  # characters: a file without line ends is no table
@@ -28,7 +32,7 @@ class Rows:
 
     name: str
     names: list[str]
-    reader: csv.reader
+    reader: Reader
 
     @property
     def row(self) -> int:

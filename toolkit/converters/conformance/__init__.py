@@ -1,7 +1,7 @@
 """The conformance kit: is to a converter what scikit-learn's `check_estimator` is to an estimator.
 
-It is a room of its own because whoever writes a converter, here or in another package, tests it with one call, which needs
-numpy and pillow alone. What is promised is in `promises`, what has to happen in another process in `elsewhere`.
+Whoever writes a converter, here or in another package, tests it with one call, which needs numpy and pillow alone. What is
+promised is in `promises`, what has to happen in another process in `elsewhere`.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def check(converter: Converter, samples: Path | str | Iterable[Path | str]) -> R
     absent = [str(file) for file in files if not file.is_file()]
     if absent or not files:
         raise ToolkitError(f"samples: {', '.join(absent) or 'none'}; expected one or more good files for the converter")
-    problems, passed = [], []
+    problems: list[str] = []
+    passed: list[str] = []
     with TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as folder:
-        case = Case.of(converter, files, Path(folder))
+        case = Case.of(converter, files, folder=Path(folder))
         for promise, look in PROMISES.items():
             found = list(filter(None, look(case)))
             problems += found

@@ -1,6 +1,6 @@
 """A converter under test, the items it is handed, and how its answers are judged.
 
-It is a file of its own because both processes judge alike: the one that tests, and the one that it starts.
+Both processes judge alike: the one that tests, and the one that it starts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -24,7 +25,7 @@ LONGEST_MESSAGE = 1000
 class Case:
     """A converter, copies of its samples in a folder of its own, and what was found on the way."""
 
-    converter: Converter
+    converter: Any  # meant to be a `Converter`: that is what is tested
     folder: Path
     samples: list[Path]
     contents: dict[Path, str]  # of the samples, before any was read
@@ -35,12 +36,13 @@ class Case:
     peak: int = 0
 
     @classmethod
-    def of(cls, converter: Converter, files: list[Path], folder: Path) -> Case:
+    def of(cls, converter: Converter, files: list[Path], *, folder: Path) -> Case:
+        """The converter with copies of `files` below `folder`."""
         copies = []
         for number, file in enumerate(files):
-            place = folder / "samples" / str(number)
-            place.mkdir(parents=True)
-            copies.append(Path(shutil.copy(file, place)))
+            home = folder / "samples" / str(number)
+            home.mkdir(parents=True)
+            copies.append(Path(shutil.copy(file, home)))
         return cls(converter, folder, copies, contents_below(folder / "samples"))
 
     @property
@@ -52,7 +54,7 @@ class Case:
         """A copy of a sample under a name with blanks and letters beyond ASCII."""
         return Path(shutil.copy(sample, self.folder / f"ein Stück 音{sample.suffix}"))
 
-    def hopeless(self) -> dict[str, object]:
+    def hopeless(self) -> dict[str, Any]:
         """What no converter can make a picture of."""
         suffix = self.samples[0].suffix
         empty, folder = self.folder / f"empty{suffix}", self.folder / f"folder{suffix}"
@@ -61,7 +63,7 @@ class Case:
         missing = self.folder / f"missing{suffix}"
         return {"an empty file": empty, "a folder": folder, "a missing file": missing, "no bytes": b"", "a number": 42}
 
-    def doubtful(self) -> dict[str, object]:
+    def doubtful(self) -> dict[str, Path | bytes]:
         """What some converters can make a picture of, and others not."""
         whole = self.samples[0].read_bytes()
         contents = {
@@ -69,7 +71,7 @@ class Case:
             "random bytes": random.Random(0).randbytes(4096),
             "a text": b"neither fish nor fowl\n" * 100,
         }
-        items: dict[str, object] = {}
+        items: dict[str, Path | bytes] = {}
         for what, content in contents.items():
             path = self.folder / f"{what}{self.samples[0].suffix}"
             path.write_bytes(content)
@@ -77,7 +79,7 @@ class Case:
         return items
 
 
-def attempt(convert: Callable, source: object) -> object:
+def attempt(convert: Callable[[Any], Any], source: object) -> Any:
     """What `convert` returns for `source`, or the error that it raises."""
     try:
         return convert(source)

@@ -1,7 +1,7 @@
 """The part of the conformance kit that happens in another process: same pixels there, time and memory, gigabytes.
 
-It is a file of its own because the other process runs `main` of this file. It is started fresh and not by multiprocessing,
-which would run the caller's script a second time.
+The other process runs `main` of this file. It is started fresh and not by multiprocessing, which would run the caller's script a
+second time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from toolkit.converters.base import Converter, Windowed
 from toolkit.converters.conformance.cases import Case, attempt, print_of, told, wrong_answer
 
 CODE = f"import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import main; main(sys.argv[2])"
@@ -50,7 +51,7 @@ def in_another_process(case: Case) -> Iterator[str]:
         "windowed": case.windowed,
     }
     (home / "job.json").write_text(json.dumps(job))
-    path = json.dumps([os.path.abspath(place) for place in sys.path])
+    path = json.dumps([os.path.abspath(entry) for entry in sys.path])
     try:
         done = subprocess.run(
             [sys.executable, "-c", CODE, path, str(home)],
@@ -89,7 +90,8 @@ def main(home: str) -> None:
 
         tell(step="unpickling the converter")
         converter = pickle.loads((folder / "converter.pickle").read_bytes())  # the parent wrote it a moment ago
-        seconds, peaks = [], [0]
+        seconds: list[float] = []
+        peaks = [0]
         for sample in map(Path, job["samples"]):
             tell(step=f"reading {sample.name}")
             answer = attempt(converter, sample)
@@ -134,8 +136,8 @@ def _huge_files(case: Case) -> list[Path]:
     return paths
 
 
-def _seconds(converter: Callable, sample: Path) -> list[float]:
-    taken = []
+def _seconds(converter: Converter, sample: Path) -> list[float]:
+    taken: list[float] = []
     while len(taken) < TIMED and sum(taken) < TIMING:
         start = time.perf_counter()
         attempt(converter, sample)
@@ -143,7 +145,7 @@ def _seconds(converter: Callable, sample: Path) -> list[float]:
     return taken
 
 
-def _peak(converter: Callable, sample: Path) -> int:
+def _peak(converter: Converter, sample: Path) -> int:
     tracemalloc.start()
     try:
         attempt(converter, sample)
@@ -152,7 +154,7 @@ def _peak(converter: Callable, sample: Path) -> int:
         tracemalloc.stop()
 
 
-def _growing(converter, sample: Path) -> str:
+def _growing(converter: Windowed, sample: Path) -> str:
     """A problem where memory grows with the number of windows."""
     tracemalloc.start()
     try:
@@ -167,7 +169,7 @@ def _growing(converter, sample: Path) -> str:
     return ""
 
 
-def _last_window(converter, source: Path) -> object:
+def _last_window(converter: Windowed, source: Path) -> object:
     """The last of the first windows of a huge file."""
     images = deque((image for _, _, image in islice(converter.windows(source), WINDOWS)), maxlen=1)
     return images.pop() if images else None
@@ -187,9 +189,9 @@ def _limit_memory() -> bool:
     return True
 
 
-def _judged(converter, what: str, *, source: Path, convert: Callable) -> str:
+def _judged(converter: Converter, what: str, *, source: Path, convert: Callable[[Path], object]) -> str:
     answer = attempt(convert, source)
-    cause = answer if isinstance(answer, Exception) else None
+    cause: BaseException | None = answer if isinstance(answer, Exception) else None
     while cause is not None:
         if isinstance(cause, MemoryError):
             return f"{what}: took over {MEMORY >> 30} GiB of memory: read in pieces, or refuse its size with a ConversionError"

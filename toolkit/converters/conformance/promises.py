@@ -1,7 +1,7 @@
 """What a converter promises, each promise with the function that looks for what breaks it.
 
-It is a file of its own because it is the list to read, and to add to: a function takes a `Case` and yields problems, each a
-sentence that says what was found and what to do.
+It is the list to read, and to add to: a function takes a `Case` and yields problems, each a sentence that says what was found and
+what to do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 from PIL import Image
 
@@ -36,7 +37,7 @@ MOST_ALIVE = 3  # pictures that an iterator of windows may hold at once
 STATE = "keep nothing between calls, and seed what is random"
 WINDOWS = "windows: (start, stop, picture) one by one, in order, at least one"
 
-Windows = list[tuple[float, float, str]]
+Windows = list[tuple[float, float, str | None]]  # the last: the picture's fingerprint
 
 
 def frozen_dataclass(case: Case) -> Iterator[str]:
@@ -51,7 +52,7 @@ def frozen_dataclass(case: Case) -> Iterator[str]:
 
 def settings(case: Case) -> Iterator[str]:
     converter, kind = case.converter, type(case.converter)
-    values = {each.name: getattr(converter, each.name) for each in fields(converter)}
+    values = {each.name: getattr(converter, each.name) for each in fields(kind)}
     for name, value in values.items():
         if value is not None and not isinstance(value, (str, int, float)):
             yield f"setting {name}={value!r} is a {type(value).__name__}: settings are numbers, strings, true, false or None"
@@ -72,7 +73,7 @@ def settings(case: Case) -> Iterator[str]:
 
 def suffixes(case: Case) -> Iterator[str]:
     endings, needs = getattr(case.converter, "suffixes", None), getattr(case.converter, "needs", ())
-    for name in {each.name for each in fields(case.converter)} & {"suffixes", "needs"}:
+    for name in {each.name for each in fields(type(case.converter))} & {"suffixes", "needs"}:
         yield f"`{name}` is a field, and so a setting: annotate it as ClassVar[tuple[str, ...]], or not at all"
     if not isinstance(needs, tuple) or not all(isinstance(package, str) for package in needs):
         yield f"`needs` is {needs!r}: expected a tuple of packages as pip calls them, such as ('scipy',)"
@@ -91,8 +92,8 @@ def pictures(case: Case) -> Iterator[str]:
     for sample in case.samples:
         image = attempt(case.converter, sample)
         yield wrong_picture(case.converter, f"sample {sample.name}", image=image)
-        if isinstance(image, Image.Image):
-            case.prints[sample] = print_of(image)
+        if (found := print_of(image)) is not None:
+            case.prints[sample] = found
 
 
 def same_pixels(case: Case) -> Iterator[str]:
@@ -116,7 +117,8 @@ def same_pixels(case: Case) -> Iterator[str]:
 
 
 def threads(case: Case) -> Iterator[str]:
-    sources = {**case.prints, **{sample.read_bytes(): first for sample, first in case.prints.items()}}
+    sources: dict[Path | bytes, str] = dict(case.prints.items())
+    sources |= {sample.read_bytes(): first for sample, first in case.prints.items()}
     work = [*sources] * THREADS * TIMES
     with ThreadPoolExecutor(THREADS) as pool:
         answers = list(pool.map(partial(attempt, case.converter), work))
@@ -180,10 +182,11 @@ def untouched(case: Case) -> Iterator[str]:
 
 def _windows(case: Case, source: object) -> Windows | str:
     """The windows of a source, or what is wrong with them. Raises what `windows` raises."""
-    given = case.converter.windows(source)
+    given: object = case.converter.windows(source)
     if not isinstance(given, Iterator):
         return f"returned a {type(given).__name__}, expected an iterator: `yield` each window when it is asked for"
-    found, before = [], _pictures_alive()
+    found: Windows = []
+    before = _pictures_alive()
     for window in given:
         if not isinstance(window, tuple) or len(window) != 3:
             return f"gave {window!r:.80}, expected (start, stop, picture)"
