@@ -154,7 +154,7 @@ def test_wrong_arguments_give_one_clear_line(tmp_path, arguments, status, said):
 def test_repairs_go_on_where_they_were_stopped(tmp_path, monkeypatch, capsys):
     folder = make_scenes(tmp_path / "data", change=foreground, codes=("ground", "thing"))
     asked = ["masks", str(folder), "--apply", str(tmp_path / "mended")]
-    from toolkit.data import mask_repair
+    from toolkit.data.segmentation import mask_repair
 
     once, made = mask_repair._paletted, []
 
