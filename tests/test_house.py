@@ -1,13 +1,16 @@
 """The house stands as it was designed: imports run one way, the runtime is light, the public surface grows on purpose."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from helpers import ROOT
 
+import toolkit
 from toolkit.tasks import TASKS
 
 FLOORS = {
@@ -165,22 +168,33 @@ assert before == warnings.filters
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=ROOT)
 
 
-def test_the_public_surface():
-    import toolkit.converters
-    import toolkit.data
-    import toolkit.evaluation
-    import toolkit.program
-    import toolkit.reports
-
-    assert toolkit.reports.__all__ == ["Figure", "Gallery", "Page", "Picture", "Section", "Table", "Text", "write_page"]
-    assert toolkit.program.__all__ == ["Program", "load"]
-    assert toolkit.evaluation.__all__ == ["Interval", "Scores", "evaluate"]
-    assert toolkit.data.__all__ == ["Items", "Readings", "find_items", "near_twins", "read_items", "split_items"]
-    assert toolkit.converters.__all__ == [
+SURFACE = {
+    "converters": [
         "CONVERTERS", "IMAGE_SUFFIXES", "MAX_PIXELS", "RESIZE_METHODS", "Converter", "Windowed", "check", "converter_class",
         "converter_names", "find_converter", "fit_image", "name_of", "needs_of", "package_of", "picture_size", "promised_size",
         "read_image", "settings_of",
-    ]  # fmt: skip
+    ],
+    "data": ["Items", "Labelled", "SplitOptions", "find_items", "near_duplicates", "split_items"],
+    "evaluation": ["Interval", "Scores", "evaluate"],
+    "export": ["export"],
+    "learning": ["Run", "find_rate", "fit"],
+    "program": ["Program", "load"],
+    "reports": ["Figure", "Gallery", "Page", "Picture", "Section", "Table", "Text", "write_page"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("room", SURFACE)
+def test_the_public_surface(room):
+    module = importlib.import_module(f"toolkit.{room}")
+    assert module.__all__ == SURFACE[room]
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+def test_the_version_stands_in_one_place():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", toolkit.__version__)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "toolkit.__version__"}
+    assert "version" not in project["project"]
 
 
 def test_the_list_of_recipes():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from helpers import ROOT
 
+import toolkit
+
 pytest_plugins = ["helpers.tabular_runs"]
 
 NEEDS = ("numpy", "pillow", "onnxruntime")
@@ -40,7 +42,8 @@ def test_the_wheel_holds_the_two_packages_and_nothing_beside_them(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
-    assert "toolkit/reports/page.html" in names
+    assert {"toolkit/reports/page.html", "toolkit/py.typed", "recipes/py.typed"} <= set(names)
+    assert f"\nVersion: {toolkit.__version__}\n" in metadata
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"toolkit", "recipes"}
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
     assert {line.split()[1].split(">")[0] for line in required} == set(NEEDS)

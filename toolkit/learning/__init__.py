@@ -13,3 +13,8 @@ except (ImportError, RuntimeError) as error:
         f"torch and torchvision do not work together here ({error}). Both must come from one index: "
         "pip install --force-reinstall 'fastai-toolkit[train]', or both from the PyTorch CPU index"
     ) from error
+
+from toolkit.learning.fitting import find_rate, fit
+from toolkit.learning.runs import Run
+
+__all__ = ["Run", "find_rate", "fit"]

@@ -15,6 +15,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -42,12 +43,13 @@ Windows = list[tuple[float, float, str | None]]  # the last: the picture's finge
 
 def frozen_dataclass(case: Case) -> Iterator[str]:
     converter = case.converter
+    kind: Any = type(converter)
     if isinstance(converter, type):
         yield f"received the class {converter.__name__}: hand in an instance, {converter.__name__}()"
     elif not is_dataclass(converter):
-        yield f"{type(converter).__name__} is no dataclass: write @dataclass(frozen=True) above it, its settings as fields"
-    elif not type(converter).__dataclass_params__.frozen:
-        yield f"{type(converter).__name__} is not frozen: write @dataclass(frozen=True), since many share one"
+        yield f"{kind.__name__} is no dataclass: write @dataclass(frozen=True) above it, its settings as fields"
+    elif not kind.__dataclass_params__.frozen:
+        yield f"{kind.__name__} is not frozen: write @dataclass(frozen=True), since many share one"
 
 
 def settings(case: Case) -> Iterator[str]:
