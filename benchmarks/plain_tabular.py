@@ -27,7 +27,7 @@ def read(file: Path) -> pd.DataFrame:
     return pd.read_csv(file, skipinitialspace=True, na_values="?")
 
 
-def train_fastai(train: pd.DataFrame, epochs: int = 5, seed: int = 42) -> tuple[TabularLearner, float]:
+def train_fastai(train: pd.DataFrame, epochs: int = 5, *, seed: int = 42) -> tuple[TabularLearner, float]:
     """`tabular_learner` on `Categorify`, `FillMissing` and `Normalize`, batch 512, one cycle; and the seconds it took."""
     set_seed(seed, True)
     began = time.perf_counter()

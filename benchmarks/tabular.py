@@ -58,7 +58,7 @@ def main() -> int:
     adult = chosen.data / "tabular_adult"
     if adult.is_dir():
         with tempfile.TemporaryDirectory() as name:
-            on_adult(figures, adult, Path(name), chosen.short)
+            on_adult(figures, adult, folder=Path(name), short=chosen.short)
     else:
         print(f"left out: no {adult} (see --help)")
     return report(figures, chosen)
@@ -78,7 +78,7 @@ def samples(figures: list[Figure], short: bool) -> None:
         figures.append(Figure(f"{name}: test {scores.headline}", [ours], [others[scores.best_simple]], note=note))
 
 
-def on_adult(figures: list[Figure], adult: Path, folder: Path, short: bool) -> None:
+def on_adult(figures: list[Figure], adult: Path, *, folder: Path, short: bool) -> None:
     """Adult's official split: scores beside the peers', parity of the programs, speed for one row and for a million."""
     train, test = (plain_tabular.read(adult / f"{part}.csv") for part in ("train", "test"))
     truth = (test[TARGET] == test[TARGET].max()).to_numpy()
@@ -109,10 +109,10 @@ def on_adult(figures: list[Figure], adult: Path, folder: Path, short: bool) -> N
                    note="peer: plain fastai"),
         ]  # fmt: skip
         programs[arch] = export(learners[0], folder / f"{arch}.pyz")
-        agreement(figures, arch, learners[0], programs[arch])
-    blended(figures, learners, truth, boosted, folder, short)
-    one_row(figures, programs, plain, test, short)
-    many_rows(figures, programs, adult / "test.csv", folder, short)
+        agreement(figures, arch, learn=learners[0], program=programs[arch])
+    blended(figures, learners, truth=truth, lightgbm=boosted, folder=folder, short=short)
+    one_row(figures, programs, plain=plain, test=test, short=short)
+    many_rows(figures, programs, source=adult / "test.csv", folder=folder, short=short)
     guardrails(figures, programs["tabm"])
 
 
@@ -124,7 +124,7 @@ def _measured(learn: Learner, truth: np.ndarray) -> tuple[float, float]:
 
 
 def blended(
-    figures: list[Figure], learners: list[Learner], truth: np.ndarray, lightgbm: float, folder: Path, short: bool
+    figures: list[Figure], learners: list[Learner], *, truth: np.ndarray, lightgbm: float, folder: Path, short: bool
 ) -> None:
     """The network with trees averaged in, as `--blend` does, beside LightGBM's own score; and the scores by group."""
     aucs, said, seconds = [], [], []
@@ -141,11 +141,11 @@ def blended(
         Figure("Adult, blend: test ROC AUC, the program", aucs, [lightgbm] * len(aucs), target="above LightGBM's own",
                reached=None if short else min(aucs) > lightgbm, note=f"{'; '.join(said)}; {max(seconds):.1f} s more")
     )  # fmt: skip
-    agreement(figures, "blend", learn, program)
+    agreement(figures, "blend", learn=learn, program=program)
     print(evaluate(learn))
 
 
-def agreement(figures: list[Figure], name: str, learn: Learner, program: TabularProgram) -> None:
+def agreement(figures: list[Figure], name: str, *, learn: Learner, program: TabularProgram) -> None:
     """The furthest that the program's probabilities, from the cells as they are in the file, lie from the learner's."""
     labelled = learn.dls.labelled
     rows = labelled.rows_of("test")
@@ -159,7 +159,7 @@ def agreement(figures: list[Figure], name: str, learn: Learner, program: Tabular
     figures.append(Figure(title, [worst], target="within 1e-4", reached=worst <= 1e-4, note=note))
 
 
-def one_row(figures: list[Figure], programs: dict, plain: Learner, test: pd.DataFrame, short: bool) -> None:
+def one_row(figures: list[Figure], programs: dict, *, plain: Learner, test: pd.DataFrame, short: bool) -> None:
     """One prediction from a row, beside `learn.predict` of plain fastai: the same rows in turn."""
     rows = [row for _, row in test.drop(columns=TARGET).head(10 if short else 60).iterrows()]
     cells = [row.to_dict() for row in rows]
@@ -180,7 +180,7 @@ def one_row(figures: list[Figure], programs: dict, plain: Learner, test: pd.Data
         figures.append(figure)
 
 
-def many_rows(figures: list[Figure], programs: dict, source: Path, folder: Path, short: bool) -> None:
+def many_rows(figures: list[Figure], programs: dict, *, source: Path, folder: Path, short: bool) -> None:
     """A million rows from CSV to CSV by the program's command line: rows a second, and memory beside that for a tenth of them."""
     with open(source, encoding="utf-8") as stream:
         header, *lines = stream.read().splitlines()
@@ -194,7 +194,7 @@ def many_rows(figures: list[Figure], programs: dict, source: Path, folder: Path,
                 endless = itertools.islice(itertools.cycle(lines), count)
                 table.write_text("\n".join([header, *endless]) + "\n", encoding="utf-8")
             out = folder / "predicted.csv"
-            seconds, peak = _run(program.archive.path, [str(table), "--out", str(out)], folder)
+            seconds, peak = _run(program.archive.path, [str(table), "--out", str(out)], folder=folder)
             rates.append(count / seconds)
             peaks.append(peak)
         with open(out, encoding="utf-8", newline="") as stream:
@@ -209,7 +209,7 @@ def many_rows(figures: list[Figure], programs: dict, source: Path, folder: Path,
         ]  # fmt: skip
 
 
-def _run(program: Path, arguments: list[str], folder: Path) -> tuple[float, float]:
+def _run(program: Path, arguments: list[str], *, folder: Path) -> tuple[float, float]:
     """Seconds and peak memory in MB of a process that runs a program, which has to end well."""
     peak = folder / "peak"
     began = time.perf_counter()

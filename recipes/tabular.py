@@ -5,6 +5,7 @@ As a script: `python -m recipes.tabular income.csv income`. From Python: `build_
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import report_plainly
 from toolkit.needs import require
@@ -14,13 +15,14 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 require("tabm", "rtdl_num_embeddings", "lightgbm", why="to learn from tables", extra="tabular")
 
+from toolkit.data.splitting import SplitOptions
 from toolkit.data.tabular.options import as_table_options
 from toolkit.data.tabular.prepare import labelled_tabular
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
-from toolkit.learning.tabular.learner import blend_trees, check_tabular_choices, build_tabular_learner
+from toolkit.learning.tabular.learner import blend_trees, build_tabular_learner, check_tabular_choices
 from toolkit.reports.tabular.report import write_tabular_report
 
 import pandas as pd
@@ -58,11 +60,13 @@ def build_learner(
     learnt from.
     """
     check_tabular_choices(arch, class_weights)
-    reading = as_table_options(
-        target, test, task, numbers, categories, dates, leave_out, missing, group_by, time, by, target_range, sheet
-    )
-    labelled = labelled_tabular(data, reading, valid_pct, test_pct, seed, strict)
-    return build_tabular_learner(labelled, arch, class_weights, batch_size, seed)
+    options = as_table_options(
+        target, test=test, task=task, numbers=numbers, categories=categories, dates=dates, leave_out=leave_out, missing=missing,
+        group_by=group_by, time=time, by=by, target_range=target_range, sheet=sheet,
+    )  # fmt: skip
+    split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
+    labelled = labelled_tabular(data, options, split=split, strict=strict)
+    return build_tabular_learner(labelled, arch, weighing=class_weights, batch_size=batch_size, seed=seed)
 
 
 @call_parse
@@ -77,7 +81,7 @@ def main(
     run: str = "",  # folder for all that comes out; empty: runs/ and the data's name
     resume: bool = False,  # go on with the run that was stopped
     golden: int = 3,  # test rows that travel inside the program for its self-test; 0 where they are private
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Train on a table, score it beside simple methods on held-out rows, write program.pyz and report.html."""
     learn = build_learner(data, target, **kwargs)
@@ -91,5 +95,5 @@ def main(
         scores = evaluate(learn)
         scores.save(place.folder)
         program = export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
-        write_tabular_report(learn, scores, log, place, program)
+        write_tabular_report(learn, scores, log=log, run=place, program=program)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

@@ -87,6 +87,7 @@ TASKS = {
         evaluate="toolkit.evaluation.tabular.scores:evaluate_tabular",
         scores="toolkit.evaluation.tabular.scores:TabularScores",
         export="toolkit.export.tabular.export:TabularExport",
+        calibrate="toolkit.learning.tabular.calibration:calibrate",
         instead="python {program} --row '{{…}}' --why explains one row, report.html some of the test",
     ),
     "collab": Task(

@@ -15,8 +15,9 @@ from toolkit.errors import RunError, ToolkitError
 from toolkit.learning.cpu import conv_gradients
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU, cpu_has_bfloat16
 from toolkit.learning.fitting import find_rate, fit
-from toolkit.learning.images.calibration import best_temperature, calibrate
+from toolkit.learning.images.calibration import calibrate
 from toolkit.learning.runs import Run, read_checkpoint
+from toolkit.learning.temperature import best_temperature
 
 needs_bfloat16 = pytest.mark.skipif(not cpu_has_bfloat16(), reason="this CPU does not multiply bfloat16 in hardware")
 
@@ -96,14 +97,19 @@ def test_only_the_last_and_the_best_checkpoint_are_kept_and_hold_no_code(shapes,
     assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"best.pth", "last.pth"}
     best = read_checkpoint(tmp_path / "run" / "checkpoints" / "best.pth")
     assert best["epoch"] == min(rows[1:], key=lambda row: row["valid_loss"])["epoch"]
-    assert same(best["model"], weights(learn))
+    fitted = weights(learn)
+    learn.model.load_state_dict(best["model"])
+    calibrate(learn)
+    assert same(fitted, weights(learn))
 
 
-def test_training_stops_early_and_keeps_the_best_weights(shapes):
+def test_training_stops_early_and_keeps_the_best_weights(shapes, tmp_path):
     learn = learner(shapes)
-    rows = fit(learn, epochs=30, lr=0.05, patience=2)
+    run = Run.open("a", learn, settings={}, folder=tmp_path / "run")
+    rows = fit(learn, epochs=30, lr=0.05, patience=2, run=run)
     best = min(rows[1:], key=lambda row: row["valid_loss"])
     assert len(rows) - 1 == best["epoch"] + 2 < 30
+    learn.model.load_state_dict(read_checkpoint(run.best)["model"])
     loss, _ = learn.validate()
     assert loss == pytest.approx(best["valid_loss"], abs=1e-5)
 
@@ -218,14 +224,19 @@ def test_a_fit_leaves_no_forward_of_ours_on_the_network(shapes):
     assert not any("forward" in vars(module) for module in learn.model.modules())
 
 
-def test_calibration_changes_how_sure_the_network_is_and_no_answer(shapes):
+def test_fit_calibrates_which_changes_how_sure_the_network_is_and_no_answer(shapes, tmp_path):
     learn = learner(shapes)
-    fit(learn, epochs=3, lr=3e-3)
+    run = Run.open("a", learn, settings={}, folder=tmp_path / "run")
+    fit(learn, epochs=3, lr=3e-3, run=run)
+    fitted, _ = learn.get_preds(dl=learn.dls.valid)
+    learn.model.load_state_dict(read_checkpoint(run.best)["model"])
     before, _ = learn.get_preds(dl=learn.dls.valid)
     temperature = calibrate(learn)
     after, _ = learn.get_preds(dl=learn.dls.valid)
     assert temperature != 1.0
     assert torch.equal(before.argmax(1), after.argmax(1))
+    assert torch.equal(after, fitted)
+    assert calibrate(learn) == pytest.approx(1, abs=1e-3)  # a calibrated network stays as it is
 
 
 def test_the_temperature_undoes_a_scale():

@@ -1,7 +1,6 @@
 """A table from wherever it is kept, a CSV, a Parquet file, an Excel workbook or a DataFrame, as rows with distinct column names.
 
-It is a file of its own because what can be wrong with a file is not what can be wrong with its columns: nothing here knows
-what is predicted.
+What can be wrong with a file is found here, what can be wrong with its columns is not: nothing knows what is predicted.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ MOST_UNPACKED = 2**30  # bytes that a workbook may hold once unpacked
 NESTED = (list, tuple, set, dict, np.ndarray)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Table:
     """Rows as they were read.
 
@@ -48,7 +48,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-def read_table(data: Path | str | pd.DataFrame, strict: bool = False, sheet: str = "") -> Table:
+def read_table(data: Path | str | pd.DataFrame, strict: bool = False, *, sheet: str = "") -> Table:
     """Read a CSV (see `open_csv`), a Parquet file, an Excel workbook (its `sheet`; "" is the first) or a DataFrame.
 
     Rows of a CSV that have not as many cells as its header are set aside; with `strict` they are an error. Columns of a
@@ -112,7 +112,7 @@ def _from_csv(path: Path, strict: bool) -> Table:
                 numbers.extend(chunk.first + place for place in wanted)
                 for column, cells in zip(columns, chunk.columns, strict=True):
                     column.extend([cells[place] for place in wanted] if chunk.ragged else cells)
-                _check_size(str(path), len(numbers), len(columns))
+                _check_size(str(path), rows=len(numbers), columns=len(columns))
     except ConversionError as error:
         raise DataError(str(error)) from error
     frame = pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in zip(table.names, columns, strict=True)})
@@ -126,7 +126,7 @@ def _from_parquet(path: Path) -> Table:
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            _check_size(str(path), file.metadata.num_rows, file.metadata.num_columns)
+            _check_size(str(path), rows=file.metadata.num_rows, columns=file.metadata.num_columns)
             # the index of a DataFrame as plain columns; one without a name says nothing
             frame = file.read().to_pandas(ignore_metadata=True)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
@@ -173,16 +173,16 @@ def _from_excel(path: Path, sheet: str) -> Table:
     return Table(table.frame, np.array(numbers, dtype=np.int64), False, str(path), notes=notes + table.notes)
 
 
-def _sheet_rows(source: str, rows: Iterable[tuple]) -> tuple[list[str], list[tuple], list[int]]:
+def _sheet_rows(source: str, rows: Iterable[tuple[Any, ...]]) -> tuple[list[str], list[tuple[Any, ...]], list[int]]:
     """The header, the rows below it that hold anything, all of one length, and their numbers."""
-    kept: list[tuple] = []
+    kept: list[tuple[Any, ...]] = []
     width = 0
     for row in rows:
         used = max((place for place, cell in enumerate(row, start=1) if cell is not None), default=0)
         if used:
             width = max(width, used)
             kept.append(row[:used])
-            _check_size(source, len(kept), width)
+            _check_size(source, rows=len(kept), columns=width)
     header, *below = [(*row, *[None] * (width - len(row))) for row in kept] or [()]
     return ["" if cell is None else str(cell) for cell in header], below, list(range(1, len(below) + 1))
 
@@ -202,7 +202,7 @@ def _from_frame(frame: pd.DataFrame, source: str) -> Table:
     return Table(frame, np.arange(1, len(frame) + 1), False, source, notes=notes)
 
 
-def _check_size(source: str, rows: int, columns: int) -> None:
+def _check_size(source: str, *, rows: int, columns: int) -> None:
     if rows * columns > MOST_CELLS:
         raise DataError(
             f"{source}: {rows:,} rows of {columns:,} columns or more, more than {MOST_CELLS:,} cells: learn from a sample of the "
@@ -210,21 +210,22 @@ def _check_size(source: str, rows: int, columns: int) -> None:
         )
 
 
-def contents_of(frame: pd.DataFrame, words: frozenset[str]) -> pd.Series:
-    """A hash of each row's cells, text: the same for the same row, be it kept as text in a CSV or as numbers and dates."""
+def contents_of(frame: pd.DataFrame, na_values: frozenset[str]) -> pd.Series:
+    """A hash of each row's cells, 16 hexadecimal digits: the same for the same row, be it kept as text in a CSV or as numbers and
+    dates."""
     total = np.zeros(len(frame), dtype=np.uint64)
     for name in frame.columns:
         try:
             codes, distinct = pd.factorize(frame[name], use_na_sentinel=False)
         except TypeError:  # cells that cannot be compared
             codes, distinct = pd.factorize(frame[name].map(str))
-        texts = np.array([_canonical(python_value(cell), words) for cell in distinct], dtype=object)
+        texts = np.array([_canonical(python_value(cell), na_values) for cell in distinct], dtype=object)
         total = total * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(texts)[codes]
     return pd.Series([f"{value:016x}" for value in total.tolist()], dtype=object)
 
 
-def _canonical(cell: object, words: frozenset[str]) -> str:
-    if is_missing(cell, words):
+def _canonical(cell: object, na_values: frozenset[str]) -> str:
+    if is_missing(cell, na_values):
         return ""
     number = number_of(cell) if isinstance(cell, str) else float_of(cell) if isinstance(cell, (int, float)) else None
     if number is not None:

@@ -49,7 +49,7 @@ def python_value(cell: object) -> object:
     return datetime.fromisoformat(str(cell)[:26]) if isinstance(value, int) and cell.dtype.kind == "M" else value
 
 
-def as_sequence(cells: Cells) -> Cells:
+def as_sequence(cells: Any) -> Cells:
     """A column of cells as a list, or as an array where numpy holds them as numbers."""
     if isinstance(cells, (list, tuple)):
         return cells

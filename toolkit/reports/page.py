@@ -10,6 +10,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -72,12 +73,19 @@ class Gallery:
     kind: str = field(default="gallery", init=False)
 
 
+class Block(Protocol):
+    """A block of a section: page.html draws it by its kind."""
+
+    @property
+    def kind(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the page: a title and its blocks."""
 
     title: str
-    blocks: Sequence[Text | Table | Figure | Gallery]
+    blocks: Sequence[Block]
 
     @property
     def anchor(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from toolkit.data.tabular.column_kinds import fit_column
 from toolkit.errors import DataError
-from toolkit.program.cells import NA_VALUES
+from toolkit.na_values import NA_VALUES
 from toolkit.program.tabular.inputs import TabularInput
 
 N = 60
@@ -14,7 +14,7 @@ NUMBERS = np.arange(N)
 
 
 def decided(cells, name="x", text=False, asked=None) -> str:
-    return str(fit_column(name, pd.Series(cells), text, asked)[1])
+    return str(fit_column(name, pd.Series(cells), text=text, asked=asked)[1])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_numbers_in_words_of_their_own_for_missing_are_still_numbers():
 @pytest.mark.parametrize("text", [True, False])
 def test_a_number_may_mean_a_missing_value(text):
     cells = pd.Series([999, 1.5, 2.5, 3.5] * 20)
-    column, decision = fit_column("x", cells.astype(str) if text else cells, text, na_values=NA_VALUES | {"999"})
+    column, decision = fit_column("x", cells.astype(str) if text else cells, text=text, na_values=NA_VALUES | {"999"})
     assert "20 missing" in str(decision)
     assert (column.low, column.high, column.had_missing) == (1.5, 3.5, True)
     table = TabularInput((column,), na_values=column.na_values)

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 
 from toolkit.data.tabular.leaks import leak_notes
-from toolkit.data.tabular.options import TableOptions, ColumnOverrides
+from toolkit.data.tabular.options import ColumnOverrides, TableOptions
 from toolkit.data.tabular.prepare import labelled_tabular
 
 

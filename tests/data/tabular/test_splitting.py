@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from toolkit.data.splitting import SplitOptions
 from toolkit.data.tabular.splitting import split_rows
 from toolkit.errors import DataError
 
@@ -24,7 +25,7 @@ def test_every_class_keeps_its_share():
 
 def test_rare_classes_are_learnt_first_and_tested_next():
     label = labels(many=40, one=1, two=2, three=3)
-    parts = split_rows(label, False, valid_pct=0.4, test_pct=0.5)
+    parts = split_rows(label, False, split=SplitOptions(valid_pct=0.4, test_pct=0.5))
     assert set(parts[label == "one"]) == {"train"}
     assert sorted(parts[label == "two"]) == ["test", "train"]
     assert sorted(parts[label == "three"]) == ["test", "train", "valid"]
@@ -32,8 +33,8 @@ def test_rare_classes_are_learnt_first_and_tested_next():
 
 def test_the_seed_alone_decides():
     label = labels(a=100, b=100)
-    assert split_rows(label, False, seed=1).equals(split_rows(label, False, seed=1))
-    assert not split_rows(label, False, seed=1).equals(split_rows(label, False, seed=2))
+    assert split_rows(label, False, split=SplitOptions(seed=1)).equals(split_rows(label, False, split=SplitOptions(seed=1)))
+    assert not split_rows(label, False, split=SplitOptions(seed=1)).equals(split_rows(label, False, split=SplitOptions(seed=2)))
 
 
 def test_numbers_are_split_so_that_each_tenth_of_them_keeps_its_share():
@@ -118,8 +119,10 @@ def test_the_index_of_the_rows_is_kept():
     ],
 )
 def test_what_cannot_be_split_is_said(options, said):
+    shares = {name: options[name] for name in options if name.endswith("_pct")}
+    rest = {name: value for name, value in options.items() if name not in shares}
     with pytest.raises(DataError, match=said):
-        split_rows(labels(a=5, b=5), False, **options)
+        split_rows(labels(a=5, b=5), False, split=SplitOptions(**shares), **rest)
 
 
 def test_too_few_rows_are_said_and_few_fill_every_part():

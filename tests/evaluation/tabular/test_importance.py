@@ -48,7 +48,7 @@ def test_all_that_is_made_of_a_column_is_shuffled_together():
 
 def test_the_answer_follows_a_number_in_its_own_unit():
     labelled = labelled_people("euros")
-    found = partial_dependence(network_answer(knowing_learner(labelled)), labelled, "age")
+    found = partial_dependence(network_answer(knowing_learner(labelled)), labelled, column="age")
     assert found.kind == "number"
     assert 20 <= found.values[0] < found.values[-1] < 70
     assert all(value == int(value) for value in found.values)
@@ -58,7 +58,7 @@ def test_the_answer_follows_a_number_in_its_own_unit():
 
 def test_the_answer_for_each_of_the_commonest_categories():
     labelled = labelled_people("income")
-    found = partial_dependence(network_answer(knowing_learner(labelled)), labelled, "job")
+    found = partial_dependence(network_answer(knowing_learner(labelled)), labelled, column="job")
     assert sorted(found.values) == ["clerk", "farmer", "teacher"]
     assert list(found.shares) == sorted(found.shares, reverse=True)
     assert sum(found.shares) == pytest.approx(1)
@@ -69,7 +69,7 @@ def test_the_answer_for_each_of_the_commonest_categories():
 def test_the_answer_over_dates():
     labelled = labelled_people("euros")
     place = labelled.tabular_input.features.index("joined: days")
-    found = partial_dependence(lambda codes, numbers: numbers[:, [place]], labelled, "joined")
+    found = partial_dependence(lambda codes, numbers: numbers[:, [place]], labelled, column="joined")
     assert found.kind == "date"
     assert list(found.values) == sorted(found.values)
     assert found.values[0].startswith("2020")

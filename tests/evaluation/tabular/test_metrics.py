@@ -38,7 +38,7 @@ def answers(seed, classes=2, count=300, decimals=16):
 def test_ranking_equals_scikit_learns_in_every_resample(seed, decimals):
     probabilities, targets = answers(seed, decimals=decimals)
     bootstrap = Bootstrap.draw(len(targets), seed=seed)
-    areas, precisions = ranked(probabilities[:, 1], targets == 1, bootstrap.weights)
+    areas, precisions = ranked(probabilities[:, 1], targets == 1, weights=bootstrap.weights)
     for draw in (0, 1, 2, 700, 2000):
         weights = bootstrap.weights[draw]
         area = roc_auc_score(targets, probabilities[:, 1], sample_weight=weights)
@@ -49,7 +49,7 @@ def test_ranking_equals_scikit_learns_in_every_resample(seed, decimals):
 def test_of_more_classes_ranking_is_the_mean_over_those_that_are_there():
     probabilities, targets = answers(2, classes=4)
     targets = np.where(targets == 3, 0, targets)  # nobody is of the last
-    area, precision = ranking_samples(probabilities, targets, Bootstrap.draw(len(targets)))
+    area, precision = ranking_samples(probabilities, targets, bootstrap=Bootstrap.draw(len(targets)))
     of_each = [roc_auc_score(targets == number, probabilities[:, number]) for number in range(3)]
     assert area[0] == pytest.approx(np.mean(of_each))
     of_each = [average_precision_score(targets == number, probabilities[:, number]) for number in range(3)]
@@ -59,7 +59,7 @@ def test_of_more_classes_ranking_is_the_mean_over_those_that_are_there():
 def test_average_precision_is_of_the_positive_class_and_roc_auc_of_either():
     probabilities, targets = answers(3)
     bootstrap = Bootstrap.draw(len(targets))
-    samples = [classification_samples(probabilities, targets, bootstrap, positive) for positive in (0, 1)]
+    samples = [classification_samples(probabilities, targets, bootstrap=bootstrap, positive=positive) for positive in (0, 1)]
     assert samples[0]["ROC AUC"][0] == pytest.approx(samples[1]["ROC AUC"][0])
     for positive, found in enumerate(samples):
         expected = average_precision_score(targets == positive, probabilities[:, positive])
@@ -72,7 +72,7 @@ def test_errors_of_numbers_equal_scikit_learns(unit):
     targets = unit * (1000 + rng.normal(size=200))
     values = targets + unit * rng.normal(size=200) / 2
     bootstrap = Bootstrap.draw(200)
-    samples = regression_samples(values, targets, bootstrap)
+    samples = regression_samples(values, targets, bootstrap=bootstrap)
     for draw in (0, 5):
         weights = bootstrap.weights[draw]
         expected = [
@@ -85,11 +85,13 @@ def test_what_cannot_be_known_is_not_claimed():
     probabilities, _ = answers(5, count=40)
     alone = np.zeros(40, dtype=int)
     bootstrap = Bootstrap.draw(40)
-    found = classification_intervals(classification_samples(probabilities, alone, bootstrap), alone, bootstrap)
+    found = classification_intervals(
+        classification_samples(probabilities, alone, bootstrap=bootstrap), alone, bootstrap=bootstrap
+    )
     assert (found["ROC AUC"].low, found["ROC AUC"].value, found["ROC AUC"].high) == (0, 0.5, 1)
     few = (np.arange(40) < 3).astype(int)
     faultless = np.column_stack([1 - few, few]).astype(float)
-    found = classification_intervals(classification_samples(faultless, few, bootstrap), few, bootstrap)
+    found = classification_intervals(classification_samples(faultless, few, bootstrap=bootstrap), few, bootstrap=bootstrap)
     assert found["ROC AUC"].value == 1
     assert found["ROC AUC"].low < 0.5  # three rows prove little
     same = Measure(()).intervals(Measure(()).samples(np.ones((40, 1)), np.ones(40), bootstrap), np.ones(40), bootstrap)
@@ -109,7 +111,7 @@ def test_calibration_points_are_scikit_learns_with_wilsons_intervals_of_scipy(po
     said = rng.random(2000) ** 2  # few are sure
     targets = (rng.random(2000) < 0.2 + 0.5 * said).astype(int)
     probabilities = np.column_stack([1 - said, said])
-    points = calibration_points(probabilities, targets, positive)
+    points = calibration_points(probabilities, targets, positive=positive)
     shares, means = calibration_curve(targets == positive, probabilities[:, positive], n_bins=10)
     assert [point["share"] for point in points] == pytest.approx(shares)
     assert [point["said"] for point in points] == pytest.approx(means)

@@ -41,7 +41,7 @@ SHAPES = [((6, 40), 3), ((), 3), ((6, 40), 0), ((10_002,), 1)]
 @pytest.mark.parametrize(("cardinalities", "n_numbers"), SHAPES)
 def test_trees_and_their_graph_answer_alike(classes, cardinalities, n_numbers):
     train, valid, test = parts(made(900, classes, cardinalities, n_numbers))
-    trees = fit_trees(train, valid, cardinalities, classes)
+    trees = fit_trees(train, valid, cardinalities=cardinalities, classes=classes)
     unseen = np.stack([np.arange(300) % size for size in cardinalities], axis=1) if cardinalities else test[0]
     for codes in (test[0], unseen):
         found = trees.predict(codes, test[1])
@@ -56,7 +56,7 @@ def test_values_at_a_threshold_and_next_to_it_go_the_same_way_in_the_graph():
     numbers = rng.normal(size=(600, 1)).astype(np.float32)
     targets = (np.sin(5 * numbers[:, 0]) > 0).astype(np.int64)
     codes = np.zeros((600, 0), np.int64)
-    trees = fit_trees((codes, numbers, targets), (codes[:0], numbers[:0], targets[:0]), [], 2)
+    trees = fit_trees((codes, numbers, targets), (codes[:0], numbers[:0], targets[:0]), cardinalities=[], classes=2)
     thresholds = []
 
     def look(node):
@@ -79,7 +79,7 @@ def test_values_at_a_threshold_and_next_to_it_go_the_same_way_in_the_graph():
 @pytest.mark.parametrize("classes", [0, 2, 4])
 def test_trees_learn(classes):
     train, valid, (codes, numbers, targets) = parts(made(3000, classes))
-    found = fit_trees(train, valid, (6, 40), classes).predict(codes, numbers)
+    found = fit_trees(train, valid, cardinalities=(6, 40), classes=classes).predict(codes, numbers)
     if classes:
         assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
         assert (found.argmax(axis=1) == targets).mean() > 1.4 / classes
@@ -93,20 +93,23 @@ def test_categories_of_one_row_each_are_not_taken_for_knowledge():
     numbers = rng.normal(size=(3000, 1)).astype(np.float32)
     targets = (numbers[:, 0] + rng.normal(size=3000) > 0).astype(np.int64)
     train, valid, (test_codes, test_numbers, test_targets) = parts((codes, numbers, targets))
-    found = fit_trees(train, valid, [3002], 2).predict(test_codes, test_numbers)
+    found = fit_trees(train, valid, cardinalities=[3002], classes=2).predict(test_codes, test_numbers)
     assert (found.argmax(axis=1) == test_targets).mean() > 0.7
 
 
 def test_weights_raise_a_class():
     train, valid, (codes, numbers, _) = parts(made(900))
-    plain = fit_trees(train, valid, (6, 40), 2).predict(codes, numbers)
-    raised = fit_trees(train, valid, (6, 40), 2, weights=[1.0, 5.0]).predict(codes, numbers)
+    plain = fit_trees(train, valid, cardinalities=(6, 40), classes=2).predict(codes, numbers)
+    raised = fit_trees(train, valid, cardinalities=(6, 40), classes=2, weights=[1.0, 5.0]).predict(codes, numbers)
     assert raised[:, 1].mean() > plain[:, 1].mean() + 0.02
 
 
 def test_the_same_seed_gives_the_same_trees_and_text_keeps_them_to_the_last_bit():
     train, valid, (codes, numbers, _) = parts(made(900, 3))
-    trees, again = fit_trees(train, valid, (6, 40), 3, seed=7), fit_trees(train, valid, (6, 40), 3, seed=7)
+    trees, again = (
+        fit_trees(train, valid, cardinalities=(6, 40), classes=3, seed=7),
+        fit_trees(train, valid, cardinalities=(6, 40), classes=3, seed=7),
+    )
     trees.weight = 0.35
     kept = Trees.from_dict(json.loads(json.dumps(trees.to_dict())))
     assert np.array_equal(trees.predict(codes, numbers), again.predict(codes, numbers))
@@ -118,19 +121,19 @@ def test_the_same_seed_gives_the_same_trees_and_text_keeps_them_to_the_last_bit(
 @pytest.mark.parametrize("classes", [0, 2])
 def test_the_share_in_a_blend_goes_to_the_better_part(classes):
     train, valid, _ = parts(made(900, classes))
-    trees = fit_trees(train, valid, (6, 40), classes)
+    trees = fit_trees(train, valid, cardinalities=(6, 40), classes=classes)
     codes, numbers, targets = valid
     right = np.eye(2, dtype=np.float32)[targets] if classes else targets[:, None]
     middling = np.full((len(targets), 2), 0.5, np.float32) if classes else np.full((len(targets), 1), targets.mean())
-    assert trees.choose_weight(right, codes, numbers, targets) == 0
-    assert trees.choose_weight(middling, codes, numbers, targets) > 0.8
+    assert trees.choose_weight(right, codes=codes, numbers=numbers, targets=targets) == 0
+    assert trees.choose_weight(middling, codes=codes, numbers=numbers, targets=targets) > 0.8
     assert trees.weight > 0.8
 
 
 def test_few_rows_and_no_validation_part_still_give_trees():
     codes, numbers, targets = made(12)
-    trees = fit_trees((codes, numbers, targets), (codes[:0], numbers[:0], targets[:0]), (6, 40), 2)
-    assert trees.choose_weight(np.zeros((0, 2)), codes[:0], numbers[:0], targets[:0]) == 0.5
+    trees = fit_trees((codes, numbers, targets), (codes[:0], numbers[:0], targets[:0]), cardinalities=(6, 40), classes=2)
+    assert trees.choose_weight(np.zeros((0, 2)), codes=codes[:0], numbers=numbers[:0], targets=targets[:0]) == 0.5
     assert np.allclose(trees.predict(codes, numbers).mean(axis=0), np.bincount(targets) / 12, atol=0.2)
     assert np.abs(answer(trees, codes, numbers) - trees.predict(codes, numbers)).max() <= 1e-5
     assert trees.predict(codes[:0], numbers[:0]).shape == (0, 2)
@@ -139,4 +142,4 @@ def test_few_rows_and_no_validation_part_still_give_trees():
 def test_a_table_without_columns_is_refused():
     nothing = (np.zeros((5, 0), np.int64), np.zeros((5, 0), np.float32), np.array([0, 1, 0, 1, 0]))
     with pytest.raises(ToolkitError, match="no column to predict from"):
-        fit_trees(nothing, nothing, [], 2)
+        fit_trees(nothing, nothing, cardinalities=[], classes=2)

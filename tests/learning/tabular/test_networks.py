@@ -13,15 +13,15 @@ from fastai.learner import Learner
 
 from toolkit.export.onnx import onnx_bytes
 from toolkit.learning.fitting import ADAMW
+from toolkit.learning.tabular.deployed import deployed
 from toolkit.learning.tabular.networks import (
     ClassLoss,
-    ValueDropout,
     PlainNetwork,
     TabMNetwork,
     TargetScaler,
+    ValueDropout,
     ValueLoss,
-    deployed,
-    settings_for,
+    schedule_for,
 )
 
 SHAPES = [((5, 12), 3, 2), ((), 3, 2), ((5, 12), 0, 0), ((5, 12), 3, 0), ((4,), 0, 1), ((), 1, 0), ((3000, 3, 3, 3), 2, 2)]
@@ -34,11 +34,13 @@ def made(cardinalities, n_values, n_flags, rows=300, seed=0):
     return torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(np.hstack([values, flags]).astype(np.float32))
 
 
-def network(kind, cardinalities, n_values, n_flags, n_out, unit=None):
+def network(kind, cardinalities, n_values, n_flags, n_out, scaler=None):
     torch.manual_seed(0)
     if kind == "plain":
-        return PlainNetwork(cardinalities, n_values + n_flags, n_out, unit)
-    return TabMNetwork(cardinalities, made(cardinalities, n_values, n_flags)[1][:, :n_values], n_flags, n_out, unit)
+        return PlainNetwork(cardinalities, n_values + n_flags, n_out=n_out, scaler=scaler)
+    return TabMNetwork(
+        cardinalities, made(cardinalities, n_values, n_flags)[1][:, :n_values], n_flags=n_flags, n_out=n_out, scaler=scaler
+    )
 
 
 def loaders(*columns, size=64):
@@ -58,13 +60,15 @@ def fitted(net, loss, dls, lr=0.01, epochs=8, cbs=()):
     ("shape", "target"), [*((shape, "classes") for shape in SHAPES), (SHAPES[0], "value"), (SHAPES[0], "range")]
 )
 def test_a_deployed_network_answers_as_it_did_in_torch_and_as_onnx(kind, shape, target):
-    unit = {"classes": None, "value": TargetScaler(50.0, 10.0), "range": TargetScaler(50.0, 10.0, (0.0, 100.0))}[target]
-    net = network(kind, *shape, 3 if target == "classes" else 1, unit)
+    scaler = {"classes": None, "value": TargetScaler(50.0, 10.0), "range": TargetScaler(50.0, 10.0, span=(0.0, 100.0))}[target]
+    net = network(kind, *shape, 3 if target == "classes" else 1, scaler)
     codes, numbers = made(*shape)
     net.train()
     for _ in range(3):  # gives batch norms something to fold
         net(codes, numbers)
     net.eval()
+    if target == "classes":
+        net.temperature.value.fill_(1.7)
     with torch.no_grad():
         assert net(codes, numbers).shape == (300, 3 if target == "classes" else 1)
         probabilities = Softened(net) if target == "classes" else net
@@ -109,7 +113,7 @@ def test_a_value_beyond_the_training_rows_is_read_as_the_nearest_known_even_infi
 
 def test_a_constant_column_and_a_category_that_no_row_has_are_no_trouble():
     codes, numbers = torch.full((64, 1), 2), torch.zeros(64, 2)
-    net = TabMNetwork([9], numbers[:, :1], 1, 2)
+    net = TabMNetwork([9], numbers[:, :1], n_flags=1, n_out=2)
     targets = torch.arange(64) % 2
     learn = fitted(net, ClassLoss(), loaders(codes, numbers, targets, size=16), epochs=1)
     with torch.no_grad():
@@ -135,15 +139,20 @@ def test_values_are_learnt_and_predicted_in_their_own_unit(kind, span):
     codes, numbers = made((5,), 3, 1, rows=600)
     targets = 10_000 + 100 * numbers[:, 0] * (codes[:, 0] - 2)
     std = float(targets.std())
-    unit = TargetScaler(float(targets.mean()), std, span)
-    learn = fitted(network(kind, (5,), 3, 1, 1, unit), ValueLoss(std), loaders(codes, numbers, targets), epochs=20)
+    scaler = TargetScaler(float(targets.mean()), std, span=span)
+    learn = fitted(network(kind, (5,), 3, 1, 1, scaler), ValueLoss(std), loaders(codes, numbers, targets), epochs=20)
     with learn.no_bar():
         found, same = learn.get_preds()
     assert found.shape == (600, 1)
     assert ((found[:, 0] - same) ** 2).mean() < 0.2 * std**2
-    if span:
-        assert found.min() >= span[0]
-        assert found.max() <= span[1]
+
+
+def test_outputs_become_values_by_mean_and_standard_deviation_or_between_two_ends():
+    outputs = torch.tensor([-100.0, -1.0, 0.0, 1.0, 100.0])
+    assert TargetScaler(7.0, 2.0)(outputs).tolist() == [-193, 5, 7, 9, 207]
+    within = TargetScaler(7.0, 2.0, span=(-10.0, 30.0))(outputs)
+    assert within.tolist() == pytest.approx([-10, -10 + 40 / (1 + np.e), 10, 30 - 40 / (1 + np.e), 30])
+    assert TargetScaler(7.0, 0.0)(outputs).tolist() == [-93, 6, 7, 8, 107]  # values that are all the same
 
 
 def test_the_loss_of_members_is_the_mean_of_their_losses():
@@ -166,7 +175,7 @@ def test_losses_can_be_copied_and_pickled(loss):
 
 def hide(share, training=True):
     """Cells as a network sees them: a date of two parts and a number. The date and the first category had missing values."""
-    hiding = ValueDropout([0.5, 0.6, 0.7], [0, 0, 1], [True, False], [True, False], share)
+    hiding = ValueDropout([0.5, 0.6, 0.7], [0, 0, 1], flags_missing=[True, False], codes_missing=[True, False], share=share)
     codes, numbers = torch.full((4000, 2), 3), torch.cat([torch.ones(4000, 3), torch.zeros(4000, 2)], 1)
     seen = []
 
@@ -206,10 +215,9 @@ def test_hiding_leaves_validation_as_it_is():
     assert (numbers[:, 3:] == 0).all()
 
 
-def test_settings_leave_batches_to_small_tables_and_minutes_to_large_ones():
-    for rows in (1, 20, 100, 500, 30_000, 1_000_000):
-        settings = settings_for(rows)
-        assert 16 <= settings["batch"] <= 1024
-        assert settings["batch"] <= max(16, rows / 4)
-        assert 4 <= settings["epochs"] <= 30
-    assert settings_for(500)["epochs"] > settings_for(30_000)["epochs"] > settings_for(1_000_000)["epochs"]
+def test_schedules_leave_batches_to_small_tables_and_minutes_to_large_ones():
+    found = {rows: schedule_for(rows) for rows in (1, 100, 500, 3000, 29_304, 100_000, 1_000_000)}
+    batches = {1: 16, 100: 16, 500: 32, 3000: 256, 29_304: 256, 100_000: 256, 1_000_000: 1024}
+    assert {rows: schedule.batch for rows, schedule in found.items()} == batches
+    epochs = {1: 30, 100: 30, 500: 30, 3000: 30, 29_304: 10, 100_000: 4, 1_000_000: 4}
+    assert {rows: schedule["epochs"] for rows, schedule in found.items()} == epochs

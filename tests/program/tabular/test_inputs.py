@@ -25,7 +25,7 @@ USUAL = {"age": 40, "weight": 70.25, "work": "farm", "smokes": "no", "level": 2,
 
 
 def fitted(rows: pd.DataFrame, text: bool = False, asked: dict | None = None) -> TabularInput:
-    columns = [fit_column(name, rows[name], text, (asked or {}).get(name))[0] for name in rows.columns]
+    columns = [fit_column(name, rows[name], text=text, asked=(asked or {}).get(name))[0] for name in rows.columns]
     return TabularInput(tuple(column for column in columns if column is not None), ("id",))
 
 
@@ -163,7 +163,11 @@ def test_the_card_says_all_that_is_needed_to_read_rows(table):
 
 def test_the_typical_row_is_usual_in_every_column(table):
     ordinary = table.typical()
-    assert [column.values[code - 2] for column, code in zip(table.categories, ordinary.codes[0], strict=True)] == ["farm", "no", "1"]
+    assert [column.values[code - 2] for column, code in zip(table.categories, ordinary.codes[0], strict=True)] == [
+        "farm",
+        "no",
+        "1",
+    ]
     assert ordinary.numbers[0, table.features.index("age")] == pytest.approx(0, abs=1e-6)
 
 

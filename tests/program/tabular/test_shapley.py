@@ -60,7 +60,8 @@ GIVEN = {"age": 41.5, "weight": None, "colour": "blue", "joined": "2023-02-11"} 
 def mixed_input():
     """A column of each kind, whose usual cells are `TYPICAL`."""
     parts = [
-        NumberColumn(f"joined: {part}", ordinary, ordinary + 1, 2.0, 0.0, 3000.0) for part, ordinary in (("year", 2021.0), ("month", 6.0))
+        NumberColumn(f"joined: {part}", ordinary, ordinary + 1, 2.0, 0.0, 3000.0)
+        for part, ordinary in (("year", 2021.0), ("month", 6.0))
     ]
     numbers = [NumberColumn(name, TYPICAL[name], 50.0, 20.0, 0.0, 100.0, had_missing=True) for name in ("age", "weight")]
     return TabularInput((*numbers, CategoryColumn("colour", ("red", "blue")), DateColumn("joined", tuple(parts))))

@@ -55,7 +55,7 @@ def reported(rows, target, folder, epochs=2, blend=False, **options):
             blend_trees(learn)
         made = SimpleNamespace(learn=learn, run=run, log=log, scores=evaluate(learn))
         made.program = export(learn, run.program, scores=made.scores)
-        made.path = write_tabular_report(learn, made.scores, log, run, made.program)
+        made.path = write_tabular_report(learn, made.scores, log=log, run=run, program=made.program)
     made.page = Read(made.path.read_text(encoding="utf-8"))
     return made
 
@@ -64,7 +64,7 @@ def again(made, folder, **changed):
     """The page of the same run with other scores."""
     (folder / "run.json").write_bytes((made.run.folder / "run.json").read_bytes())
     scores = replace(made.scores, **changed)
-    path = write_tabular_report(made.learn, scores, made.log, SimpleNamespace(folder=folder), made.program)
+    path = write_tabular_report(made.learn, scores, log=made.log, run=SimpleNamespace(folder=folder), program=made.program)
     return Read(path.read_text(encoding="utf-8"))
 
 
@@ -262,7 +262,7 @@ def test_names_of_categories_cover_neither_each_other_nor_leave_the_drawing():
     rng = np.random.default_rng(0)
     points, counts = rng.normal(size=(42, 2)), rng.integers(0, 500, 42)
     names = [f"category of name {number}" for number in range(42)]
-    drawing, named = embedding(points, names, counts, None, np.arange(42) < 2, "town")
+    drawing, named = embedding(points, names, counts=counts, shades=None, others=np.arange(42) < 2, title="town")
     renderer = FigureCanvasAgg(drawing).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in drawing.axes[0].texts]
     assert [text.get_text() for text in drawing.axes[0].texts] == [names[number] for number in named]
@@ -270,11 +270,13 @@ def test_names_of_categories_cover_neither_each_other_nor_leave_the_drawing():
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
     room = drawing.bbox
     assert all(room.x0 <= box.x0 and box.x1 <= room.x1 and room.y0 <= box.y0 and box.y1 <= room.y1 for box in boxes)
-    same, named = embedding(np.zeros((3, 2)), ["a", "b", "c"], np.zeros(3), None, np.zeros(3, bool), "none differ")
+    same, named = embedding(
+        np.zeros((3, 2)), ["a", "b", "c"], counts=np.zeros(3), shades=None, others=np.zeros(3, bool), title="none differ"
+    )
     assert len(same.axes[0].texts) == len(named)
 
 
 def test_the_roc_curve_goes_through_its_corners_and_rises_with_hits():
-    drawing = roc(np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, True, False, False]), 0.875)
+    drawing = roc(np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, True, False, False]), area=0.875)
     wrong, found = drawing.axes[0].lines[1].get_data()
     assert list(zip(wrong, found, strict=True)) == [(0, 0), (0, 0.5), (0.5, 1), (1, 1)]

@@ -13,7 +13,7 @@ from itertools import islice
 import pandas as pd
 
 from toolkit.data.table_files import Table
-from toolkit.data.tabular.column_kinds import date_form
+from toolkit.data.times import date_form
 from toolkit.errors import DataError
 from toolkit.program.cells import is_missing, moment_of, number_of, python_value
 

@@ -15,7 +15,7 @@ import pandas as pd
 from toolkit.data.collab.columns import ROLES, guess_columns, holds_ratings, left_of, named_like
 from toolkit.data.collab.splitting import TIMED, WAYS
 from toolkit.data.table_files import Table
-from toolkit.data.tabular.options import column_named, name_of
+from toolkit.data.tabular.options import column_named, name_of, range_of
 from toolkit.errors import DataError
 
 AUTO, RATING, RANKING = OBJECTIVES = ("auto", "rating", "ranking")
@@ -53,7 +53,7 @@ class RatingOptions:
         asked = {role: getattr(self, role) for role in ROLES if getattr(self, role)}
         ignored = asked.get("rating", "").lower() == NONE and asked["rating"] not in frame.columns
         asked = {role: name for role, name in asked.items() if not (role == "rating" and ignored)}
-        found = {role: column_named(frame, name, role, source) for role, name in asked.items()}
+        found = {role: column_named(frame, name, what=role, source=source) for role, name in asked.items()}
         _check_distinct(found)
         placed = guess_columns(found, table, not ignored, self.split in TIMED)
         columns = {role: found.get(role, "") for role in ROLES}
@@ -106,7 +106,7 @@ def as_rating_options(
     if not np.isfinite(least):
         raise DataError(f"liked_from {liked_from!r}: expected a rating, such as 4, or 0 to count every row as chosen")
     names = ("" if name is None else name_of(name).strip() for name in (user, item, rating, time, title))
-    return RatingOptions(*names, titles, test, objective, split, *_ends(rating_range), least)
+    return RatingOptions(*names, titles, test, objective, split, *range_of(rating_range, "rating_range", example="1,5"), least)
 
 
 def _check_distinct(found: dict[str, str]) -> None:
@@ -133,14 +133,3 @@ def _told(
     if left:
         more = ", …" if len(left) > 10 else ""
         yield f"not learnt from: {', '.join(map(repr, left[:10]))}{more}"
-
-
-def _ends(asked: str | Sequence[float]) -> tuple[float | None, float | None]:
-    parts = [part for part in (asked.split(",") if isinstance(asked, str) else asked) if str(part).strip()]
-    try:
-        ends = tuple(map(float, parts))
-    except (TypeError, ValueError):
-        ends = ()
-    if parts and not (len(ends) == 2 and np.isfinite(ends).all() and ends[0] < ends[1]):
-        raise DataError(f"rating_range {asked!r}: expected two numbers, the lower first, such as 1,5")
-    return ends if parts else (None, None)

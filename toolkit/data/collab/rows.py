@@ -15,10 +15,10 @@ import pandas as pd
 
 from toolkit.data.collab.columns import LARGEST
 from toolkit.data.collab.options import NONE, RatingOptions
-from toolkit.data.collab.times import times_of
 from toolkit.data.items import summary
 from toolkit.data.table_files import Table
 from toolkit.data.tabular.column_kinds import decimal_sign
+from toolkit.data.times import times_of
 from toolkit.errors import DataError
 from toolkit.na_values import UNMISTAKABLE
 from toolkit.program.cells import float_of, is_missing, number_of, python_value, quoted, text_of

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.items import PARTS
+from toolkit.data.splitting import SplitOptions
 from toolkit.data.tabular.splitting import split_rows
 from toolkit.errors import DataError
 
@@ -71,7 +72,10 @@ def split_ratings(
         _check_time(time, way)
         if way == "time":
             parts = split_rows(
-                pd.Series(np.zeros(len(users))), False, time=pd.Series(time), valid_pct=valid_pct, test_pct=test_pct
+                pd.Series(np.zeros(len(users))),
+                False,
+                split=SplitOptions(valid_pct=valid_pct, test_pct=test_pct),
+                time=pd.Series(time),
             ).to_numpy()
         else:
             parts = _last(users, time)

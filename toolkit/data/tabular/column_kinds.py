@@ -1,25 +1,27 @@
 """Which columns of a table are numbers, categories, dates or nothing to learn from, and what training rows say of each.
 
-It is a file of its own because every decision is a guess that a user reads, and can overrule.
+Every decision is a guess that a user reads, and can overrule.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from toolkit.data.times import MOSTLY, date_form
 from toolkit.errors import DataError
+from toolkit.na_values import NA_VALUES
 from toolkit.program.cells import (
     FALSE,
     FORMATS,
     ISO,
-    NA_VALUES,
     TRUE,
+    Cells,
     as_sequence,
     float_of,
     is_missing,
@@ -32,7 +34,6 @@ from toolkit.program.cells import (
 from toolkit.program.tabular.columns import CSV, FIRST, NUMBER, PARTS, TEXT, CategoryColumn, Column, DateColumn, NumberColumn
 
 CATEGORY, BOOLEAN, DATE, LEFT_OUT = "category", "boolean", "date", "left out"
-MOSTLY = 0.95  # of the distinct values: the others are read as missing, with a note
 DISTINCT = 0.9  # share of distinct values from which texts name rows, not kinds of rows
 RAREST = 3  # training rows that a category is learnt from
 SAMPLE = 2000  # distinct values that a guess looks at
@@ -55,7 +56,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _CellCounts:
     """The training cells of a column: those that hold something, each distinct one with its count."""
 
     name: str
@@ -98,14 +99,14 @@ class _Seen:
 
 
 def fit_column(
-    name: str, cells: Sequence, text: bool, asked: str | None = None, na_values: frozenset[str] = NA_VALUES
+    name: str, cells: Cells | pd.Series, *, text: bool, asked: str | None = None, na_values: frozenset[str] = NA_VALUES
 ) -> tuple[Column | None, Decision]:
     """A column fitted to its training `cells`, None where it is left out, and what was decided.
 
-    `text`: cells are texts as a CSV has them. `asked` is the kind that a user wants. Raises `DataError` where cells are not of
-    that kind.
+    `text`: cells are texts as a CSV has them. `asked` is the kind that a user wants: "number", "category", "date" or "left out".
+    Raises `DataError` where cells are not of that kind.
     """
-    seen = _look(name, cells, text, na_values)
+    seen = _look(name, cells, text=text, na_values=na_values)
     if seen is None:
         return None, Decision(name, LEFT_OUT, "its cells are lists or other structures")
     if asked == LEFT_OUT:
@@ -121,17 +122,15 @@ def fit_column(
         return None, Decision(name, LEFT_OUT, f"all its dates are the same{seen.missing}")
     if kind == LEFT_OUT:
         return None, Decision(name, LEFT_OUT, why)
-    if kind == NUMBER:
-        column = _number(seen, cells, how)
-    elif kind == DATE:
-        column = _date(seen, cells, how)
-    else:
-        column = _category(seen, kind == BOOLEAN)
-        why = f"{why}; {column.rare} in rows too few to learn from, taken together" if column.rare else why
-    return column, Decision(name, kind, why + seen.missing)
+    if kind in (NUMBER, DATE):
+        column = (_number if kind == NUMBER else _date)(seen, cells, how=how)
+        return column, Decision(name, kind, why + seen.missing)
+    category = _category(seen, kind == BOOLEAN)
+    rare = f"; {category.rare} in rows too few to learn from, taken together" if category.rare else ""
+    return category, Decision(name, kind, why + rare + seen.missing)
 
 
-def _look(name: str, cells: Sequence, text: bool, na_values: frozenset[str]) -> _Seen | None:
+def _look(name: str, cells: Cells | pd.Series, *, text: bool, na_values: frozenset[str]) -> _CellCounts | None:
     series = cells if isinstance(cells, pd.Series) else pd.Series(cells)
     try:
         counted = series.value_counts(dropna=False, sort=False)
@@ -149,16 +148,16 @@ def _look(name: str, cells: Sequence, text: bool, na_values: frozenset[str]) -> 
             counts[cell] = counts.get(cell, 0) + int(count)
         elif isinstance(cell, str) and cell.strip():
             nothing.add(cell.strip())
-    return _Seen(name, len(series), counts, text, na_values, tuple(nothing))
+    return _CellCounts(name, len(series), counts, text=text, na_values=na_values, nothing=tuple(nothing))
 
 
-def _guess(seen: _Seen) -> tuple[str, str, str]:
+def _guess(seen: _CellCounts) -> tuple[str, str, str]:
     """Kind, reason, and how it is written: a decimal sign or the form of dates."""
     cells, distinct = seen.sample, len(seen.counts)
     if all(isinstance(cell, bool) for cell in cells):
         return BOOLEAN, "true and false", ""
     if not seen.texts and all(isinstance(cell, (int, float)) for cell in cells):
-        return _of_numbers(seen, [value for cell in seen.counts if (value := _number_in(cell)) is not None], ".", "")
+        return _of_numbers(seen, [value for cell in seen.counts if (value := _number_in(cell)) is not None])
     if seen.share(_as_date(ISO)) >= MOSTLY and not seen.texts:
         return DATE, "dates", ISO
     if not seen.texts:
@@ -167,7 +166,7 @@ def _guess(seen: _Seen) -> tuple[str, str, str]:
     written = _written_as_numbers(seen, decimal)
     if written is not None:
         found = [value for cell in seen.counts if (value := _number_in(cell, decimal)) is not None]
-        return _of_numbers(seen, found, decimal, written)
+        return _of_numbers(seen, found, decimal=decimal, how=written)
     form, others = date_form([cell for cell in seen.sample if isinstance(cell, str)])
     if form:
         told = "dates" if form == ISO else f"dates written as {form}"
@@ -181,7 +180,7 @@ def _guess(seen: _Seen) -> tuple[str, str, str]:
     return CATEGORY, f"{distinct} different values", ""
 
 
-def _of_numbers(seen: _Seen, found: list[float], decimal: str, how: str) -> tuple[str, str, str]:
+def _of_numbers(seen: _CellCounts, found: list[float], *, decimal: str = ".", how: str = "") -> tuple[str, str, str]:
     whole = all(value == int(value) for value in found)
     distinct = len(set(found))
     if not distinct:
@@ -195,7 +194,7 @@ def _of_numbers(seen: _Seen, found: list[float], decimal: str, how: str) -> tupl
     return NUMBER, f"{quoted(float(min(found)))} to {quoted(float(max(found)))}{how}", decimal
 
 
-def _how(seen: _Seen, asked: str) -> str:
+def _how(seen: _CellCounts, asked: str) -> str:
     """How a column of the kind that was asked for is written. Raises `DataError` where it is not of that kind."""
     if asked == NUMBER:
         decimal = decimal_sign(seen.sample)
@@ -221,12 +220,12 @@ def _number_in(cell: object, decimal: str = ".") -> float | None:
 
 def decimal_sign(texts: Iterable[object]) -> str:
     """The decimal sign of texts: a comma where such as 3,5 or 1.234,5 are the more. 7,208 may be either, and is thousands."""
-    texts = [str(text).strip() for text in texts]
-    commas, points = (sum(bool(pattern.fullmatch(text)) for text in texts) for pattern in (COMMA, POINT))
+    bare = [str(text).strip() for text in texts]
+    commas, points = (sum(bool(pattern.fullmatch(text)) for text in bare) for pattern in (COMMA, POINT))
     return "," if commas > points else "."
 
 
-def _written_as_numbers(seen: _Seen, decimal: str) -> str | None:
+def _written_as_numbers(seen: _CellCounts, decimal: str) -> str | None:
     """How numbers stand in a column of texts, for the reader ("" where plainly); None where it holds none."""
     texts = [str(cell).strip() for cell in seen.sample]
     if any(CODED.fullmatch(text) for text in texts):
@@ -245,49 +244,44 @@ def _is_plain(text: str) -> bool:
     return bool(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text))
 
 
-def date_form(texts: Sequence[str]) -> tuple[str, list[str]]:
-    """How dates are written in most of `texts` ("" where they are none), and in which forms they could be as well."""
-    if not all(any(letter.isdigit() for letter in text) and len(text.strip()) >= 6 for text in texts[:50]):
-        return "", []
-    shares = {form: sum(moment_of(text, form) is not None for text in texts) / max(1, len(texts)) for form in (ISO, *FORMATS)}
-    best = max(shares, key=shares.get)
-    if shares[best] < MOSTLY:
-        return "", []
-    return best, [form for form, share in shares.items() if share == shares[best] and form != best]
-
-
 def _as_date(form: str) -> Callable[[object], object]:
     return lambda cell: moment_of(cell, form)
 
 
-def _number(seen: _Seen, cells: Sequence, decimal: str) -> NumberColumn:
-    free = NumberColumn(seen.name, 0.0, 0.0, 1.0, -1e300, 1e300, True, decimal, seen.typed, seen.na_values)
+def _number(seen: _CellCounts, cells: Cells | pd.Series, *, how: str) -> NumberColumn:
+    free = NumberColumn(
+        seen.name, fill=0.0, mean=0.0, std=1.0, low=-1e300, high=1e300, had_missing=True, decimal=how, typed=seen.typed,
+        na_values=seen.na_values,
+    )  # fmt: skip
     values, _ = free.values(as_sequence(cells), seen.text)
-    return _fitted(seen.name, values, seen, decimal)
+    return _fitted(seen.name, values, seen=seen, decimal=how)
 
 
-def _fitted(name: str, values: np.ndarray, seen: _Seen, decimal: str = ".") -> NumberColumn:
+def _fitted(name: str, values: np.ndarray, *, seen: _CellCounts, decimal: str = ".") -> NumberColumn:
     there = values[~np.isnan(values)]
     with np.errstate(over="ignore"):  # of numbers near the largest there are
         std = float(there.std())
+    mean = float(there.mean())
     return NumberColumn(
-        name, float(np.median(there)), float(there.mean()), std if std > 1e-9 * max(1.0, abs(float(there.mean()))) else 1.0,
-        float(there.min()), float(there.max()), len(there) < len(values), decimal, seen.typed, seen.na_values,
+        name, fill=float(np.median(there)), mean=mean, std=std if std > 1e-9 * max(1.0, abs(mean)) else 1.0,
+        low=float(there.min()), high=float(there.max()), had_missing=len(there) < len(values), decimal=decimal,
+        typed=seen.typed, na_values=seen.na_values,
     )  # fmt: skip
 
 
-def _date(seen: _Seen, cells: Sequence, form: str) -> DateColumn:
-    known = {cell: moment_of(cell, form) for cell in seen.counts}
+def _date(seen: _CellCounts, cells: Cells | pd.Series, *, how: str) -> DateColumn:
+    known = {cell: moment_of(cell, how) for cell in seen.counts}
     moments = [known.get(python_value(cell)) for cell in cells]
     parts = []
     for part, read in PARTS.items():
         values = np.array([np.nan if moment is None else read(moment) for moment in moments])
         if len(np.unique(values[~np.isnan(values)])) > 1:
-            parts.append(_fitted(f"{seen.name}: {part}", values, seen))
-    return DateColumn(seen.name, tuple(parts), form, any(moment is None for moment in moments), seen.na_values)
+            parts.append(_fitted(f"{seen.name}: {part}", values, seen=seen))
+    missing = any(moment is None for moment in moments)
+    return DateColumn(seen.name, tuple(parts), form=how, had_missing=missing, na_values=seen.na_values)
 
 
-def _category(seen: _Seen, boolean: bool) -> CategoryColumn:
+def _category(seen: _CellCounts, boolean: bool) -> CategoryColumn:
     counts: dict[str, int] = {}
     for cell, count in seen.counts.items():
         text = text_of(cell).strip() if seen.text else text_of(cell)
@@ -298,5 +292,6 @@ def _category(seen: _Seen, boolean: bool) -> CategoryColumn:
     if seen.total - seen.there > max(kept.values()):
         mode = 0
     return CategoryColumn(
-        seen.name, values, mode, seen.had_missing, sum(counts.values()) - sum(kept.values()), boolean, seen.typed, seen.na_values
-    )
+        seen.name, values, mode=mode, had_missing=seen.had_missing, rare=sum(counts.values()) - sum(kept.values()),
+        boolean=boolean, typed=seen.typed, na_values=seen.na_values,
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rows of a table with what is to be predicted, checked and split."""
+"""Rows of a table with what is to be predicted, checked and split. It never changes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from toolkit.data.items import PARTS, summary
+from toolkit.data.labelled import described, parts_line
 from toolkit.data.tabular.column_kinds import Decision
 from toolkit.data.tabular.targets import Target
 from toolkit.program.tabular.inputs import TabularInput
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class LabelledTabular:
     """Rows of a table with what is to be predicted, split.
 
@@ -57,9 +57,6 @@ class LabelledTabular:
 
     def describe(self) -> str:
         """How many rows each part holds, what each column was taken for, and what was set aside, for a reader."""
-        counts = self.table.split.value_counts()
-        parts = ", ".join(f"{counts.get(part, 0)} {part}" for part in PARTS)
         what = f"one of {len(self.classes)} classes" if self.classes else "a number"
-        lines = [f"{len(self.table)} rows: {parts}; predicted is {self.target.name!r}, {what}"]
-        lines += [f"  {decision}" for decision in self.decisions] + self.notes
-        return "\n".join(lines + ([summary(self.rejected)] if self.rejected else []))
+        first = f"{len(self.table)} rows: {parts_line(self.table)}; predicted is {self.target.name!r}, {what}"
+        return described([first, *(f"  {decision}" for decision in self.decisions)], self)

@@ -1,7 +1,6 @@
 """What makes a score on a table too good to be true: a column that gives the target away, and test rows that were learnt from.
 
-It is a file of its own because both are questions to the finished table, and their answers are told, not acted on: only a user
-knows whether a column is there when a prediction is wanted.
+Both are told, not acted on: only a user knows whether a column is there when a prediction is wanted.
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ FIRST_TELLING = 0.93  # at first sight
 FOLDS = 3
 MOST_CLASSES, LEAST_OF_A_CLASS = 20, 5
 
+Fit = Callable[..., np.ndarray]  # values, targets, asked=values to answer for -> answers
+
 
 def leak_notes(labelled: LabelledTabular, seed: int = 42) -> list[str]:
     """Sentences on columns that alone predict the target almost perfectly, in cross-validation on training rows, and on test
@@ -44,9 +45,9 @@ def _telling_columns(labelled: LabelledTabular, seed: int) -> Iterator[str]:
         if (values == values[0]).all():
             continue
         first = slice(FIRST_ROWS)  # for numbers: categories are quick to judge, and need many rows to be met twice
-        if values.ndim == 2 and _alone(values[first], targets[first], folds[first], regression) < FIRST_TELLING:
+        if values.ndim == 2 and _alone(values[first], targets[first], folds=folds[first], regression=regression) < FIRST_TELLING:
             continue
-        score = _alone(values, targets, folds, regression)
+        score = _alone(values, targets, folds=folds, regression=regression)
         if score >= TELLING:
             target = labelled.target.name
             yield (
@@ -84,14 +85,16 @@ def _views(labelled: LabelledTabular) -> Iterator[tuple[str, np.ndarray]]:
             category += 1
 
 
-def _alone(values: np.ndarray, targets: np.ndarray, folds: np.ndarray, regression: bool) -> float:
+def _alone(values: np.ndarray, targets: np.ndarray, *, folds: np.ndarray, regression: bool) -> float:
     """What a column scores alone on rows it was not fitted to: R² of ranks, which few great values do not decide, or ROC AUC, of
     each class against the others, averaged."""
     if regression:
         if values.ndim == 1:
-            return _r2(values, rankdata(targets), folds, _means)
+            return _r2(values, rankdata(targets), folds=folds, fit=_means)
         straight = np.column_stack([rankdata(values[:, 0]), values[:, 1:]])
-        return max(_r2(straight, rankdata(targets), folds, _line), _r2(values, rankdata(targets), folds, _tree))
+        return max(
+            _r2(straight, rankdata(targets), folds=folds, fit=_line), _r2(values, rankdata(targets), folds=folds, fit=_tree)
+        )
     common = np.argsort(-np.bincount(targets))[:MOST_CLASSES]
     place = np.full(targets.max() + 1, len(common))  # of all other classes
     place[common] = np.arange(len(common))
@@ -103,7 +106,7 @@ def _alone(values: np.ndarray, targets: np.ndarray, folds: np.ndarray, regressio
     found = np.zeros((len(targets), len(counts)))
     for train, test in _fitted_and_scored(folds):
         if values.ndim == 1:
-            found[test] = _class_shares(values[train], targets[train], len(counts), values.max() + 1)[values[test]]
+            found[test] = _class_shares(values[train], targets[train], classes=len(counts), values=values.max() + 1)[values[test]]
         else:
             tree = DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=5, random_state=0).fit(
                 values[train], targets[train]
@@ -112,30 +115,30 @@ def _alone(values: np.ndarray, targets: np.ndarray, folds: np.ndarray, regressio
     return float(np.mean([roc_auc_score(targets == number, found[:, number]) for number in classes]))
 
 
-def _r2(values: np.ndarray, targets: np.ndarray, folds: np.ndarray, fit: Callable) -> float:
+def _r2(values: np.ndarray, targets: np.ndarray, *, folds: np.ndarray, fit: Fit) -> float:
     found = np.zeros(len(targets))
     for train, test in _fitted_and_scored(folds):
-        found[test] = fit(values[train], targets[train].astype(float), values[test])
+        found[test] = fit(values[train], targets[train].astype(float), asked=values[test])
     return float(r2_score(targets, found))
 
 
-def _means(codes: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _means(codes: np.ndarray, targets: np.ndarray, *, asked: np.ndarray) -> np.ndarray:
     """The mean of each value of a category, of all where it was not met."""
     size = 1 + max(codes.max(), asked.max())
     counts, sums = np.bincount(codes, minlength=size), np.bincount(codes, targets, minlength=size)
     return np.where(counts > 0, sums / np.maximum(counts, 1), targets.mean())[asked]
 
 
-def _line(values: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _line(values: np.ndarray, targets: np.ndarray, *, asked: np.ndarray) -> np.ndarray:
     x, at = (np.column_stack([each.astype(float), np.ones(len(each))]) for each in (values, asked))
     return at @ np.linalg.lstsq(x, targets, rcond=None)[0]
 
 
-def _tree(values: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _tree(values: np.ndarray, targets: np.ndarray, *, asked: np.ndarray) -> np.ndarray:
     return DecisionTreeRegressor(max_leaf_nodes=512, min_samples_leaf=3, random_state=0).fit(values, targets).predict(asked)
 
 
-def _class_shares(codes: np.ndarray, targets: np.ndarray, classes: int, values: int) -> np.ndarray:
+def _class_shares(codes: np.ndarray, targets: np.ndarray, *, classes: int, values: int) -> np.ndarray:
     """For each value of a category the share of each class among the rows that have it, drawn a little to that among all."""
     counts = np.bincount(codes * classes + targets, minlength=values * classes).reshape(values, classes)
     return (counts + counts.sum(axis=0) / len(codes)) / (counts.sum(axis=1, keepdims=True) + 1)

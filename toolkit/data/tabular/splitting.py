@@ -1,7 +1,6 @@
 """Train, valid and test for the rows of a table: at random with every class in its share, by group, or by time.
 
-It is a file of its own because a table has a million rows where `split_items` is made for thousands of files, and because
-rows can have an order in time.
+A table has a million rows, where `split_items` is made for thousands of files, and rows can have an order in time.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.items import PARTS
-from toolkit.data.splitting import SplitOptions, split_items
+from toolkit.data.splitting import USUAL_SPLIT, SplitOptions, split_items
 from toolkit.errors import DataError
 
 MOST_BINS = 10  # of equally many rows, that the values of a regression are stratified by
@@ -20,12 +19,11 @@ ROWS_PER_BIN = 20
 def split_rows(
     label: pd.Series,
     regression: bool,
+    *,
+    split: SplitOptions = USUAL_SPLIT,
     given: pd.Series | None = None,
     group: pd.Series | None = None,
     time: pd.Series | None = None,
-    valid_pct: float = 0.1,
-    test_pct: float = 0.2,
-    seed: int = 42,
 ) -> pd.Series:
     """Decide "train", "valid" or "test" for each row; the result has the index of `label`.
 
@@ -34,16 +32,12 @@ def split_rows(
     - at random, each class (for a regression: each tenth of the values) in its share; a class of one row goes to train, one of
       two to train and test;
     - with `group`, rows of one group stay on one side (see `split_items`); a row without one stands for itself;
-    - with `time`, numbers or moments, the latest `test_pct` of the rows are the test and the latest `valid_pct` of all before
-      them valid; rows of one time stay on one side.
+    - with `time`, numbers or moments, the latest `split.test_pct` of the rows are the test and the latest `split.valid_pct` of
+    all
+      before them valid; rows of one time stay on one side.
 
-    Raises `DataError` where shares leave nothing, rows are too few, or a row has no time.
+    Raises `DataError` where rows are too few, or a row has no time.
     """
-    for name, share in (("valid_pct", valid_pct), ("test_pct", test_pct)):
-        if not 0 < share < 1:
-            raise DataError(f"{name} {share}: expected a share between 0 and 1, such as 0.2")
-    if valid_pct + test_pct >= 1:
-        raise DataError(f"valid_pct {valid_pct} and test_pct {test_pct} leave nothing to train on")
     if group is not None and time is not None:
         raise DataError("a split by group and by time: a group may last past the day that the test begins; choose one of the two")
     parts = _given(label, given)
@@ -52,13 +46,9 @@ def split_rows(
         columns = {"label": strata.to_numpy(), "group": group.to_numpy(), "split": parts}
         table = pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in columns.items()})
         table = table.where(table.notna(), None)
-        return pd.Series(
-            split_items(table, SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)).to_numpy(),
-            index=label.index,
-            dtype=object,
-        )
+        return pd.Series(split_items(table, split).to_numpy(), index=label.index, dtype=object)
 
-    shares = {part: share for part, share in (("valid", valid_pct), ("test", test_pct)) if not (parts == part).any()}
+    shares = split.missing_from(pd.Series(parts, dtype=object))
     free = np.flatnonzero(~np.isin(parts.astype(str), ["valid", "test"]))
     parts[free] = "train"
     if shares and len(free):
@@ -66,7 +56,7 @@ def split_rows(
             parts[free] = _by_time(time.iloc[free], shares)
         else:
             strata = _bins(label.iloc[free]) if regression else label.iloc[free]
-            parts[free] = _at_random(pd.factorize(strata)[0], shares, np.random.default_rng(seed))
+            parts[free] = _at_random(pd.factorize(strata)[0], shares, rng=np.random.default_rng(split.seed))
     empty = [part for part in PARTS if not (parts == part).any()]
     if empty:
         raise DataError(f"nothing is left for {' and '.join(empty)}: {len(label)} rows are too few for train, valid and test")
@@ -77,7 +67,7 @@ def _given(label: pd.Series, given: pd.Series | None) -> np.ndarray:
     """The part that each row was given, or None."""
     if given is None:
         return np.full(len(label), None, dtype=object)
-    parts = np.where(given.isna(), None, given.astype(object)).astype(object)
+    parts = np.array(given.astype(object).where(given.notna(), None), dtype=object)
     unknown = sorted({str(part) for part in pd.unique(parts) if part is not None} - set(PARTS))
     if unknown:
         raise DataError(f"part {unknown[0]!r} is none of {', '.join(PARTS)}")
@@ -91,7 +81,7 @@ def _bins(values: pd.Series) -> pd.Series:
     return pd.Series(np.minimum((ranks - 1) * bins // max(1, len(values)), bins - 1).astype(int), index=values.index)
 
 
-def _at_random(codes: np.ndarray, shares: dict[str, float], rng: np.random.Generator) -> np.ndarray:
+def _at_random(codes: np.ndarray, shares: dict[str, float], *, rng: np.random.Generator) -> np.ndarray:
     """A part for each row: of a class with n rows, n times its share, at random."""
     counts = np.bincount(codes)
     wanted = {}
@@ -109,11 +99,11 @@ def _at_random(codes: np.ndarray, shares: dict[str, float], rng: np.random.Gener
     parts = np.empty(len(codes), dtype=object)
     parts[order] = ordered
     for part in shares:
-        _fill(part, parts, codes)
+        _fill(part, parts, codes=codes)
     return parts
 
 
-def _fill(part: str, parts: np.ndarray, codes: np.ndarray) -> None:
+def _fill(part: str, parts: np.ndarray, *, codes: np.ndarray) -> None:
     """Where classes of few rows left `part` empty, give it a row that another can spare."""
     if (parts == part).any():
         return

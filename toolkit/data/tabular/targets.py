@@ -1,6 +1,6 @@
 """What is predicted from a table: the target column as classes or as numbers.
 
-It is a file of its own because a target is checked where other columns are forgiven: without it a row teaches nothing.
+A target is checked where other columns are forgiven: without it a row teaches nothing.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ class Target:
 
 
 def read_target(
-    frame: pd.DataFrame, table: pd.DataFrame, reading: TableOptions, source: str, rejected: list[tuple[str, str]]
+    frame: pd.DataFrame, table: pd.DataFrame, *, options: TableOptions, source: str, rejected: list[tuple[str, str]]
 ) -> tuple[Target, list[str], np.ndarray]:
-    """What is predicted, and each row's label and class number or value. `rejected` are rows that are not there any more.
-    Raises `DataError` where it cannot be."""
+    """What is predicted, and each row's label (text) and class number (int64) or value (float32).
+
+    `frame` has the rows' cells, `table` their numbers (`row`); `rejected` are rows that are not there any more, for messages.
+    Raises `DataError` where the target cannot be predicted.
+    """
     told = f" ({summary(rejected)})" if rejected else ""
-    name, texts = reading.target, [text_of(python_value(cell)).strip() for cell in frame[reading.target]]
+    name, texts = options.target, [text_of(python_value(cell)).strip() for cell in frame[options.target]]
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < 2:
         only = f"always {quoted(distinct[0])}" if distinct else "nothing but missing values"
@@ -53,12 +56,12 @@ def read_target(
     values = {text: number_of(text, decimal) for text in distinct}
     no_numbers = [text for text, value in values.items() if value is None or not np.isfinite(value)]
     numeric = not no_numbers
-    whole = numeric and all(value == int(value) for value in values.values())
+    whole = numeric and all(value is not None and value == int(value) for value in values.values())
     few = len(distinct) <= MOST_CLASSES and len(distinct) <= len(texts) / 5
-    if reading.task == "classification" or (reading.task == "auto" and not (numeric and not (whole and few))):
+    if options.task == "classification" or (options.task == "auto" and not (numeric and not (whole and few))):
         stray = sum(text in set(no_numbers) for text in texts) if no_numbers else 0
-        if reading.task == "classification" or not 0 < stray <= MOST_STRAY * len(texts) or len(distinct) <= MOST_CLASSES:
-            return _classes(texts, values, reading, source)
+        if options.task == "classification" or not 0 < stray <= MOST_STRAY * len(texts) or len(distinct) <= MOST_CLASSES:
+            return _classes(texts, values, options=options, source=source)
     if no_numbers:
         odd = no_numbers[0]
         raise DataError(
@@ -66,13 +69,13 @@ def read_target(
             "mend it, leave it empty, or say task classification"
         )
     found = np.array([values[text] for text in texts], dtype=np.float64)
-    _check_size(found, name, source)
-    _check_range(found, reading, source)
+    _check_size(found, name, source=source)
+    _check_range(found, options, source=source)
     labels = [text_of(value) for value in found.tolist()]
-    return Target(name, (), reading.low, reading.high, decimal), labels, found.astype(np.float32)
+    return Target(name, (), options.low, options.high, decimal), labels, found.astype(np.float32)
 
 
-def _check_size(values: np.ndarray, name: str, source: str) -> None:
+def _check_size(values: np.ndarray, name: str, *, source: str) -> None:
     """Raise `DataError` for values that 32 bits cannot tell apart."""
     step, spread = float(np.abs(values).max()) * 2.0**-23, float(values.std())
     if not (np.abs(values).max() < 1e30 and spread > 1e-30):
@@ -85,17 +88,17 @@ def _check_size(values: np.ndarray, name: str, source: str) -> None:
 
 
 def _classes(
-    texts: list[str], values: dict[str, float | None], reading: TableOptions, source: str
+    texts: list[str], values: dict[str, float | None], *, options: TableOptions, source: str
 ) -> tuple[Target, list[str], np.ndarray]:
     """The target as classes, numbers in their order; `values` has the number that each text says, if any."""
     if len(values) > len(texts) / 2:
         raise DataError(
-            f"{source}: the target column {reading.target!r} has {len(values)} different values in {len(texts)} rows, too many "
+            f"{source}: the target column {options.target!r} has {len(values)} different values in {len(texts)} rows, too many "
             f"for classes (such as {quoted(texts[0])}): name another column, or numbers to predict with task regression"
         )
-    if reading.low is not None or reading.high is not None:
+    if options.low is not None or options.high is not None:
         raise DataError(
-            f"a range is for numbers, and {reading.target!r} is one of {len(values)} classes: leave it out, or ask for regression"
+            f"a range is for numbers, and {options.target!r} is one of {len(values)} classes: leave it out, or ask for regression"
         )
     if not any(CODED.fullmatch(text) for text in values):  # 1 and 1.0 are one class
         first: dict[object, str] = {}
@@ -103,15 +106,17 @@ def _classes(
         values = {text: values[text] for text in first.values()}
     ordered = sorted(values, key=lambda text: (values[text] is None, values[text] or 0.0, text))
     numbers = {text: number for number, text in enumerate(ordered)}
-    return Target(reading.target, tuple(ordered)), texts, np.array([numbers[text] for text in texts], dtype=np.int64)
+    return Target(options.target, tuple(ordered)), texts, np.array([numbers[text] for text in texts], dtype=np.int64)
 
 
-def _check_range(values: np.ndarray, reading: TableOptions, source: str) -> None:
-    low, high = reading.low, reading.high
-    if (low is None) != (high is None) or (low is not None and not low < high):
+def _check_range(values: np.ndarray, options: TableOptions, *, source: str) -> None:
+    low, high = options.low, options.high
+    if low is None and high is None:
+        return
+    if low is None or high is None or not low < high:
         raise DataError(f"range from {low} to {high}: expected both ends, the lower first")
     least, most = float(values.min()), float(values.max())
-    if low is not None and (least < low or most > high):
+    if least < low or most > high:
         raise DataError(
-            f"{source}: {reading.target!r} goes from {least:.6g} to {most:.6g}, outside the range {low:.6g} to {high:.6g}"
+            f"{source}: {options.target!r} goes from {least:.6g} to {most:.6g}, outside the range {low:.6g} to {high:.6g}"
         )

@@ -1,13 +1,12 @@
 """Simple methods, and boosted trees, on the rows of a table: what a network has to beat to earn its place.
 
-It is a file of its own because rows are not pixels: a category is a column for each of its values, a missing number is one that
-trees know how to meet.
+A category is a column for each of its values, a missing number is one that trees know how to meet.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
@@ -28,7 +27,7 @@ MOST_FITTED, FEWEST_FITTED = 1_000_000, 5_000  # rows times classes that a logis
 MANY_ROWS = 200_000  # from which trees are grown by as many threads as OpenMP gives
 
 
-def tabular_baselines(labelled: LabelledTabular, rows: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+def tabular_baselines(labelled: LabelledTabular, rows: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Fit each simple method on the train and valid parts; return what it answers for the `rows` (positions): probabilities,
     float (n, classes), or values (n, 1), within the range of the target where it has one.
 
@@ -38,46 +37,46 @@ def tabular_baselines(labelled: LabelledTabular, rows: np.ndarray, seed: int = 0
     """
     known = np.concatenate([labelled.rows_of("train"), labelled.rows_of("valid")])
     if labelled.regression:
-        return _values(labelled, known, rows, seed)
-    return _probabilities(labelled, known, rows, seed)
+        return _values(labelled, known, rows=rows, seed=seed)
+    return _probabilities(labelled, known, rows=rows, seed=seed)
 
 
-def _probabilities(labelled: LabelledTabular, known: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _probabilities(labelled: LabelledTabular, known: np.ndarray, *, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     targets, classes = labelled.targets[known], len(labelled.classes)
     hot = one_hot(labelled, known)
     some = sample_rows(len(known), max(FEWEST_FITTED, MOST_FITTED // classes), seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are this baseline's definition
         logistic = LogisticRegression(max_iter=200).fit(hot[known[some]], targets[some])
-    trees = boosted_trees(labelled, known, seed)
+    trees = boosted_trees(labelled, known, seed=seed)
     return {
         "majority class": np.tile(np.bincount(targets, minlength=classes) / len(targets), (len(rows), 1)),
-        "nearest centroid": nearest_centroid(hot[known], targets, hot[rows], classes),
-        "logistic regression": _spread(logistic.predict_proba(hot[rows]), logistic.classes_, classes),
-        BOOSTED: _spread(trees.predict_proba(tree_rows(labelled, rows)), trees.classes_, classes),
+        "nearest centroid": nearest_centroid(hot[known], targets, test=hot[rows], classes=classes),
+        "logistic regression": _spread(logistic.predict_proba(hot[rows]), logistic.classes_, classes=classes),
+        BOOSTED: _spread(trees.predict_proba(tree_rows(labelled, rows)), trees.classes_, classes=classes),
     }
 
 
-def _values(labelled: LabelledTabular, known: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _values(labelled: LabelledTabular, known: np.ndarray, *, rows: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     targets = labelled.targets[known].astype(np.float64)
     hot = one_hot(labelled, known)
     answers = {
         "mean": np.full(len(rows), targets.mean()),
         "linear regression": Ridge().fit(hot[known], targets).predict(hot[rows]),
-        BOOSTED: boosted_trees(labelled, known, seed).predict(tree_rows(labelled, rows)),
+        BOOSTED: boosted_trees(labelled, known, seed=seed).predict(tree_rows(labelled, rows)),
     }
     low, high = labelled.target.low, labelled.target.high
     return {name: np.clip(values, low, high)[:, None] for name, values in answers.items()}
 
 
-def _spread(probabilities: np.ndarray, known: np.ndarray, classes: int) -> np.ndarray:
+def _spread(probabilities: np.ndarray, known: np.ndarray, *, classes: int) -> np.ndarray:
     """Probabilities of the classes a method met, as a column for each class there is."""
     found = np.zeros((len(probabilities), classes))
     found[:, known.astype(int)] = probabilities
     return found
 
 
-def nearest_centroid(train: csr_array, targets: np.ndarray, test: csr_array, classes: int) -> np.ndarray:
+def nearest_centroid(train: csr_array, targets: np.ndarray, *, test: csr_array, classes: int) -> np.ndarray:
     """What `GaussianCentroid` answers, float (n, classes), for sparse rows, which scikit-learn's nearest centroid would fill."""
     counts = np.bincount(targets, minlength=classes)
     known = np.flatnonzero(counts)
@@ -87,7 +86,7 @@ def nearest_centroid(train: csr_array, targets: np.ndarray, test: csr_array, cla
     within = train.multiply(train).sum() - counts[known] @ centroids.multiply(centroids).sum(axis=1)
     width = max(within / len(targets), 1e-12)
     nearness = softmax(-euclidean_distances(test, centroids, squared=True) / (2 * width), axis=1)
-    return _spread(nearness, known, classes)
+    return _spread(nearness, known, classes=classes)
 
 
 def one_hot(labelled: LabelledTabular, known: np.ndarray) -> csr_array:
@@ -105,7 +104,7 @@ def one_hot(labelled: LabelledTabular, known: np.ndarray) -> csr_array:
     return hstack(parts, format="csr")
 
 
-def boosted_trees(labelled: LabelledTabular, known: np.ndarray, seed: int = 0) -> object:
+def boosted_trees(labelled: LabelledTabular, known: np.ndarray, *, seed: int = 0) -> Any:
     """LightGBM at its defaults, fitted on the rows `known`: a classifier, or a regressor."""
     require("lightgbm", why="to hold the network against gradient-boosted trees", extra="tabular")
     from lightgbm import LGBMClassifier, LGBMRegressor
@@ -130,5 +129,5 @@ def with_gaps(tabular_input: TabularInput, numbers: np.ndarray) -> np.ndarray:
     for name in tabular_input.names:
         if places := tabular_input.places(name)[1]:
             *own, flag = places
-            values[np.ix_(numbers[:, flag] > 0, own)] = np.nan
+            values[np.ix_(np.flatnonzero(numbers[:, flag] > 0), np.array(own))] = np.nan
     return values

@@ -1,13 +1,10 @@
-"""Does it work for all? Scores of the rows that have each value of a column.
-
-It is a file of its own because a column may hold words, numbers or dates, and few values or thousands: what makes a group has
-rules of its own.
-"""
+"""Does it work for all? Scores of the rows that have each value of a column, be it words, numbers or dates, of few values or
+thousands."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,15 +23,17 @@ MISSING, REST = "(missing)", "(all others)"
 POOLED = f"(fewer than {FEWEST_ROWS} rows each)"
 
 
-def by_group(labelled: LabelledTabular, rows: np.ndarray, answer: np.ndarray, column: str, seed: int = 0) -> dict[str, dict]:
+def by_group(
+    labelled: LabelledTabular, rows: np.ndarray, *, answer: np.ndarray, column: str, seed: int = 0
+) -> dict[str, dict[str, Any]]:
     """The metrics of `answer` to the `rows` (positions) for each value of a column: {value: {"n": rows, "metrics": {name:
     Interval}}}; see `values_of`."""
     measure, targets, groups = Measure.of(labelled), labelled.targets[rows], groups_of(labelled, rows)
     found = {}
-    for value, some in values_of(labelled, rows, column).items():
+    for value, some in values_of(labelled, rows, column=column).items():
         bootstrap = Bootstrap.draw(len(some), None if groups is None else groups[some], seed=seed)
-        samples = measure.samples(answer[some], targets[some], bootstrap)
-        found[value] = {"n": len(some), "metrics": measure.intervals(samples, targets[some], bootstrap)}
+        samples = measure.samples(answer[some], targets[some], bootstrap=bootstrap)
+        found[value] = {"n": len(some), "metrics": measure.intervals(samples, targets[some], bootstrap=bootstrap)}
     return found
 
 
@@ -49,7 +48,7 @@ def groups_of(labelled: LabelledTabular, rows: np.ndarray) -> np.ndarray | None:
     return numbers
 
 
-def values_of(labelled: LabelledTabular, rows: np.ndarray, column: str) -> dict[str, np.ndarray]:
+def values_of(labelled: LabelledTabular, rows: np.ndarray, *, column: str) -> dict[str, np.ndarray]:
     """Which of `rows` (their places among them) have each value of a column, whether it is learnt from or not.
 
     More than 10 different numbers are cut into quartiles, dates into years; else each value is one, the commonest first. Values
@@ -58,7 +57,7 @@ def values_of(labelled: LabelledTabular, rows: np.ndarray, column: str) -> dict[
     cells = [python_value(cell) for cell in labelled.frame[column].iloc[rows]]
     there = np.array([not is_missing(cell, labelled.tabular_input.na_values) for cell in cells])
     learnt = next((each for each in labelled.tabular_input.columns if each.name == column), None)
-    numbers = None if getattr(learnt, "kind", "") == "category" else _numbers(cells, there, learnt)
+    numbers = None if getattr(learnt, "kind", "") == "category" else _numbers(cells, there, learnt=learnt)
     if numbers is not None and len(np.unique(numbers[there])) > FEW_NUMBERS:
         found = _quartiles(numbers, there)
     else:
@@ -73,7 +72,7 @@ def values_of(labelled: LabelledTabular, rows: np.ndarray, column: str) -> dict[
     return {value: np.flatnonzero(some) for value, some in found.items() if some.any()}
 
 
-def _numbers(cells: list, there: np.ndarray, learnt: object) -> np.ndarray | None:
+def _numbers(cells: list[object], there: np.ndarray, *, learnt: object) -> np.ndarray | None:
     """Each cell as a number, a date as its year, NaN where it is missing; None where one is neither. What a column that is learnt
     from could not read is missing, and becomes so in `there`."""
     decimal, form = getattr(learnt, "decimal", "."), getattr(learnt, "form", ISO)
@@ -82,7 +81,7 @@ def _numbers(cells: list, there: np.ndarray, learnt: object) -> np.ndarray | Non
     for place in np.flatnonzero(there).tolist():
         cell = cells[place]
         if cell not in known:
-            known[cell] = _number(cell, decimal, form)
+            known[cell] = _number(cell, decimal, form=form)
         if known[cell] is None and learnt is None:
             return None
         found[place] = np.nan if known[cell] is None else known[cell]
@@ -90,7 +89,7 @@ def _numbers(cells: list, there: np.ndarray, learnt: object) -> np.ndarray | Non
     return found
 
 
-def _number(cell: object, decimal: str, form: str) -> float | None:
+def _number(cell: object, decimal: str, *, form: str) -> float | None:
     if isinstance(cell, (int, float)):
         return None if isinstance(cell, bool) else float(cell)
     number = number_of(cell, decimal) if isinstance(cell, str) else None

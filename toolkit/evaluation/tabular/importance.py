@@ -1,13 +1,12 @@
 """What a model of tables goes by: how much each column is worth to it, and how its answer follows a column.
 
-It is a file of its own because it asks the model for answers to rows that nobody wrote: real ones with a column changed.
+It is asked for answers to rows that nobody wrote: real ones with a column changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from toolkit.program.tabular.columns import FIRST, CategoryColumn, DateColumn, N
 
 if TYPE_CHECKING:
     from toolkit.data.tabular.labelled import LabelledTabular
+    from toolkit.program.tabular.inputs import Answer
 
 MOST_ROWS, REPEATS = 5000, 5  # test rows whose columns are permuted, and how often
 RESAMPLES = 300  # for the intervals of importances
@@ -29,11 +29,9 @@ MOST_SORTED = 5000  # training rows that quantiles are taken of
 OTHERS = "(others)"
 MIDNIGHT = " 00:00:00"
 
-Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probabilities (n, classes) or values (n, 1)
-
 
 def permutation_importance(
-    answer: Answer, labelled: LabelledTabular, seed: int = 0, most: int = MOST_ROWS, repeats: int = REPEATS
+    answer: Answer, labelled: LabelledTabular, *, seed: int = 0, most: int = MOST_ROWS, repeats: int = REPEATS
 ) -> dict[str, Interval]:
     """By how much the headline metric of `answer` falls when a column's cells are shuffled among the test rows, so that they say
     nothing any more (Breiman 2001): for each column that is learnt from, the greatest first.
@@ -50,7 +48,7 @@ def permutation_importance(
     bootstrap = Bootstrap(whole.weights[: 1 + RESAMPLES], whole.resampled, whole.units)
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
-    before = measure.of_headline(answer(codes, numbers), targets, bootstrap)
+    before = measure.of_headline(answer(codes, numbers), targets, bootstrap=bootstrap)
     found = {}
     for name in track(labelled.tabular_input.names, len(labelled.tabular_input.names), what="shuffling columns"):
         of_codes, of_numbers = labelled.tabular_input.places(name)
@@ -58,7 +56,7 @@ def permutation_importance(
         for order in orders:
             changed = codes.copy(), numbers.copy()
             changed[0][:, of_codes], changed[1][:, of_numbers] = codes[order][:, of_codes], numbers[order][:, of_numbers]
-            lost.append(before - measure.of_headline(answer(*changed), targets, bootstrap))
+            lost.append(before - measure.of_headline(answer(*changed), targets, bootstrap=bootstrap))
         found[name] = finite_interval(np.mean(lost, axis=0))
     return dict(sorted(found.items(), key=lambda item: -item[1].value))
 
@@ -79,7 +77,7 @@ class Dependence:
 
 
 def partial_dependence(
-    answer: Answer, labelled: LabelledTabular, column: str, seed: int = 0, points: int = POINTS, most: int = MOST_MEANT
+    answer: Answer, labelled: LabelledTabular, *, column: str, seed: int = 0, points: int = POINTS, most: int = MOST_MEANT
 ) -> Dependence:
     """The mean of `answer` over (at most `most`) test rows, as the cell of `column` in all of them is set to one value after the
     other (Friedman 2001): numbers and dates to the quantiles of the training rows, categories to the commonest.
@@ -96,9 +94,9 @@ def partial_dependence(
         codes = [code for code in np.argsort(-counts, kind="stable")[:CATEGORIES].tolist() if counts[code]]
         values = tuple((MISSING, OTHERS, *learnt.values)[code] for code in codes)
         shares = tuple((counts[codes] / counts.sum()).tolist())
-        settings = [(code, []) for code in codes]
+        settings = [(code, np.empty(0, np.float32)) for code in codes]
     else:
-        values, like = _quantiles(labelled, learnt, of_numbers[-1], points, seed)
+        values, like = _quantiles(labelled, learnt, flag=of_numbers[-1], points=points, seed=seed)
         settings = [(0, labelled.numbers[row, of_numbers]) for row in like]
     answers = []
     for code, parts in settings:
@@ -109,19 +107,20 @@ def partial_dependence(
 
 
 def _quantiles(
-    labelled: LabelledTabular, learnt: NumberColumn | DateColumn, flag: int, points: int, seed: int
-) -> tuple[tuple, list[int]]:
+    labelled: LabelledTabular, learnt: NumberColumn | DateColumn, *, flag: int, points: int, seed: int
+) -> tuple[tuple[float | str, ...], list[int]]:
     """Different values of a column, all or about as many quantiles as `points`, without the outermost hundredths, and a training
     row that has each."""
     train = labelled.rows_of("train")
     known = train[labelled.numbers[train, flag] == 0]
     known = known[sample_rows(len(known), MOST_SORTED, seed=seed)]
-    row_of = {
+    row_of: dict[Any, int] = {
         learnt.read(cell)[0]: row for cell, row in zip(labelled.frame[learnt.name].iloc[known], known.tolist(), strict=True)
     }
     values = sorted(row_of)
     if len(values) > points:
-        every = sorted(learnt.read(cell)[0] for cell in labelled.frame[learnt.name].iloc[known])
+        every: list[Any] = [learnt.read(cell)[0] for cell in labelled.frame[learnt.name].iloc[known]]
+        every.sort()
         places = np.linspace(0.01, 0.99, points) * (len(every) - 1)
         values = sorted({every[place] for place in places.round().astype(int).tolist()})
     if isinstance(learnt, NumberColumn):

@@ -1,6 +1,6 @@
 """Metrics of answers to rows of a table, with bootstrap intervals: how well classes are ranked, how far numbers are off.
 
-It is a file of its own because ranking looks at all rows at once: sorted once, a resample is two running sums along the order.
+Ranking looks at all rows at once: sorted once, a resample is two running sums along the order.
 """
 
 from __future__ import annotations
@@ -59,27 +59,27 @@ class Measure:
         """Its name, empty where there are not two classes."""
         return self.classes[self.positive] if len(self.classes) == 2 else ""
 
-    def samples(self, answer: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> Samples:
+    def samples(self, answer: np.ndarray, targets: np.ndarray, *, bootstrap: Bootstrap) -> Samples:
         """Each metric of probabilities (n, classes) or values (n, 1), on all rows and in each resample."""
         if not self.classes:
-            return regression_samples(answer[:, 0], targets, bootstrap)
-        return classification_samples(answer, targets, bootstrap, self.positive)
+            return regression_samples(answer[:, 0], targets, bootstrap=bootstrap)
+        return classification_samples(answer, targets, bootstrap=bootstrap, positive=self.positive)
 
-    def intervals(self, samples: Samples, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, Interval]:
+    def intervals(self, samples: Samples, targets: np.ndarray, *, bootstrap: Bootstrap) -> dict[str, Interval]:
         """The interval of each of `samples`."""
         if not self.classes:
             return {name: finite_interval(values) for name, values in samples.items()}
-        return classification_intervals(samples, targets, bootstrap)
+        return classification_intervals(samples, targets, bootstrap=bootstrap)
 
-    def of_headline(self, answer: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> np.ndarray:
+    def of_headline(self, answer: np.ndarray, targets: np.ndarray, *, bootstrap: Bootstrap) -> np.ndarray:
         """The headline alone, on all rows and in each resample."""
         if not self.classes:
-            return self.samples(answer, targets, bootstrap)[R2]
+            return self.samples(answer, targets, bootstrap=bootstrap)[R2]
         if self.headline == ACCURACY:
             return bootstrap.mean(answer.argmax(axis=1) == targets)
-        return ranked(answer[:, self.positive], targets == self.positive, bootstrap.weights)[0]
+        return ranked(answer[:, self.positive], targets == self.positive, weights=bootstrap.weights)[0]
 
-    def difference(self, one: Samples, other: Samples, bootstrap: Bootstrap) -> Interval:
+    def difference(self, one: Samples, other: Samples, *, bootstrap: Bootstrap) -> Interval:
         """By how much the headline of `one` is above that of `other`: resamples draw the same rows for both."""
         gained = one[self.headline] - other[self.headline]
         if not self.classes:
@@ -87,7 +87,7 @@ class Measure:
         return ranking_interval(gained, bootstrap.units, lowest=-1.0)
 
 
-def classification_samples(probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap, positive: int = 1) -> Samples:
+def classification_samples(probabilities: np.ndarray, targets: np.ndarray, *, bootstrap: Bootstrap, positive: int = 1) -> Samples:
     """Accuracy, macro F1, log loss, calibration error, and how well rows are ranked, of `probabilities` (n, classes) for class
     numbers `targets` (n,).
 
@@ -95,12 +95,12 @@ def classification_samples(probabilities: np.ndarray, targets: np.ndarray, boots
     they are the means over the classes, each against all others, of those that are there and not alone.
     """
     found = metric_samples(Answers.of(probabilities, targets), bootstrap)
-    area, precision = ranking_samples(probabilities, targets, bootstrap, positive)
+    area, precision = ranking_samples(probabilities, targets, bootstrap=bootstrap, positive=positive)
     return {ROC_AUC: area, AVERAGE_PRECISION: precision, **found}
 
 
 def ranking_samples(
-    probabilities: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap, positive: int = 1
+    probabilities: np.ndarray, targets: np.ndarray, *, bootstrap: Bootstrap, positive: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """ROC AUC and average precision on all rows (first) and in each resample; NaN where a resample holds one class alone."""
     classes = [positive] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
@@ -110,7 +110,7 @@ def ranking_samples(
     for number in classes:
         hits = targets == number
         if hits.any() and not hits.all():
-            each = np.stack(ranked(probabilities[:, number], hits, weights))
+            each = np.stack(ranked(probabilities[:, number], hits, weights=weights))
             known = np.isfinite(each[0])
             total[:, known] += each[:, known]
             counted += known
@@ -119,7 +119,7 @@ def ranking_samples(
     return area, precision
 
 
-def ranked(scores: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ranked(scores: np.ndarray, hits: np.ndarray, *, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """ROC AUC and average precision (Fawcett 2006; the step-wise sum over distinct scores) of `scores` (n,) for `hits`, bool
     (n,), under each row of `weights` (k, n), whole numbers: float64 (k,) each.
 
@@ -152,7 +152,7 @@ def ranked(scores: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> tuple[n
     return np.concatenate(areas), np.concatenate(precisions)
 
 
-def classification_intervals(samples: Samples, targets: np.ndarray, bootstrap: Bootstrap) -> dict[str, Interval]:
+def classification_intervals(samples: Samples, targets: np.ndarray, *, bootstrap: Bootstrap) -> dict[str, Interval]:
     """The interval of each of `classification_samples`. Where the ranking is faultless in all resamples it is Wilson's, for as
     many rows as the rarer of two classes has."""
     ranking = {name: samples[name] for name in (ROC_AUC, AVERAGE_PRECISION)}
@@ -162,7 +162,7 @@ def classification_intervals(samples: Samples, targets: np.ndarray, bootstrap: B
     return found | intervals({name: values for name, values in samples.items() if name not in ranking}, bootstrap)
 
 
-def regression_samples(values: np.ndarray, targets: np.ndarray, bootstrap: Bootstrap) -> Samples:
+def regression_samples(values: np.ndarray, targets: np.ndarray, *, bootstrap: Bootstrap) -> Samples:
     """R², RMSE and MAE of answers `values` (n,) to numbers `targets` (n,): the last two in the unit of the target.
 
     R² is the share of the variance that is explained; NaN in a resample whose rows are all alike.
@@ -182,7 +182,7 @@ def regression_samples(values: np.ndarray, targets: np.ndarray, bootstrap: Boots
     return {R2: explained, RMSE: scale * np.sqrt(squared / count), MAE: scale * absolute / count}
 
 
-def calibration_points(probabilities: np.ndarray, targets: np.ndarray, positive: int = 1) -> list[dict[str, float]]:
+def calibration_points(probabilities: np.ndarray, targets: np.ndarray, *, positive: int = 1) -> list[dict[str, float]]:
     """Is what is said with 70 % so in 70 of 100 cases? For each bin of a tenth that holds rows the mean probability that was
     `said`, of the class number `positive` of two or else of the predicted class, the `share` of rows where it was so, with
     Wilson's interval (1927) from `low` to `high`, and the `count` of rows."""
@@ -205,13 +205,13 @@ def calibration_points(probabilities: np.ndarray, targets: np.ndarray, positive:
 def paired_numbers(tables: Sequence[pd.DataFrame], bootstrap: Bootstrap) -> tuple[list[Metrics], list[Metrics]]:
     """The errors of each table of predicted numbers, and of each but the first less those of the first."""
     targets = tables[0].label.to_numpy(dtype=float)
-    samples = [regression_samples(table.predicted.to_numpy(dtype=float), targets, bootstrap) for table in tables]
+    samples = [regression_samples(table.predicted.to_numpy(dtype=float), targets, bootstrap=bootstrap) for table in tables]
     found = [{name: finite_interval(values) for name, values in each.items()} for each in samples]
     gains = [{name: finite_interval(each[name] - samples[0][name]) for name in each} for each in samples[1:]]
     return found, gains
 
 
-def paired_ranks(tables: Sequence[pd.DataFrame], bootstrap: Bootstrap, positive: str) -> tuple[list[Metrics], list[Metrics]]:
+def paired_ranks(tables: Sequence[pd.DataFrame], bootstrap: Bootstrap, *, positive: str) -> tuple[list[Metrics], list[Metrics]]:
     """As `paired_classes`, with ROC AUC before: of two classes each row's probability of `positive` is known.
 
     It is taken from that of the predicted class, never from that of the true one: rows that were answered alike stay equal.
@@ -221,7 +221,7 @@ def paired_ranks(tables: Sequence[pd.DataFrame], bootstrap: Bootstrap, positive:
     samples = []
     for table in tables:
         said, sure = table.predicted == positive, table.probability.to_numpy()
-        samples.append(ranked(np.where(said, sure, 1 - sure), hits, bootstrap.weights)[0])
+        samples.append(ranked(np.where(said, sure, 1 - sure), hits, weights=bootstrap.weights)[0])
     areas = [ranking_interval(each, bootstrap.units) for each in samples]
     gained = [ranking_interval(each - samples[0], bootstrap.units, lowest=-1.0) for each in samples[1:]]
     return (

@@ -1,12 +1,11 @@
 """Scoring a learner of tables on its held-out rows, beside the untrained network, simple methods and boosted trees.
 
-It is a file of its own because rows are not pictures: they are ranked, or numbers are estimated; the program may answer with
-trees as well; and one asks whether it works for all.
+Rows are ranked, or numbers are estimated; the program may answer with trees as well; and one asks whether it works for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,13 +27,12 @@ if TYPE_CHECKING:
     from fastai.learner import Learner
 
     from toolkit.data.tabular.labelled import LabelledTabular
+    from toolkit.program.tabular.inputs import Answer
 
 TREES, BLENDED = "trees", "network and trees"  # of a program that answers with both
 FEWEST_ROWS = 20  # of a test
 AT_ONCE = 8192  # rows through the network
 MOST_ROWS = 500_000  # of the test that are scored: more would narrow no interval, and the resamples take 400 MB
-
-Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probabilities (n, classes) or values (n, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class TabularScores(ClassScores):
         if self.regression:
             return Paired(R2, *paired_numbers(tables, bootstrap))
         if all(scores.headline == ROC_AUC and set(scores.classes) == set(self.classes) for scores in (self, *others)):
-            return Paired(ROC_AUC, *paired_ranks(tables, bootstrap, self.positive))
+            return Paired(ROC_AUC, *paired_ranks(tables, bootstrap, positive=self.positive))
         return super().paired(others, tables, bootstrap=bootstrap)
 
     @classmethod
@@ -104,18 +102,18 @@ def evaluate_tabular(learn: Learner, seed: int = 0) -> TabularScores:
     asked = tabular_answers(learn, rows)
     answers = next(iter(asked))
     with first_weights(learn) as untrained:
-        before = {UNTRAINED: _all(network_answer(learn), labelled, rows)} if untrained else {}
-    simple = tabular_baselines(labelled, rows, seed)
+        before = {UNTRAINED: _all(network_answer(learn), labelled, rows=rows)} if untrained else {}
+    simple = tabular_baselines(labelled, rows, seed=seed)
     methods = {**asked, **before, **simple}
 
     bootstrap = Bootstrap.draw(len(rows), groups, seed=seed)
-    samples = {name: measure.samples(answer, targets, bootstrap) for name, answer in methods.items()}
-    table = {name: measure.intervals(found, targets, bootstrap) for name, found in samples.items()}
+    samples = {name: measure.samples(answer, targets, bootstrap=bootstrap) for name, answer in methods.items()}
+    table = {name: measure.intervals(found, targets, bootstrap=bootstrap) for name, found in samples.items()}
     best_simple = max(simple, key=lambda name: table[name][measure.headline].value)
-    difference = measure.difference(samples[answers], samples[best_simple], bootstrap)
+    difference = measure.difference(samples[answers], samples[best_simple], bootstrap=bootstrap)
     told = (
         verdict(best_simple, difference, of=measure.points_of)
-        + _of_trees(best_simple, difference, answers)
+        + _of_trees(best_simple, difference, answers=answers)
         + _of_few(groups, len(rows))
     )
     confused = {} if labelled.regression else methods
@@ -129,16 +127,16 @@ def evaluate_tabular(learn: Learner, seed: int = 0) -> TabularScores:
         best_simple=best_simple,
         difference=difference,
         verdict=told if answers == NETWORK else f"{answers}: {told}",
-        predictions=_per_row(labelled, rows, methods[answers]),
+        predictions=_per_row(labelled, rows, answer=methods[answers]),
         headline=measure.headline,
         answers=answers,
         positive=measure.positive_class,
-        by_group={column: by_group(labelled, rows, methods[answers], column, seed) for column in labelled.by},
-        calibration=[] if labelled.regression else calibration_points(methods[answers], targets, measure.positive),
+        by_group={column: by_group(labelled, rows, answer=methods[answers], column=column, seed=seed) for column in labelled.by},
+        calibration=[] if labelled.regression else calibration_points(methods[answers], targets, positive=measure.positive),
     )
 
 
-def _of_trees(best_simple: str, difference: Interval, answers: str) -> str:
+def _of_trees(best_simple: str, difference: Interval, *, answers: str) -> str:
     """What to do where boosted trees alone are clearly better."""
     if best_simple != BOOSTED or difference.high >= 0:
         return ""
@@ -156,7 +154,7 @@ def _of_few(groups: np.ndarray | None, rows: int) -> str:
     return f" (the test's rows are of only {few} groups: too few to rely on)" if 0 < few < FEWEST_GROUPS else ""
 
 
-def _per_row(labelled: LabelledTabular, rows: np.ndarray, answer: np.ndarray) -> pd.DataFrame:
+def _per_row(labelled: LabelledTabular, rows: np.ndarray, *, answer: np.ndarray) -> pd.DataFrame:
     table, targets = labelled.table.iloc[rows], labelled.targets[rows]
     if labelled.regression:
         found = {"label": targets.astype(np.float64), "predicted": answer[:, 0].astype(np.float64)}
@@ -178,7 +176,7 @@ def tabular_answers(learn: Learner, part: str | np.ndarray = "test") -> dict[str
     "network and trees", "network" and "trees"."""
     labelled: LabelledTabular = learn.dls.labelled
     rows = labelled.rows_of(part) if isinstance(part, str) else part
-    network = _all(network_answer(learn), labelled, rows)
+    network = _all(network_answer(learn), labelled, rows=rows)
     trees = getattr(learn, "trees", None)
     if trees is None or not trees.weight:
         return {NETWORK: network}
@@ -218,5 +216,5 @@ def network_answer(learn: Learner) -> Answer:
     return answer
 
 
-def _all(answer: Answer, labelled: LabelledTabular, rows: np.ndarray) -> np.ndarray:
+def _all(answer: Answer, labelled: LabelledTabular, *, rows: np.ndarray) -> np.ndarray:
     return answer(labelled.codes[rows], labelled.numbers[rows])

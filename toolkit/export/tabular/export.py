@@ -1,16 +1,15 @@
 """What a learner of tables is exported as: a network, trees beside it where they were asked for, and how a row is read.
 
-It is a file of its own because rows have guardrails: whatever a cell holds, program and learner have to say the same.
+Rows have guardrails: whatever a cell holds, program and learner have to say the same.
 """
 
 from __future__ import annotations
 
 import copy
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -20,7 +19,7 @@ from toolkit.evaluation.tabular.scores import network_answer, program_answer, ta
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.parity import TOLERANCE
 from toolkit.export.tabular.trees import trees_onnx
-from toolkit.learning.tabular.networks import deployed
+from toolkit.learning.tabular.deployed import deployed
 from toolkit.program.archive import MODEL
 from toolkit.program.cells import is_missing, python_value
 from toolkit.program.outputs import ClassOutput
@@ -64,7 +63,7 @@ class TabularExport:
         network = onnx_bytes(self.deployed, {"codes": codes, "numbers": numbers}, dynamic={0: torch.export.Dim("batch", min=1)})
         return {MODEL: network, **({TREES: trees_onnx(self.trees)} if self.trees else {})}
 
-    def golden(self, count: int, path: object) -> list[dict]:
+    def golden(self, count: int, path: object) -> list[dict[str, Any]]:
         """A few test rows: cells, codes, numbers and the answer for each."""
         chosen = []
         for place in np.linspace(0, len(self.rows) - 1, min(max(0, count), len(self.rows))).round().astype(int):
@@ -90,7 +89,7 @@ class TabularExport:
         cells = {name: self.labelled.frame[name].iloc[self.rows] for name in self.input.names}
         prepared = program.input.prepare(cells, self.labelled.text)
         parts = (NETWORK, BOOSTED) if self.trees else (NETWORK,)
-        self._compare(program, prepared, {name: self.answers[name] for name in parts})
+        self._compare(program, prepared, expected={name: self.answers[name] for name in parts})
         for row in self.rows[:: max(1, len(self.rows) // ONE_BY_ONE)].tolist():
             one = {name: column.loc[row] for name, column in cells.items()}
             several = program.input.prepare({name: [cell] for name, cell in one.items()})
@@ -101,9 +100,9 @@ class TabularExport:
         expected = {NETWORK: self.network(odd.codes, odd.numbers)}
         if self.trees:
             expected[BOOSTED] = self.trees.predict(odd.codes, odd.numbers)
-        self._compare(program, odd, expected)
+        self._compare(program, odd, expected=expected)
 
-    def _compare(self, program: TabularProgram, rows: Prepared, expected: dict[str, np.ndarray]) -> None:
+    def _compare(self, program: TabularProgram, rows: Prepared, *, expected: dict[str, np.ndarray]) -> None:
         runs = {NETWORK: program.run_network, BOOSTED: program.run_trees}
         for part, answers in expected.items():
             found = runs[part](rows.codes, rows.numbers)
@@ -152,4 +151,5 @@ def _as_json(cell: object) -> object:
         return cell
     if isinstance(cell, float):
         return cell if np.isfinite(cell) else str(cell)
-    return cell.isoformat() if isinstance(cell, (datetime, pd.Timestamp)) or hasattr(cell, "isoformat") else str(cell)
+    isoformat = getattr(cell, "isoformat", None)
+    return str(cell) if isoformat is None else isoformat()

@@ -1,10 +1,11 @@
 """Gradient-boosted trees as ONNX, without loss.
 
-It is a file of its own because no exporter of torch's sees them: nodes are written one by one, and a threshold has to part
-32-bit numbers as LightGBM's parts its 64-bit ones.
+Nodes are written one by one, and a threshold has to part 32-bit numbers as LightGBM's parts its 64-bit ones.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -27,7 +28,9 @@ def trees_onnx(trees: Trees) -> bytes:
     if trees.classes:  # of two classes only the second has trees; the first's score stays 0
         nodes.append(helper.make_node("Softmax", ["scores"], ["output"], axis=1))
     else:
-        constants += [_constant("std", np.float32([trees.std])), _constant("mean", np.float32([trees.mean]))]
+        constants += [
+            _constant(name, np.array([value], np.float32)) for name, value in (("std", trees.std), ("mean", trees.mean))
+        ]
         nodes.append(helper.make_node("Mul", ["scores", "std"], ["scaled"]))
         nodes.append(helper.make_node("Add", ["scaled", "mean"], ["output"]))
     graph = helper.make_graph(nodes, "trees", inputs, [output], constants)
@@ -39,7 +42,7 @@ def _numbers(trees: Trees) -> int:
     return trees.booster.num_feature() - sum(table.shape[1] for table in trees.tables)
 
 
-def _lookup(trees: Trees) -> tuple[list, list, str]:
+def _lookup(trees: Trees) -> tuple[list[NodeProto], list[TensorProto], str]:
     """The nodes and constants that put together what the trees look at, and its name."""
     if not trees.tables:
         return [], [], "numbers"
@@ -64,8 +67,10 @@ def _lookup(trees: Trees) -> tuple[list, list, str]:
 def _ensemble(trees: Trees, features: str) -> NodeProto:
     """All trees as one node."""
     outputs = trees.booster.num_model_per_iteration()
-    nodes = {name: [] for name in ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids")}
-    leaves = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
+    nodes: dict[str, list[Any]] = {
+        name: [] for name in ("treeids", "nodeids", "featureids", "modes", "values", "truenodeids", "falsenodeids")
+    }
+    leaves: dict[str, list[Any]] = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
     for number, tree in enumerate(trees.booster.dump_model()["tree_info"]):
         target = number % outputs + (trees.classes == 2)
         waiting, count = [(0, tree["tree_structure"])], 1
@@ -81,13 +86,16 @@ def _ensemble(trees: Trees, features: str) -> NodeProto:
             else:
                 for name, entry in zip(leaves, (number, at, target, float(node["leaf_value"])), strict=True):
                     leaves[name].append(entry)
-            for name, entry in zip(nodes, (number, at, feature, mode, value, left, right), strict=True):
+            branch: tuple[Any, ...] = (number, at, feature, mode, value, left, right)
+            for name, entry in zip(nodes, branch, strict=True):
                 nodes[name].append(entry)
-    return helper.make_node(
-        "TreeEnsembleRegressor", [features], ["scores"], domain="ai.onnx.ml", n_targets=trees.classes or 1,
+    attributes: dict[str, Any] = {
         **{f"nodes_{name}": entries for name, entries in nodes.items()},
         **{f"target_{name}": entries for name, entries in leaves.items()},
-    )  # fmt: skip
+    }
+    return helper.make_node(
+        "TreeEnsembleRegressor", [features], ["scores"], domain="ai.onnx.ml", n_targets=trees.classes or 1, **attributes
+    )
 
 
 def _below(threshold: float) -> float:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from fastai.learner import Learner
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from torch import nn
+
+from toolkit.learning.temperature import best_temperature
 
 
 def calibrate(learn: Learner) -> float:
@@ -29,18 +29,5 @@ def calibrate(learn: Learner) -> float:
     temperature = best_temperature(scores.numpy().astype(np.float64), targets.numpy().astype(np.int64))
     with torch.no_grad():
         for parameter in last[0].parameters():
-            parameter /= temperature
+            parameter.div_(temperature)
     return temperature
-
-
-def best_temperature(scores: np.ndarray, targets: np.ndarray) -> float:
-    """The temperature, 0.05 to 20, with the lowest log loss on `scores` (items, classes) and class numbers (items,)."""
-    count, classes = scores.shape
-    rest = 1 / (count + 2)
-    wanted = np.full((count, classes), rest / (classes - 1))
-    wanted[np.arange(count), targets] = 1 - rest
-
-    def log_loss(log_temperature: float) -> float:
-        return -float((wanted * log_softmax(scores / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
-
-    return float(np.exp(minimize_scalar(log_loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))

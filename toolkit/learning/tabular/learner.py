@@ -1,11 +1,9 @@
-"""A fastai Learner from a labelled table: network, loss and metrics, the last steps of its `build_learner`; a blend with trees.
-
-It is a file of its own because tables are learnt from otherwise than pictures: by rows of codes and numbers, some of them hidden.
-"""
+"""A fastai Learner from a labelled table, the last steps of its `build_learner`: network, loss, metrics; a blend with trees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +23,15 @@ from toolkit.learning.fitting import ADAMW
 from toolkit.learning.runs import Run
 from toolkit.learning.tabular.boosted_trees import Trees, fit_trees
 from toolkit.learning.tabular.loaders import tabular_loaders
-from toolkit.learning.tabular.networks import ClassLoss, ValueDropout, PlainNetwork, TabMNetwork, TargetScaler, ValueLoss, settings_for
+from toolkit.learning.tabular.networks import (
+    ClassLoss,
+    PlainNetwork,
+    TabMNetwork,
+    TargetScaler,
+    ValueDropout,
+    ValueLoss,
+    schedule_for,
+)
 from toolkit.spec import Spec
 
 AUTO, TABM, PLAIN = ARCHITECTURES = ("auto", "tabm", "plain")
@@ -52,27 +58,28 @@ def check_tabular_choices(arch: str, weighing: str) -> None:
 
 
 def build_tabular_learner(
-    labelled: LabelledTabular, arch: str = AUTO, weighing: str = "none", batch_size: int = 0, seed: int = 42
+    labelled: LabelledTabular, arch: str = AUTO, *, weighing: str = "none", batch_size: int = 0, seed: int = 42
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    The parameters are as in the recipe. Its `spec` says what was chosen, for the run's record.
+    `arch` is one of `ARCHITECTURES`, `weighing` how rare classes count (see `class_weights`), `batch_size` rows a training step,
+    0 by their number. Its `spec` says what was chosen. Raises `ToolkitError` for a batch of one row with the plain network.
     """
     set_seed(seed)
     arch = TABM if arch == AUTO else arch
     rows = labelled.rows_of("train")
     targets = labelled.targets[rows]
-    chosen = settings_for(len(rows))
+    schedule = schedule_for(len(rows))
     if arch == PLAIN and batch_size == 1:
         raise ToolkitError("batch_size 1: the plain network has batch norms, which need two rows or more")
-    dls = tabular_loaders(labelled, batch_size or chosen["batch"])
+    dls = tabular_loaders(labelled, batch_size or schedule.batch)
     learn = TabularLearner(
         dls, _network(labelled, arch), loss_func=_loss(labelled, weighing), opt_func=ADAMW, metrics=_metrics(labelled),
-        wd=DECAY, cbs=[FirstWeights(), _hiding(labelled), *([BFloat16OnCPU()] if arch == TABM else [])],
+        wd=DECAY, cbs=[FirstWeights(), _value_dropout(labelled), *([BFloat16OnCPU()] if arch == TABM else [])],
     )  # fmt: skip
     learn.spec = TabularSpec(
         task="tabular_regression" if labelled.regression else "tabular_classification", arch=arch, class_weights=weighing,
-        batch_size=dls.train.bs, epochs=chosen["epochs"], lr=chosen["lr"], seed=seed, target=labelled.target.name,
+        batch_size=dls.train.bs, epochs=schedule.epochs, lr=schedule.lr, seed=seed, target=labelled.target.name,
         rows={"train": len(targets)}, columns=[str(decision) for decision in labelled.decisions],
     )  # fmt: skip
     return learn
@@ -94,16 +101,20 @@ def blend_trees(learn: Learner, run: Run | None = None) -> str:
 
 def _fitted_trees(learn: Learner) -> Trees:
     labelled: LabelledTabular = learn.dls.labelled
-    parts = [
-        [array[labelled.rows_of(part)] for array in (labelled.codes, labelled.numbers, labelled.targets)]
-        for part in ("train", "valid")
-    ]
+    train, valid = (
+        (labelled.codes[rows], labelled.numbers[rows], labelled.targets[rows])
+        for rows in map(labelled.rows_of, ("train", "valid"))
+    )
     weights = learn.loss_func.func.weight if labelled.classes else None
     weights = None if weights is None else weights.tolist()
-    trees = fit_trees(*parts, labelled.tabular_input.cardinalities, len(labelled.classes), weights, learn.spec.seed)
+    trees = fit_trees(
+        train, valid, cardinalities=labelled.tabular_input.cardinalities, classes=len(labelled.classes), weights=weights,
+        seed=learn.spec.seed,
+    )  # fmt: skip
     with learn.no_bar(), learn.no_logging():
         answers, _ = learn.get_preds(dl=learn.dls.valid)
-    trees.choose_weight(answers.numpy(), *parts[1], weights)
+    codes, numbers, targets = valid
+    trees.choose_weight(answers.numpy(), codes=codes, numbers=numbers, targets=targets, weights=weights)
     return trees
 
 
@@ -111,15 +122,16 @@ def _network(labelled: LabelledTabular, arch: str) -> torch.nn.Module:
     tabular_input, target = labelled.tabular_input, labelled.target
     rows = labelled.rows_of("train")
     values = labelled.numbers[rows][:, : len(tabular_input.numeric)]
-    unit = None
+    scaler = None
     if labelled.regression:
         known = labelled.targets[rows].astype(np.float64)
-        unit = TargetScaler(known.mean(), known.std(), None if target.low is None else (target.low, target.high))
+        span = None if target.low is None or target.high is None else (target.low, target.high)
+        scaler = TargetScaler(known.mean(), known.std(), span=span)
     outputs = len(labelled.classes) or 1
     if arch == PLAIN:
-        return PlainNetwork(tabular_input.cardinalities, len(tabular_input.features), outputs, unit)
+        return PlainNetwork(tabular_input.cardinalities, len(tabular_input.features), n_out=outputs, scaler=scaler)
     flags = len(tabular_input.features) - len(tabular_input.numeric)
-    return TabMNetwork(tabular_input.cardinalities, torch.from_numpy(values), flags, outputs, unit)
+    return TabMNetwork(tabular_input.cardinalities, torch.from_numpy(values), n_flags=flags, n_out=outputs, scaler=scaler)
 
 
 def _loss(labelled: LabelledTabular, weighing: str) -> ClassLoss | ValueLoss:
@@ -130,7 +142,7 @@ def _loss(labelled: LabelledTabular, weighing: str) -> ClassLoss | ValueLoss:
     return ClassLoss(weight=None if weights is None else torch.from_numpy(weights))
 
 
-def _metrics(labelled: LabelledTabular) -> list:
+def _metrics(labelled: LabelledTabular) -> list[Any]:
     if labelled.regression:
         return [rmse, mae]
     if len(labelled.classes) > 2:
@@ -143,7 +155,7 @@ def roc_auc(probabilities: np.ndarray, targets: np.ndarray) -> float:
     return float(roc_auc_score(targets, probabilities)) if len(np.unique(targets)) > 1 else float("nan")
 
 
-def _hiding(labelled: LabelledTabular) -> ValueDropout:
+def _value_dropout(labelled: LabelledTabular) -> ValueDropout:
     """What has training meet cells that no training row has."""
     tabular_input = labelled.tabular_input
     measured = [column for column in tabular_input.columns if column.kind != "category"]
@@ -151,5 +163,6 @@ def _hiding(labelled: LabelledTabular) -> ValueDropout:
     flag_of = [flag for flag, each in enumerate(places) for _ in each[:-1]]
     fills = [(column.fill - column.mean) / column.std for column in tabular_input.numeric]
     return ValueDropout(
-        fills, flag_of, [column.had_missing for column in measured], [column.had_missing for column in tabular_input.categories]
-    )
+        fills, flag_of, flags_missing=[column.had_missing for column in measured],
+        codes_missing=[column.had_missing for column in tabular_input.categories],
+    )  # fmt: skip

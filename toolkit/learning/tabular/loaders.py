@@ -1,7 +1,7 @@
 """fastai DataLoaders over the rows of a table that were prepared once: train, valid and the held-out test, in that order.
 
-It is a file of its own because fastai's own draw training rows with replacement, learn categories from the test part, and fail or
-guess at rows that are unlike those in training.
+fastai's own draw training rows with replacement, learn categories from the test part, and fail or guess at rows that are unlike
+those in training.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class PrepareRows(TabularProc):
             prepared = self.tabular_input.prepare({name: rows[name] for name in rows.columns})
         except ConversionError as error:
             raise DataError(str(error)) from error
-        found = prepared_frame(prepared.codes, prepared.numbers, self.cats, self.conts, rows.index)
+        found = prepared_frame(prepared.codes, prepared.numbers, cats=self.cats, conts=self.conts, index=rows.index)
         name = self.target.name
         if name in rows.columns and not all(is_missing(python_value(cell)) for cell in rows[name]):
             found[name] = [self._target(cell) for cell in rows[name]]
@@ -60,9 +60,10 @@ class PrepareRows(TabularProc):
         if text in self.target.classes:
             return text
         value = number_of(text, self.target.decimal)
-        if self.target.classes:
-            value = next((name for name in self.target.classes if value is not None and number_of(name) == value), None)
-        if value is None or (not self.target.classes and not np.isfinite(value)):
+        meant = next((name for name in self.target.classes if value is not None and number_of(name) == value), None)
+        if meant is not None:
+            return meant
+        if self.target.classes or value is None or not np.isfinite(value):
             expected = f"one of {', '.join(self.target.classes[:20])}" if self.target.classes else "a finite number"
             raise DataError(f"{cell!r} in the target column {self.target.name!r}: expected {expected}")
         return value
@@ -83,7 +84,7 @@ class ReadRows(ReadTabBatch):
         super().__init__(to)
         self.classes = classes
 
-    def encodes(self, to: TabularPandas | list) -> tuple:
+    def encodes(self, to: TabularPandas | list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         if isinstance(to, list):  # fasttransform makes one of a tuple
             return tuple(to)
         found = [_tensor(to.cats, np.int64), _tensor(to.conts, np.float32)]
@@ -103,7 +104,7 @@ class TabularLoader(TabDataLoader):
     `hold` gives a dataset its tensors.
     """
 
-    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
+    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple[torch.Tensor, ...]]:
         held = vars(self.dataset).get("held")
         if held is None:
             yield from super().create_batches(samples)
@@ -115,7 +116,7 @@ class TabularLoader(TabDataLoader):
             yield tuple(tensor[rows] for tensor in held)
 
 
-def hold(dataset: TabularPandas, codes: np.ndarray, numbers: np.ndarray, targets: np.ndarray) -> None:
+def hold(dataset: TabularPandas, *, codes: np.ndarray, numbers: np.ndarray, targets: np.ndarray) -> None:
     """Give `dataset` its rows as arrays: codes int64 (n, C), numbers float32 (n, F), class numbers or values (n,)."""
     dataset.held = torch.from_numpy(codes), torch.from_numpy(numbers), torch.from_numpy(targets)[:, None]
 
@@ -123,7 +124,8 @@ def hold(dataset: TabularPandas, codes: np.ndarray, numbers: np.ndarray, targets
 def tabular_loaders(labelled: LabelledTabular, batch_size: int) -> DataLoaders:
     """Train, valid and test loaders of (codes, numbers, target); the batch is never larger than the training part.
 
-    Everything that is fitted was fitted to training rows, by `labelled_tabular`. The loaders carry `labelled`.
+    Everything that is fitted was fitted to training rows, by `labelled_tabular`. The loaders carry `labelled`. Raises `DataError`
+    for a batch size below 1.
     """
     if batch_size < 1:
         raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
@@ -133,7 +135,7 @@ def tabular_loaders(labelled: LabelledTabular, batch_size: int) -> DataLoaders:
 
     def part(positions: Sequence[np.ndarray]) -> TabularPandas:
         at = np.concatenate(positions)
-        frame = prepared_frame(labelled.codes[at], labelled.numbers[at], prepare.cats, prepare.conts)
+        frame = prepared_frame(labelled.codes[at], labelled.numbers[at], cats=prepare.cats, conts=prepare.conts)
         frame[labelled.target.name] = labelled.targets[at]
         return TabularPandas(
             frame, procs, prepare.cats, prepare.conts, labelled.target.name, do_setup=False, reduce_memory=False,
@@ -151,7 +153,12 @@ def tabular_loaders(labelled: LabelledTabular, batch_size: int) -> DataLoaders:
     valid = train.new(known.valid, bs=VALID_BATCH, shuffle=False)
     test = valid.new(part([rows[2], rows[2][:0]]).train)
     for loader, positions in zip((train, valid, test), rows, strict=True):
-        hold(loader.dataset, labelled.codes[positions], labelled.numbers[positions], labelled.targets[positions])
+        hold(
+            loader.dataset,
+            codes=labelled.codes[positions],
+            numbers=labelled.numbers[positions],
+            targets=labelled.targets[positions],
+        )
     dls = TabularDataLoaders(train, valid, test)
     dls.labelled, dls.c = labelled, len(labelled.classes) or 1  # said here: a column may be called c
     dls.vocab = list(labelled.classes)
@@ -159,9 +166,9 @@ def tabular_loaders(labelled: LabelledTabular, batch_size: int) -> DataLoaders:
 
 
 def prepared_frame(
-    codes: np.ndarray, numbers: np.ndarray, cats: list[str], conts: list[str], index: pd.Index | None = None
+    codes: np.ndarray, numbers: np.ndarray, *, cats: list[str], conts: list[str], index: pd.Index | None = None
 ) -> pd.DataFrame:
-    """Prepared rows as a frame."""
+    """Prepared rows as a frame: `codes` (n, C) under the names `cats`, `numbers` (n, F) under `conts`."""
     return pd.concat([pd.DataFrame(codes, index, cats), pd.DataFrame(numbers, index, conts)], axis=1)
 
 

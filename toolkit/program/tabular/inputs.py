@@ -30,7 +30,9 @@ from toolkit.program.tabular.columns import (
 
 MOST_HEADERS = 64  # orders of columns that are remembered
 
-Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]  # codes, numbers -> probabilities (n, classes) or values (n, 1)
+Answer = Callable[
+    [np.ndarray, np.ndarray], np.ndarray
+]  # of a model: codes, numbers -> probabilities (n, classes) or values (n, 1)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class TabularInput:
             remarks.append("the columns stand in another order: taken by their names")
         return Header(tuple(keys), tuple(remarks), tuple(notes))
 
-    def prepare(self, cells: Mapping[str, Cells], text: bool = False) -> Prepared:
+    def prepare(self, cells: Mapping[str, Any], text: bool = False) -> Prepared:
         """Whole columns: a dict of lists or arrays, or a pandas DataFrame. `text`: all cells are texts, as in a CSV.
 
         Raises `ConversionError` where no column is one of ours.

@@ -1,14 +1,13 @@
-"""The drawings of a report on tables: calibration, ranking, estimates against the truth, dependence, embeddings.
-
-It is a file of its own because these are about probabilities and values, where `charts.py` draws what every task shares.
-"""
+"""The drawings of a report on tables: calibration, ranking, estimates against the truth, dependence, embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
@@ -27,7 +26,7 @@ PLACES = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)] 
 
 
 def reliability(points: Sequence[dict[str, float]], what: str) -> Figure:
-    """What was said against what was so, from the bins of `Scores.calibration`, and how many rows each bin has."""
+    """What was said against what was so, from the bins of `TabularScores.calibration`, and how many rows each bin has."""
     said, share, low, high, count = (
         np.array([point[name] for point in points]) for name in ("said", "share", "low", "high", "count")
     )
@@ -44,7 +43,7 @@ def reliability(points: Sequence[dict[str, float]], what: str) -> Figure:
     return bare_axes(drawing, axes)
 
 
-def roc(scores: np.ndarray, hits: np.ndarray, area: float) -> Figure:
+def roc(scores: np.ndarray, hits: np.ndarray, *, area: float) -> Figure:
     """How many of what is looked for are found, against how many others are taken for it, as the threshold falls.
 
     `scores`, float (n,), are the probabilities of what is looked for, `hits`, bool (n,), say where it is.
@@ -62,7 +61,7 @@ def roc(scores: np.ndarray, hits: np.ndarray, area: float) -> Figure:
     return bare_axes(drawing, axes)
 
 
-def against_truth(truth: np.ndarray, said: np.ndarray, what: str) -> tuple[Figure, int]:
+def against_truth(truth: np.ndarray, said: np.ndarray, *, what: str) -> tuple[Figure, int]:
     """A cloud of what was said against what is true, and how many of its points lie off the drawing."""
     low, high = _span(np.concatenate([truth, said]))
     drawing = Figure(figsize=(4.2, 4.2), layout="constrained")
@@ -100,6 +99,7 @@ def residuals(truth: np.ndarray, said: np.ndarray) -> tuple[Figure, int]:
 def dependence(
     values: Sequence[float | str],
     lines: dict[str, np.ndarray],
+    *,
     kind: str,
     title: str,
     what: str,
@@ -136,7 +136,7 @@ def dependence(
 
 
 def embedding(
-    points: np.ndarray, names: Sequence[str], counts: np.ndarray, shades: np.ndarray | None, others: np.ndarray, title: str
+    points: np.ndarray, names: Sequence[str], *, counts: np.ndarray, shades: np.ndarray | None, others: np.ndarray, title: str
 ) -> tuple[Figure, list[int]]:
     """Categories, at `points` (n, 2), with their names where these find room, the commonest first, and which of them have one.
 
@@ -154,14 +154,14 @@ def embedding(
     sizes = 14 + 110 * np.sqrt(counts / max(1, counts.max()))
     shades = np.full(len(points), 0.6) if shades is None else shades
     for some, marker in ((~others, "o"), (others, "s")):
-        colours = {"c": shades[some], "cmap": "Blues", "vmin": -0.3, "vmax": 1}
-        axes.scatter(*points[some].T, s=sizes[some], marker=marker, edgecolors=INK, lw=0.5, **colours)
+        colours: dict[str, Any] = {"c": shades[some], "cmap": "Blues", "vmin": -0.3, "vmax": 1}
+        axes.scatter(points[some, 0], points[some, 1], s=sizes[some], marker=marker, edgecolors=INK, lw=0.5, **colours)
     axes.set_title(title, fontsize=11, loc="left")
-    return _plain_frame(drawing, axes), _named(canvas, axes, points, names, counts, sizes)
+    return _framed(drawing, axes), _named(canvas, axes, points=points, names=names, counts=counts, sizes=sizes)
 
 
 def _named(
-    canvas: FigureCanvasAgg, axes, points: np.ndarray, names: Sequence[str], counts: np.ndarray, sizes: np.ndarray
+    canvas: FigureCanvasAgg, axes: Axes, *, points: np.ndarray, names: Sequence[str], counts: np.ndarray, sizes: np.ndarray
 ) -> list[int]:
     """Write names beside their points where they cover neither each other nor another point."""
     renderer, scale = canvas.get_renderer(), canvas.figure.dpi / 72
@@ -178,8 +178,8 @@ def _named(
             box = Bbox([middle - size / 2, middle + size / 2])
             inside = room.x0 <= box.x0 and room.x1 >= box.x1 and room.y0 <= box.y0 and room.y1 >= box.y1
             if inside and not any(box.overlaps(other) for other in taken):
-                where = axes.transData.inverted().transform(middle)
-                axes.text(*where, names[number], fontsize=8.5, ha="center", va="center", parse_math=False)
+                x, y = axes.transData.inverted().transform(middle)
+                axes.text(x, y, names[number], fontsize=8.5, ha="center", va="center", parse_math=False)
                 taken.append(box)
                 written.append(number)
                 break
@@ -200,11 +200,11 @@ def _alpha(count: int) -> float:
     return float(np.clip(300 / max(1, count), 0.2, 0.8))
 
 
-def _few_ticks(axes) -> None:
+def _few_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_locator(MaxNLocator(6))
 
 
-def _plain_frame(drawing: Figure, axes) -> Figure:
+def _framed(drawing: Figure, axes: Axes) -> Figure:
     axes.spines[:].set_color(GREY)
     return bare_axes(drawing, axes)

@@ -1,6 +1,6 @@
 """What a model of tables goes by: which columns matter, what moved the answer of single rows, which categories it treats alike.
 
-It is a file of its own because these sections ask the program for answers, where the others read what was measured.
+These sections ask the program for answers, where the others read what was measured.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from toolkit.program.tabular.columns import FIRST, NONE, OTHER
 from toolkit.program.tabular.program import TabularProgram
 from toolkit.reports.charts import drawable
 from toolkit.reports.interval_marks import Cards, IntervalMark, IntervalMarks
-from toolkit.reports.page import Figure, Section, Text, drawn
+from toolkit.reports.page import Block, Figure, Section, Text, drawn
 from toolkit.reports.tabular.charts import COLOURS, LONGEST_CATEGORY, LONGEST_COLUMN, dependence, embedding
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ MOST_NAMED = 40  # categories of an embedding
 MOST_EMBEDDED = 4  # columns
 
 
-def column_sections(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram) -> list[Section]:
+def column_sections(scores: TabularScores, labelled: LabelledTabular, *, program: TabularProgram) -> list[Section]:
     """How much the score falls without each column, and how the answer follows the strongest."""
     test = len(labelled.rows_of("test"))
     affordable = AFFORDABLE // len(labelled.tabular_input.names) ** 2  # rows that each column is shuffled in
@@ -57,15 +57,15 @@ def column_sections(scores: TabularScores, labelled: LabelledTabular, program: T
     for name, found in shown.items():
         value, low, high = (amount(number, 1.0) for number in (found.value, found.low, found.high))
         lines.append(IntervalMark(name, found.value, f"{value} [{low}, {high}]", "", found.low, found.high))
-    blocks = [Text(told), IntervalMarks.of(lines)]
+    blocks: list[Block] = [Text(told), IntervalMarks.of(lines)]
     if rest := list(worth.values())[MOST_COLUMNS:]:
         most = f"at most {rest[0].value:.3f}" if rest[0].value >= 0.0005 else "less than 0.001"
         blocks.append(Text(f"{_counted(len(rest), 'more column')}, each worth {most}."))
-    return [Section("Which columns matter", blocks), _followed(scores, labelled, program, list(worth)[:FOLLOWED])]
+    return [Section("Which columns matter", blocks), _followed(scores, labelled, program=program, columns=list(worth)[:FOLLOWED])]
 
 
-def _followed(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram, columns: Sequence[str]) -> Section:
-    found = [partial_dependence(program.run, labelled, name) for name in columns]
+def _followed(scores: TabularScores, labelled: LabelledTabular, *, program: TabularProgram, columns: Sequence[str]) -> Section:
+    found = [partial_dependence(program.run, labelled, column=name) for name in columns]
     if labelled.regression:
         what, numbers = f"mean {labelled.target.name}", [0]
     elif scores.positive:
@@ -78,17 +78,17 @@ def _followed(scores: TabularScores, labelled: LabelledTabular, program: Tabular
     spare = 0.06 * float(np.ptp(seen)) or 0.05 * abs(float(seen[0])) or 0.01
     span = float(seen.min()) - spare, float(seen.max()) + spare
     short = drawable([what], longest=LONGEST_COLUMN, noun="answer")[0]
-    titles = _short([each.column for each in found], LONGEST_COLUMN, "column")
+    titles = _short([each.column for each in found], LONGEST_COLUMN, noun="column")
     labels = _short(
-        [str(value) for each in found if each.kind == "category" for value in each.values], LONGEST_CATEGORY, "category"
+        [str(value) for each in found if each.kind == "category" for value in each.values], LONGEST_CATEGORY, noun="category"
     )
     pictures = []
     for each in found:
         answers = each.answers[:, numbers]
         values = [labels[str(value)] for value in each.values] if each.kind == "category" else each.values
         lines = dict(zip(names, answers.T, strict=True))
-        drawing = dependence(values, lines, each.kind, titles[each.column], short, span)
-        pictures.append(drawn(drawing, _ends(each, answers[:, 0], names[0])))
+        drawing = dependence(values, lines, kind=each.kind, title=titles[each.column], what=short, span=span)
+        pictures.append(drawn(drawing, _ends(each, answers[:, 0], what=names[0])))
     told = (
         "What the program answers on average when the cell of one column is set to one value after the other in up to 500 test "
         f"rows and all others stay (partial dependence): for the {_counted(len(found), 'strongest column')}, on one scale. Small "
@@ -102,14 +102,14 @@ def _followed(scores: TabularScores, labelled: LabelledTabular, program: Tabular
     return Section("How the answer follows them", [Text(told), Figure(pictures, caption)])
 
 
-def _ends(found: Dependence, answers: np.ndarray, what: str) -> str:
+def _ends(found: Dependence, answers: np.ndarray, *, what: str) -> str:
     least, most = int(answers.argmin()), int(answers.argmax())
     values = [value if isinstance(value, str) else f"{value:.6g}" for value in (found.values[least], found.values[most])]
     ends = [f"{answers[place]:.4g} at {value}" for place, value in zip((least, most), values, strict=True)]
     return f"{found.column}: {what} from {ends[0]} to {ends[1]}"
 
 
-def _short(labels: Sequence[str], longest: int, noun: str) -> dict[str, str]:
+def _short(labels: Sequence[str], longest: int, *, noun: str) -> dict[str, str]:
     """Labels with what a drawing calls them."""
     labels = list(dict.fromkeys(labels))
     return dict(zip(labels, drawable(labels, longest=longest, noun=noun), strict=True))
@@ -121,13 +121,16 @@ def in_full(labels: dict[str, str], most: int = 12) -> str:
     return f" In full: {'; '.join(cut[:most])}{'; …' if cut[most:] else ''}." if cut else ""
 
 
-def row_section(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram) -> Section:
+def row_section(scores: TabularScores, labelled: LabelledTabular, *, program: TabularProgram) -> Section:
     """Test rows of three kinds, each with the columns that moved its answer."""
     test = labelled.rows_of("test")
     rows = test[sample_rows(len(test), len(scores.predictions))]  # of more than are scored, the same sample as there
     chosen = _extremes(scores.predictions) if labelled.regression else _surest(scores.predictions)
     spread = float(np.std(labelled.targets, dtype=np.float64)) if labelled.regression else 1.0
-    cards = [_card(kind, place, int(rows[place]), scores, labelled, program, spread) for kind, place in chosen]
+    cards = [
+        _card(kind, place, row=int(rows[place]), scores=scores, labelled=labelled, program=program, spread=spread)
+        for kind, place in chosen
+    ]
     of = f"{labelled.target.name}, in its unit," if labelled.regression else "the probability of what was said"
     told = (
         "A typical row has the commonest category and the median in every column. Below is how far each cell of a row moved "
@@ -170,7 +173,7 @@ def _extremes(table: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def _card(
-    kind: str, place: int, row: int, scores: TabularScores, labelled: LabelledTabular, program: TabularProgram, spread: float
+    kind: str, place: int, *, row: int, scores: TabularScores, labelled: LabelledTabular, program: TabularProgram, spread: float
 ) -> tuple[list[str], IntervalMarks, list[str]]:
     item, source = scores.predictions.iloc[place], labelled.table.iloc[row]
     cells = {name: labelled.frame[name].iloc[row] for name in labelled.tabular_input.names}
@@ -184,12 +187,12 @@ def _card(
     file = f" of {Path(source.path).name}" if labelled.table.path.nunique() > 1 else ""
     above = [f"{kind}: {lines[0]}", f"row {source.row}{file}"]
     marks = [
-        IntervalMark(_cut(reason.column), reason.moved, amount(reason.moved, spread, "+"), cell_text(reason.cell, labelled))
+        IntervalMark(_cut(reason.column), reason.moved, amount(reason.moved, spread, sign="+"), cell_text(reason.cell, labelled))
         for reason in reasons[:REASONS]
     ]
     below = []
     if rest := reasons[REASONS:]:
-        moved = amount(sum(reason.moved for reason in rest), spread, "+")
+        moved = amount(sum(reason.moved for reason in rest), spread, sign="+")
         below.append(f"{_counted(len(rest), 'more column')}{' together' if len(rest) > 1 else ''}: {moved}")
     answer = item.predicted if labelled.regression else item.probability
     said = "" if labelled.regression else f"{item.predicted} "
@@ -215,7 +218,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
 
 
-def amount(value: float, spread: float, sign: str = "") -> str:
+def amount(value: float, spread: float, *, sign: str = "") -> str:
     """A value with three digits of what such values differ by, 0.001 where these are probabilities."""
     decimals = int(np.clip(2 - floor(log10(spread)), 0, 12)) if spread > 0 else 3
     decimals = 3 if spread == 1.0 else decimals
@@ -224,7 +227,7 @@ def amount(value: float, spread: float, sign: str = "") -> str:
     return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"  # the sum: no -0.000
 
 
-def embedding_sections(scores: TabularScores, labelled: LabelledTabular, embeds: nn.ModuleList) -> list[Section]:
+def embedding_sections(scores: TabularScores, labelled: LabelledTabular, *, embeds: nn.ModuleList) -> list[Section]:
     """Where the network has put the categories of the columns that have most of them."""
     columns = labelled.tabular_input.categories
     order = sorted(
@@ -233,14 +236,14 @@ def embedding_sections(scores: TabularScores, labelled: LabelledTabular, embeds:
     if not order:
         return []
     train = labelled.rows_of("train")
-    titles = _short([columns[place].name for place in order[:MOST_EMBEDDED]], LONGEST_COLUMN, "column")
+    titles = _short([columns[place].name for place in order[:MOST_EMBEDDED]], LONGEST_COLUMN, noun="column")
     pictures, captions = [], []
     for place in order[:MOST_EMBEDDED]:
         codes = labelled.codes[train, place]
         counts = np.bincount(codes, minlength=labelled.tabular_input.cardinalities[place])
         common = np.argsort(-counts[FIRST:], kind="stable")[:MOST_NAMED] + FIRST
         kept = np.array([NONE, OTHER, *common])
-        weights = embeds[place].weight.detach().cpu().numpy().astype(np.float64)[kept]
+        weights = embeds.get_parameter(f"{place}.weight").detach().cpu().numpy().astype(np.float64)[kept]
         weights -= weights.mean(axis=0)
         left, sizes, _ = np.linalg.svd(weights, full_matrices=False)
         points = np.pad(left * sizes, ((0, 0), (0, 2)))[:, :2]
@@ -248,9 +251,11 @@ def embedding_sections(scores: TabularScores, labelled: LabelledTabular, embeds:
         column = columns[place]
         whole = [MISSING, "(others)", *(column.values[code - FIRST] for code in common)]
         names = drawable(whole, longest=LONGEST_CATEGORY, noun="category")
-        shades = _shades(scores, labelled, train, codes, len(counts))
+        shades = _shades(scores, labelled, train=train, codes=codes, count=len(counts))
         chosen = None if shades is None else shades[kept]
-        drawing, named = embedding(points, names, counts[kept], chosen, kept < FIRST, titles[column.name])
+        drawing, named = embedding(
+            points, names, counts=counts[kept], shades=chosen, others=kept < FIRST, title=titles[column.name]
+        )
         more = f", the {MOST_NAMED} commonest of {len(column.values)}" if len(column.values) > MOST_NAMED else ""
         unnamed = f"; no room for {_counted(len(kept) - len(named), 'name')}" if len(named) < len(kept) else ""
         title = titles[column.name]
@@ -271,7 +276,7 @@ def embedding_sections(scores: TabularScores, labelled: LabelledTabular, embeds:
 
 
 def _shades(
-    scores: TabularScores, labelled: LabelledTabular, train: np.ndarray, codes: np.ndarray, count: int
+    scores: TabularScores, labelled: LabelledTabular, *, train: np.ndarray, codes: np.ndarray, count: int
 ) -> np.ndarray | None:
     """For each code how often the positive class is, or the mean value, in its training rows, from 0, the least, to 1; none
     where there are more classes."""

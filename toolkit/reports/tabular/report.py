@@ -1,12 +1,9 @@
-"""The report of a model of tables: what every recipe shares, whether it can be trusted, for whom it works, and what it goes by.
-
-It is a file of its own because a row's cells can be shuffled, set and named one by one, where a picture is looked at.
-"""
+"""The report of a model of tables: what every recipe shares, whether it can be trusted, for whom it works, what it goes by."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +33,9 @@ BESIDE = (ACCURACY, "macro F1", "log loss", RMSE)  # metrics of a group, of whic
 MOST_LISTED, MOST_CLASSES = 60, 200  # columns and classes in a table
 
 
-def write_tabular_report(learn: Learner, scores: TabularScores, log: list[dict], run: Run, program: TabularProgram) -> Path:
+def write_tabular_report(
+    learn: Learner, scores: TabularScores, *, log: list[dict[str, Any]], run: Run, program: TabularProgram
+) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned, `program` what `export` did. Returns the report's
     path."""
     described = read_json(run.folder / "run.json", "a run")
@@ -47,13 +46,13 @@ def write_tabular_report(learn: Learner, scores: TabularScores, log: list[dict],
         scores,
         data=labelled.describe().splitlines()[0],
         parts=[
-            sections.score_section(scores, GIVEN, noun="rows", further=_about_scores(scores, labelled, program)),
+            sections.score_section(scores, GIVEN, noun="rows", further=_about_scores(scores, labelled, program=program)),
             *_group_sections(scores),
             sections.curve_section(log, metrics, best_epoch=described.get("best_epoch"), altered=HIDDEN, noun="rows"),
             *(_value_sections if labelled.regression else _class_sections)(scores, labelled),
-            *column_sections(scores, labelled, program),
-            row_section(scores, labelled, program),
-            *embedding_sections(scores, labelled, learn.model.embeds),
+            *column_sections(scores, labelled, program=program),
+            row_section(scores, labelled, program=program),
+            *embedding_sections(scores, labelled, embeds=learn.model.embeds),
             _data_section(labelled),
             _taken_for_section(labelled),
             sections.settings_section(_settings(described)),
@@ -64,7 +63,7 @@ def write_tabular_report(learn: Learner, scores: TabularScores, log: list[dict],
     return path
 
 
-def _about_scores(scores: TabularScores, labelled: LabelledTabular, program: TabularProgram) -> list[Text]:
+def _about_scores(scores: TabularScores, labelled: LabelledTabular, *, program: TabularProgram) -> list[Text]:
     """What the metrics are, what the program answers with, and what to do where boosted trees are better."""
     if labelled.regression:
         told = (
@@ -122,8 +121,8 @@ def _group_sections(scores: TabularScores) -> list[Section]:
     ]
     for column, groups in scores.by_group.items():
         for metric in shown:
-            lines = [_group_mark(value, each, metric) for value, each in groups.items()]
-            blocks.append(Text(f"By {column}. {_worst(metric, whole[metric], groups)}"))
+            lines = [_group_mark(value, each, metric=metric) for value, each in groups.items()]
+            blocks.append(Text(f"By {column}. {_worst(metric, whole[metric], groups=groups)}"))
             blocks.append(IntervalMarks.of(lines, dots=True, line=whole[metric].value))
         rows = [
             [value, str(each["n"]), *(sections.cell(each["metrics"][name])[0] for name in beside)]
@@ -140,7 +139,7 @@ def _known(metric: str, found: Interval) -> bool:
     return metric != R2 or (found.value, found.low, found.high) != (0.0, 0.0, 0.0)
 
 
-def _group_mark(value: str, each: dict, metric: str) -> IntervalMark:
+def _group_mark(value: str, each: dict[str, Any], *, metric: str) -> IntervalMark:
     found = each["metrics"][metric]
     rows = f"{each['n']} row{'s' if each['n'] > 1 else ''}"
     if not _known(metric, found):
@@ -148,7 +147,7 @@ def _group_mark(value: str, each: dict, metric: str) -> IntervalMark:
     return IntervalMark(value, found.value, str(found), rows, found.low, found.high)
 
 
-def _worst(metric: str, whole: Interval, groups: dict[str, dict]) -> str:
+def _worst(metric: str, whole: Interval, *, groups: dict[str, dict[str, Any]]) -> str:
     """Which groups have the lowest and the highest figure, and whether that can be chance; `whole` is that of all test rows."""
     known = {value: each for value, each in groups.items() if _known(metric, each["metrics"][metric])}
     if len(known) < 2:
@@ -179,7 +178,7 @@ def _class_sections(scores: TabularScores, labelled: LabelledTabular) -> list[Se
         likely = np.where(hits, table.probability_of_label, 1 - table.probability_of_label)
         area = scores.table[scores.answers][ROC_AUC].value
         if hits.any() and not hits.all():
-            pictures.append(drawn(roc(likely, hits, area), f"ROC curve, area {area:.3f}"))
+            pictures.append(drawn(roc(likely, hits, area=area), f"ROC curve, area {area:.3f}"))
             told += (
                 f" Beside it, what a lower threshold brings: more of {scores.positive!r} found, at the price of more others "
                 "taken for it (the ROC curve)."
@@ -197,7 +196,7 @@ def _value_sections(scores: TabularScores, labelled: LabelledTabular) -> list[Se
     off = np.abs(said - truth)
     spread = float(np.std(labelled.targets, dtype=np.float64))
     some = np.random.default_rng(0).permutation(len(truth))[:MOST_DRAWN]
-    (cloud, beyond), (rest, beyond_too) = against_truth(truth[some], said[some], name), residuals(truth[some], said[some])
+    (cloud, beyond), (rest, beyond_too) = against_truth(truth[some], said[some], what=name), residuals(truth[some], said[some])
     half, most, worst = (amount(value, spread) for value in np.quantile(off, (0.5, 0.9, 1.0)))
     side = "high" if said.mean() > truth.mean() else "low"
     told = (
@@ -252,6 +251,6 @@ def _taken_for_section(labelled: LabelledTabular) -> Section:
     return Section("What each column was taken for", blocks)
 
 
-def _settings(described: dict) -> dict:
+def _settings(described: dict[str, Any]) -> dict[str, Any]:
     """Those of a run, without what other sections list."""
     return {**described, "about": {name: value for name, value in described["about"].items() if name not in ("columns", "rows")}}
