@@ -25,10 +25,10 @@ from benchmarks.harness import Figure, in_turn, options, report
 from recipes.segmentation import build_learner
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.scores import Scores
-from toolkit.evaluation.segmentation.network import network_runner
+from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.export import export
 from toolkit.learning.fitting import fit
-from toolkit.learning.segmentation.learner import scene_learner
+from toolkit.learning.segmentation.learner import segmentation_learner
 from toolkit.program import Program
 from toolkit.program.segmentation.inputs import segment
 
@@ -131,7 +131,7 @@ def same_network(figures: list[Figure], data: Path, short: bool) -> tuple[Learne
     size = plain_segmentation.SIZE
     labelled = build_learner(data, arch="resnet18", weights="random", size=min(size)).dls.labelled
     labelled = replace(labelled, view=size, crop=size)  # the recipe's steps see a part of each picture, plain fastai's all of it
-    learn = scene_learner(labelled, "resnet18", "random", batch_size=plain_segmentation.BATCH, seed=0)
+    learn = segmentation_learner(labelled, "resnet18", "random", batch_size=plain_segmentation.BATCH, seed=0)
     plain = plain_segmentation.build(data)
     assert learn.dls.one_batch()[0].shape == plain.dls.one_batch()[0].shape
     assert [part.n for part in learn.dls.loaders[:2]] == [plain.dls.train.n, plain.dls.valid.n]
@@ -197,13 +197,15 @@ def memory(figures: list[Figure], folder: Path, short: bool) -> None:
 
 def parity(figures: list[Figure], name: str, learn: Learner, program: Program, short: bool) -> None:
     """The share of pixels that learner and program, which has passed its gate, agree on: test pictures and other sizes."""
-    labelled, run, shares = learn.dls.labelled, network_runner(learn), {}
+    labelled, run, shares = learn.dls.labelled, pixel_network(learn), {}
     rows = np.flatnonzero(labelled.table.split == "test")[: 5 if short else 50].tolist()
     pictures = [labelled.picture(row) for row in rows]
     sizes = {f"{len(rows)} test pictures": pictures}
     sizes |= {f"{width}x{height}": [picture.resize((width, height)) for picture in pictures[:5]] for width, height in OTHER_SIZES}
     for what, some in sizes.items():
-        same = [segment(one, run, learn.dls.labelled.scene_input) == segment(one, program.run, program.input) for one in some]
+        same = [
+            segment(one, run, learn.dls.labelled.segmentation_input) == segment(one, program.run, program.input) for one in some
+        ]
         shares[what] = float(np.mean([part.mean() for part in same]))
     worst, note = min(shares.values()), ", ".join(f"{what} {share:.6f}" for what, share in shares.items())
     title, target = f"{name}: pixels that program and learner agree on", "at least 0.9999"

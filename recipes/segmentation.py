@@ -13,17 +13,17 @@ if __name__ == "__main__":
     sys.excepthook = report_plainly
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 
-from toolkit.data.segmentation.labelled import labelled_scenes
-from toolkit.data.segmentation.mask_coding import read_code
+from toolkit.data.segmentation.class_mapping import read_class_mapping
+from toolkit.data.segmentation.labelled import labelled_segmentation
 from toolkit.data.segmentation.mask_doctor import check_masks
 from toolkit.data.segmentation.pairs import find_pairs
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
-from toolkit.learning.segmentation.learner import check_scene_choices, scene_learner
-from toolkit.learning.segmentation.networks import choose_segmenter, stride_of
-from toolkit.reports.segmentation.report import write_scene_report
+from toolkit.learning.segmentation.learner import check_segmentation_choices, segmentation_learner
+from toolkit.learning.segmentation.networks import choose_segmentation_network, stride_of
+from toolkit.reports.segmentation.report import write_segmentation_report
 
 from fastai.learner import Learner
 from fastcore.meta import delegates
@@ -59,13 +59,15 @@ def build_learner(
     Raises `DataError` for data that cannot be learnt from, masks that are wrong throughout among them, and `WeightsError` for
     first weights that cannot be had.
     """
-    check_scene_choices(arch, augment, class_weights)
+    check_segmentation_choices(arch, augment, class_weights)
     items = find_pairs(data, images, masks, mask_suffix, csv, group_by, image_column, mask_column)
-    code = read_code(classes, ignore, items.table["mask"].tolist(), root=items.root)
-    check_masks(items, code)
-    arch, weights = choose_segmenter(arch, str(weights))
-    labelled = labelled_scenes(items, code, size, scale, stride_of(arch), valid_pct, test_pct, seed, group_near, strict)
-    return scene_learner(labelled, arch, weights, augment, class_weights, batch_size, seed, strict)
+    class_mapping = read_class_mapping(classes, ignore, items.table["mask"].tolist(), root=items.root)
+    check_masks(items, class_mapping)
+    arch, weights = choose_segmentation_network(arch, str(weights))
+    labelled = labelled_segmentation(
+        items, class_mapping, size, scale, stride_of(arch), valid_pct, test_pct, seed, group_near, strict
+    )
+    return segmentation_learner(labelled, arch, weights, augment, class_weights, batch_size, seed, strict)
 
 
 @call_parse
@@ -90,5 +92,5 @@ def main(
         scores = evaluate(learn)
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
-        write_scene_report(learn, scores, log, place)
+        write_segmentation_report(learn, scores, log, place)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from toolkit.data.doctor import main
-from toolkit.data.segmentation.mask_coding import read_code, read_mask
+from toolkit.data.segmentation.class_mapping import read_class_mapping, read_mask
 from toolkit.data.segmentation.mask_doctor import diagnose
 from toolkit.data.segmentation.pairs import find_pairs
 
@@ -15,7 +15,7 @@ PALETTE = np.array(COLOURS, dtype=np.uint8)
 NAMED = {name: "#{:02x}{:02x}{:02x}".format(*colour) for name, colour in zip(CLASSES, COLOURS, strict=True)}
 
 
-def draw_scene(seed, size=(WIDTH, HEIGHT)):
+def draw_labelled(seed, size=(WIDTH, HEIGHT)):
     """(picture, class numbers) of a disc and a box on smooth ground; both always there."""
     rng = np.random.default_rng(seed)
     picture = Image.fromarray(rng.integers(20, 90, (3, 4, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
@@ -31,14 +31,14 @@ def draw_scene(seed, size=(WIDTH, HEIGHT)):
     return picture.filter(ImageFilter.GaussianBlur(0.6)), np.asarray(mask)
 
 
-def make_scenes(folder, count=20, change=lambda mask, number: mask, suffix=".png", codes=CLASSES, size=(WIDTH, HEIGHT)):
+def make_labelled(folder, count=20, change=lambda mask, number: mask, suffix=".png", codes=CLASSES, size=(WIDTH, HEIGHT)):
     """`folder`/images and `folder`/masks with `count` pairs, the masks changed; `change` gives an array or a PIL image."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     if codes:
         (folder / "codes.txt").write_text("".join(f"{name}\n" for name in codes))
     for number in range(count):
-        picture, mask = draw_scene(number, size)
+        picture, mask = draw_labelled(number, size)
         picture.save(folder / "images" / f"{number:02d}.jpg", quality=92)
         changed = change(mask, number)
         changed = changed if isinstance(changed, Image.Image) else Image.fromarray(changed)
@@ -48,7 +48,7 @@ def make_scenes(folder, count=20, change=lambda mask, number: mask, suffix=".png
 
 def examine(folder, quick=False, classes="", ignore="auto", **options):
     pairs = find_pairs(folder, **options)
-    return diagnose(pairs, read_code(classes, ignore, pairs.table["mask"].tolist()), quick)
+    return diagnose(pairs, read_class_mapping(classes, ignore, pairs.table["mask"].tolist()), quick)
 
 
 def kinds(diagnosis):

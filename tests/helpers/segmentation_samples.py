@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
 
 CLASSES = ("sky", "ground", "box")
 COLOURS = ((130, 180, 230), (110, 100, 90), (200, 40, 40))
 
 
-def draw_scene(seed, size=(80, 64)):
+def draw_labelled(seed, size=(80, 64)):
     """A noisy picture and its mask of class numbers."""
     rng = np.random.default_rng(seed)
     width, height = size
@@ -27,12 +27,12 @@ def draw_scene(seed, size=(80, 64)):
     return Image.fromarray(colours.clip(0, 255).astype(np.uint8)), mask
 
 
-def make_scenes(folder: Path, count=24, size=(80, 64), groups=6) -> Path:
+def make_labelled(folder: Path, count=24, size=(80, 64), groups=6) -> Path:
     """`count` pictures and masks in parallel folders, frames of `groups` drives, with codes.txt."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        picture, mask = draw_scene(number, size)
+        picture, mask = draw_labelled(number, size)
         name = f"drive{number % groups}_{number:03d}.png"
         picture.save(folder / "images" / name)
         mask.save(folder / "masks" / name)

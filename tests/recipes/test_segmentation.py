@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT
-from helpers.segmentation_samples import CLASSES, draw_scene, make_scenes
+from helpers.segmentation_samples import CLASSES, draw_labelled, make_labelled
 from PIL import Image
 
 from recipes.segmentation import build_learner
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
 from toolkit.errors import DataError, ExportError, RunError, ToolkitError, WeightsError
 from toolkit.evaluation import evaluate
 from toolkit.export import export
@@ -25,7 +25,7 @@ from toolkit.program.images.selftest import selftest
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    return make_scenes(tmp_path_factory.mktemp("scenes") / "scenes")
+    return make_labelled(tmp_path_factory.mktemp("scenes") / "scenes")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_it_learns_scores_itself_beside_simple_methods_and_becomes_a_program(lea
     assert len(iou) >= 4
     program = load(path)
     assert program.card["scores"]["table"]["network"]["mean IoU"]["value"] == iou["network"]
-    picture, mask = draw_scene(999, (150, 101))
+    picture, mask = draw_labelled(999, (150, 101))
     answer = program.predict(picture)
     assert answer.mask.shape == (101, 150)
     assert (answer.mask == np.asarray(mask)).mean() > 0.9
@@ -86,7 +86,7 @@ def test_the_program_runs_by_itself_and_writes_masks_and_coloured_pictures(learn
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
     first = scenes / "images" / "drive0_000.png"
-    draw_scene(5, (90, 200))[0].save(tmp_path / "drive0_000.jpg")
+    draw_labelled(5, (90, 200))[0].save(tmp_path / "drive0_000.jpg")
     done = run(learnt[2], first, bad, tmp_path / "drive0_000.jpg", "--json", "--out", "here", cwd=tmp_path)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
@@ -130,7 +130,7 @@ def test_other_networks_become_programs_too(scenes, tmp_path, arch):
 
 def test_pictures_of_many_sizes_are_learnt_together(tmp_path):
     for number in range(12):
-        picture, mask = draw_scene(number, (40 + 7 * number, 90 - 4 * number))
+        picture, mask = draw_labelled(number, (40 + 7 * number, 90 - 4 * number))
         for name, image in (("images", picture), ("masks", mask)):
             (tmp_path / name).mkdir(exist_ok=True)
             image.save(tmp_path / name / f"{number}.png")
@@ -141,7 +141,7 @@ def test_pictures_of_many_sizes_are_learnt_together(tmp_path):
 
 
 def test_pixels_that_are_ignored_take_no_part(tmp_path):
-    make_scenes(tmp_path, 12)
+    make_labelled(tmp_path, 12)
     learn = build_learner(tmp_path, size=64, ignore="sky", batch_size=4)
     assert learn.dls.labelled.classes == ("ground", "box")
     assert (learn.dls.labelled.truth(0) == IGNORED).any()
@@ -155,7 +155,7 @@ def test_pixels_that_are_ignored_take_no_part(tmp_path):
 
 def test_picture_and_mask_are_altered_alike(tmp_path):
     for number in range(12):
-        mask = draw_scene(number)[1]
+        mask = draw_labelled(number)[1]
         levels = np.array([[0, 0, 0], [255, 0, 0], [0, 0, 255]], dtype=np.uint8)
         for name, image in (("images", Image.fromarray(levels[np.asarray(mask)])), ("masks", mask)):
             (tmp_path / name).mkdir(exist_ok=True)
@@ -187,7 +187,7 @@ def test_what_makes_no_sense_is_refused(scenes, options, error, said):
 
 
 def test_masks_that_are_wrong_throughout_are_refused_with_what_to_do(tmp_path):
-    make_scenes(tmp_path, 12)
+    make_labelled(tmp_path, 12)
     for path in (tmp_path / "masks").iterdir():
         mask = np.asarray(Image.open(path))
         Image.fromarray((mask == 2).astype(np.uint8) * 255).save(path)
@@ -197,7 +197,7 @@ def test_masks_that_are_wrong_throughout_are_refused_with_what_to_do(tmp_path):
 
 
 def test_one_bad_pair_is_set_aside_and_named_or_refused_where_asked(tmp_path):
-    make_scenes(tmp_path, 40)
+    make_labelled(tmp_path, 40)
     path = tmp_path / "masks" / "drive0_000.png"
     mask = np.asarray(Image.open(path)).copy()
     mask[0, 0] = 9
@@ -211,7 +211,7 @@ def test_one_bad_pair_is_set_aside_and_named_or_refused_where_asked(tmp_path):
 
 def test_validation_sees_whole_pictures_at_the_scale_of_the_program(tmp_path):
     for number in range(12):
-        picture, mask = draw_scene(number, (100 + 4 * number, 64))
+        picture, mask = draw_labelled(number, (100 + 4 * number, 64))
         for name, image in (("images", picture), ("masks", mask)):
             (tmp_path / name).mkdir(exist_ok=True)
             image.save(tmp_path / name / f"{number}.png")
@@ -226,7 +226,7 @@ def test_validation_sees_whole_pictures_at_the_scale_of_the_program(tmp_path):
 
 
 def test_own_pixels_of_large_pictures_are_validated_on_their_middle(tmp_path):
-    make_scenes(tmp_path, 6, size=(900, 700), groups=6)
+    make_labelled(tmp_path, 6, size=(900, 700), groups=6)
     learn = build_learner(tmp_path, size=64, scale="own", batch_size=2)
     assert learn.dls.valid.one_batch()[0].shape[2:] == (640, 640)
     assert learn.dls.train.one_batch()[0].shape[2:] == (64, 64)
@@ -250,7 +250,7 @@ def test_no_class_weighs_more_than_five_pixels_and_a_pixel_one_on_average(counts
 
 
 def test_a_run_is_not_gone_on_with_where_the_masks_mean_something_else(tmp_path):
-    make_scenes(tmp_path / "data", 12)
+    make_labelled(tmp_path / "data", 12)
     learn = build_learner(tmp_path / "data", size=64)
     Run.open("run", learn, settings={}, folder=tmp_path / "run").close()
     (tmp_path / "data" / "codes.txt").write_text("sky\nbox\nground\n")
@@ -261,7 +261,7 @@ def test_a_run_is_not_gone_on_with_where_the_masks_mean_something_else(tmp_path)
 
 def test_results_of_items_of_one_name_never_overwrite_each_other(learnt, scenes, tmp_path):
     for name in ("a.png", "a.jpg", "a-2.png", "b" * 200 + ".png"):
-        draw_scene(1)[0].save(tmp_path / name)
+        draw_labelled(1)[0].save(tmp_path / name)
     done = run(learnt[2], "a.png", "a.jpg", "a-2.png", "b" * 200 + ".png", "--out", "o", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "o").iterdir())) == 8

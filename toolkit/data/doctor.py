@@ -13,7 +13,14 @@ from pathlib import Path
 
 from toolkit.data.mirror.sync import tell
 from toolkit.data.segmentation.class_lists import read_list
-from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, PalettesDiffer, TooManyValues, read_code, show_value
+from toolkit.data.segmentation.class_mapping import (
+    IGNORED,
+    ClassMapping,
+    PalettesDiffer,
+    TooManyValues,
+    read_class_mapping,
+    show_value,
+)
 from toolkit.data.segmentation.mask_doctor import COMMAND, Diagnosis, Finding, diagnose
 from toolkit.data.segmentation.mask_repair import COPIED, REPAIRED, repair_masks
 from toolkit.data.segmentation.mask_values import many
@@ -68,10 +75,10 @@ def _masks(chosen: argparse.Namespace) -> int:
             raise DataError(f'{palette.path}: no colours; expected a .json of {{"name": "#rrggbb"}} or {{"name": [r, g, b]}}')
         palette = palette if chosen.classes else None  # alone it is the list of classes
     try:
-        code: MaskCode | None = read_code(listed, chosen.ignore, pairs.table["mask"].tolist())
+        class_mapping: ClassMapping | None = read_class_mapping(listed, chosen.ignore, pairs.table["mask"].tolist())
     except (TooManyValues, PalettesDiffer):  # of which the diagnosis tells
-        code = None
-    diagnosis = diagnose(pairs, code, ignore=chosen.ignore, palette=palette)
+        class_mapping = None
+    diagnosis = diagnose(pairs, class_mapping, ignore=chosen.ignore, palette=palette)
     if chosen.json:
         write_json(chosen.json, diagnosis.as_dict())
     _tell(pairs, diagnosis, SHOWN if not chosen.all else sys.maxsize)
@@ -109,10 +116,10 @@ def _helps(diagnosis: Diagnosis) -> bool:
 
 
 def _tell(pairs: Pairs, diagnosis: Diagnosis, most: int) -> None:
-    code, findings = diagnosis.code, diagnosis.findings
-    classes = f", {len(code.classes)} classes" if code else ""
+    class_mapping, findings = diagnosis.class_mapping, diagnosis.findings
+    classes = f", {len(class_mapping.classes)} classes" if class_mapping else ""
     print(f"{many(len(pairs.table), 'picture')} with a mask{classes}")
-    for note in (*pairs.notes, *(code.notes if code else ())):
+    for note in (*pairs.notes, *(class_mapping.notes if class_mapping else ())):
         print(f"  {note}")
     if not findings:
         print("nothing found that is wrong")
@@ -136,7 +143,7 @@ def _tell_one(finding: Finding, most: int) -> None:
 
 
 def _tell_mapping(diagnosis: Diagnosis) -> None:
-    names = {**dict(enumerate(diagnosis.code.classes)), IGNORED: "(does not count)"}
+    names = {**dict(enumerate(diagnosis.class_mapping.classes)), IGNORED: "(does not count)"}
     total = max(1, sum(diagnosis.pixels.values()))
     print("\nProposed reading of the masks:\n     value  class number  of all pixels  class")
     shown = {number for value, number in diagnosis.mapping.items() if diagnosis.pixels.get(value)} | {IGNORED}

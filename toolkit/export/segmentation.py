@@ -17,9 +17,9 @@ from fastai.vision.models.unet import DynamicUnet
 from PIL import Image
 from torch import nn
 
-from toolkit.data.segmentation.labelled import LabelledScenes
+from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.errors import ConversionError, ExportError
-from toolkit.evaluation.segmentation.network import network_runner
+from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.export.images import NEEDS, Deployed
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.parity import TOLERANCE
@@ -43,11 +43,11 @@ class SegmentationExport:
     """A learner of scenes as the parts of a program: `input`, and `output` as the card describes it."""
 
     def __init__(self, learn: Learner) -> None:
-        self.labelled: LabelledScenes = learn.dls.labelled
-        self.input, code = self.labelled.scene_input, self.labelled.code
-        self.output = MaskOutput(code.classes, code.values, code.colours).card()
+        self.labelled: LabelledSegmentation = learn.dls.labelled
+        self.input, class_mapping = self.labelled.segmentation_input, self.labelled.class_mapping
+        self.output = MaskOutput(class_mapping.classes, class_mapping.values, class_mapping.colours).card()
         self.needs, self.described = [*NEEDS, *self.input.needs], {}
-        self.run = network_runner(learn)
+        self.run = pixel_network(learn)
         self.network = Deployed(_plain(learn.model), *normalization_of(learn.dls)).to("cpu", torch.float32).eval()
         rows = np.flatnonzero(self.labelled.table.split == "test")
         self.rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_REPLAYED)).round().astype(int)].tolist()

@@ -11,12 +11,12 @@ from helpers.mask_samples import (
     examine,
     foreground,
     kinds,
-    make_scenes,
+    make_labelled,
     mended,
 )
 
 from toolkit.data.doctor import main
-from toolkit.data.segmentation.mask_coding import read_code
+from toolkit.data.segmentation.class_mapping import read_class_mapping
 from toolkit.data.segmentation.mask_doctor import check_masks
 from toolkit.data.segmentation.pairs import find_pairs
 from toolkit.errors import DataError, RunError
@@ -28,33 +28,33 @@ def test_a_few_bad_masks_among_many_do_not_stop_training(tmp_path):
     def change(mask, number):
         return np.where(mask == 2, 7, mask).astype(np.uint8) if number < 3 else mask
 
-    diagnosis = examine(make_scenes(tmp_path / "data", 24, change), quick=True)
+    diagnosis = examine(make_labelled(tmp_path / "data", 24, change), quick=True)
     assert kinds(diagnosis) == {"outside": 3}
     assert diagnosis.refusal() == ""
 
 
 def test_a_refusal_ends_in_the_command_that_shows_all(tmp_path, capsys):
-    folder = make_scenes(tmp_path / "my data", change=lambda mask, number: mask + 1)
+    folder = make_labelled(tmp_path / "my data", change=lambda mask, number: mask + 1)
     (folder / "codes.txt").rename(tmp_path / "names.txt")
     pairs = find_pairs(folder)
-    code = read_code(tmp_path / "names.txt", "none", pairs.table["mask"].tolist())
+    class_mapping = read_class_mapping(tmp_path / "names.txt", "none", pairs.table["mask"].tolist())
     with pytest.raises(DataError, match="count classes from 1 to 3") as caught:
-        check_masks(pairs, code)
+        check_masks(pairs, class_mapping)
     command = str(caught.value).splitlines()[-1]
     done = subprocess.run(command.replace("python", sys.executable, 1), shell=True, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
     assert "count classes from 1 to 3" in done.stdout
-    check_masks(find_pairs(make_scenes(tmp_path / "clean")), None)
+    check_masks(find_pairs(make_labelled(tmp_path / "clean")), None)
 
 
 def test_a_quick_look_is_at_64_masks(tmp_path):
-    diagnosis = examine(make_scenes(tmp_path / "data", 70), quick=True)
+    diagnosis = examine(make_labelled(tmp_path / "data", 70), quick=True)
     assert (diagnosis.looked, diagnosis.total) == (64, 70)
 
 
 @pytest.mark.parametrize("layout", ["parts", "suffix", "csv"])
 def test_the_command_finds_the_same_masks_in_every_layout(tmp_path, layout):
-    folder = make_scenes(tmp_path / "made", 8, change=foreground, codes=("ground", "thing"))
+    folder = make_labelled(tmp_path / "made", 8, change=foreground, codes=("ground", "thing"))
     place, options = tmp_path / "data", {}
     if layout == "parts":
         for part, numbers in (("train", range(6)), ("test", range(6, 8))):
@@ -93,14 +93,14 @@ def doctor(*arguments):
 
 
 def test_what_is_said_of_clean_masks(tmp_path):
-    folder = make_scenes(tmp_path / "data", 6)
+    folder = make_labelled(tmp_path / "data", 6)
     done = doctor("masks", folder / "images", folder / "masks")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("nothing found that is wrong\n")
 
 
 def test_what_is_said_of_faults(tmp_path, capsys):
-    folder = make_scenes(tmp_path / "data", change=foreground, codes=("ground", "thing"))
+    folder = make_labelled(tmp_path / "data", change=foreground, codes=("ground", "thing"))
     asked = ["masks", str(folder / "images"), str(folder / "masks")]
     assert main([*asked, "--json", str(tmp_path / "found.json")]) == 1
     said = capsys.readouterr().out
@@ -138,7 +138,7 @@ def test_what_is_said_of_faults(tmp_path, capsys):
     ],
 )
 def test_wrong_arguments_give_one_clear_line(tmp_path, arguments, status, said):
-    folder = make_scenes(tmp_path / "data", 3)
+    folder = make_labelled(tmp_path / "data", 3)
     (tmp_path / "block").write_text("")
     arguments = [argument.replace("DATA", str(folder)).replace("/nowhere/at", str(tmp_path / "block")) for argument in arguments]
     done = doctor(*arguments)
@@ -152,7 +152,7 @@ def test_wrong_arguments_give_one_clear_line(tmp_path, arguments, status, said):
 
 
 def test_repairs_go_on_where_they_were_stopped(tmp_path, monkeypatch, capsys):
-    folder = make_scenes(tmp_path / "data", change=foreground, codes=("ground", "thing"))
+    folder = make_labelled(tmp_path / "data", change=foreground, codes=("ground", "thing"))
     asked = ["masks", str(folder), "--apply", str(tmp_path / "mended")]
     from toolkit.data.segmentation import mask_repair
 
@@ -179,7 +179,7 @@ def test_repairs_go_on_where_they_were_stopped(tmp_path, monkeypatch, capsys):
 
 
 def test_clean_masks_are_written_as_they_were(tmp_path, capsys):
-    folder = make_scenes(tmp_path / "data", 6)
+    folder = make_labelled(tmp_path / "data", 6)
     assert len(mended(folder)) == 6
     assert "6 written as they were" in capsys.readouterr().out
     assert json.loads((tmp_path / "mended" / "doctor.json").read_text())["findings"] == []

@@ -6,7 +6,7 @@ from helpers.segmentation_samples import mask, random_pairs
 from scipy.ndimage import binary_dilation, distance_transform_edt, generate_binary_structure
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score
 
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
 from toolkit.evaluation.bootstrap import Bootstrap
 from toolkit.evaluation.segmentation.metrics import (
     Tally,

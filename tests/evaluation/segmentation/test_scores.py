@@ -11,17 +11,17 @@ import torch
 from helpers.segmentation_samples import mask, random_pairs
 from PIL import Image
 
-from toolkit.data.segmentation.labelled import LabelledScenes
-from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode
+from toolkit.data.segmentation.class_mapping import IGNORED, ClassMapping
+from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.errors import DataError, RunError
 from toolkit.evaluation import Interval, Scores, evaluate
 from toolkit.evaluation.comparison import compare
-from toolkit.evaluation.segmentation.baselines import BY_COLOUR, BY_POSITION, MAJORITY, PixelBaselines, nearest
-from toolkit.evaluation.segmentation.network import network_runner
+from toolkit.evaluation.segmentation.baselines import BY_COLOUR, BY_POSITION, MAJORITY, PixelBaselines, resize_nearest
+from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.evaluation.segmentation.scores import evaluate_segmentation
-from toolkit.learning.segmentation.loaders import scene_loaders
+from toolkit.learning.segmentation.loaders import segmentation_loaders
 from toolkit.program.about import about
-from toolkit.program.segmentation.inputs import SceneInput
+from toolkit.program.segmentation.inputs import SegmentationInput
 from toolkit.program.segmentation.outputs import MaskOutput
 from toolkit.reports.compare import as_text
 from toolkit.reports.images.explain import Explainer
@@ -84,8 +84,8 @@ def test_fitting_again_finds_the_same():
 
 
 def test_masks_are_enlarged_to_the_nearest_pixel():
-    assert np.array_equal(nearest(mask("01", "10"), (4, 4)), mask("0011", "0011", "1100", "1100"))
-    assert np.array_equal(nearest(mask("0011", "0011", "1100", "1100"), (2, 2)), mask("01", "10"))
+    assert np.array_equal(resize_nearest(mask("01", "10"), (4, 4)), mask("0011", "0011", "1100", "1100"))
+    assert np.array_equal(resize_nearest(mask("0011", "0011", "1100", "1100"), (2, 2)), mask("01", "10"))
 
 
 class Painter(torch.nn.Module):
@@ -117,9 +117,9 @@ def learn(tmp_path_factory):
         }
         pairs.append((picture, truth))
     table = pd.DataFrame(rows).assign(width=64, height=48)
-    code = MaskCode(("red", "blue", "other"), (0, 1, 2), (IGNORED,))
+    class_mapping = ClassMapping(("red", "blue", "other"), (0, 1, 2), (IGNORED,))
     counts = np.array([np.bincount(truth.ravel(), minlength=256)[:3] for _, truth in pairs])
-    labelled = LabelledScenes(table, pairs, counts, code, SceneInput(0), (64, 64), (64, 64), [], [])
+    labelled = LabelledSegmentation(table, pairs, counts, class_mapping, SegmentationInput(0), (64, 64), (64, 64), [], [])
     stats = (0.4, 0.2, 0.5), (0.3, 0.1, 0.3)
     model = Painter()
     weights = {"layer.weight": torch.zeros(3, 3, 1, 1), "layer.bias": torch.tensor([0.0, 0.0, 1.0])}
@@ -127,7 +127,7 @@ def learn(tmp_path_factory):
         model.layer.weight.copy_(torch.tensor([[3.0, 0, -3], [-3, 0, 3], [0, 0, 0]])[..., None, None])
         model.layer.bias.copy_(torch.tensor([0.0, 0.0, -9.0]))
     return SimpleNamespace(
-        model=model, dls=scene_loaders(labelled, stats, 4, "none"), about={"task": "segmentation", "stats": stats},
+        model=model, dls=segmentation_loaders(labelled, stats, 4, "none"), about={"task": "segmentation", "stats": stats},
         first_weights=SimpleNamespace(weights=weights),
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def test_a_learner_is_scored_on_its_test_pictures_beside_itself_untrained_and_si
     pictures = scores.predictions
     assert pictures["pixel accuracy"].mean() == pytest.approx(scores.table["network"]["pixel accuracy"].value)
     assert set(pictures["worst class"]) <= {"red", "blue"}
-    again = evaluate_segmentation(learn, run=network_runner(learn))
+    again = evaluate_segmentation(learn, run=pixel_network(learn))
     assert again.to_json() == scores.to_json()
 
 
@@ -186,7 +186,7 @@ def test_the_card_and_the_terminal_name_what_each_class_scores(scores):
     card = scores.card()
     assert list(card["per_class"]) == ["network"]
     assert "IoU of each class, network: red" in str(scores)
-    plain = {"task": "segmentation", "scores": card, "input": SceneInput(0).card()}
+    plain = {"task": "segmentation", "scores": card, "input": SegmentationInput(0).card()}
     plain["output"] = MaskOutput(("red", "blue", "other"), (0, 1, 2), ((0, 0, 0),) * 3).card()
     assert f"network, IoU of each class: red {scores.per_class['network']['red'].value:.3f}, blue" in about(plain)
 

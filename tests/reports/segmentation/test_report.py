@@ -12,22 +12,22 @@ from helpers.read_page import Read
 from PIL import Image, ImageDraw
 
 from recipes.segmentation import build_learner
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.bootstrap import Interval
 from toolkit.evaluation.scores import NETWORK
 from toolkit.files import read_json
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
-from toolkit.program.segmentation.inputs import SceneInput, segment
+from toolkit.program.segmentation.inputs import SegmentationInput, segment
 from toolkit.reports.charts import OUTLINE, coloured, lit
-from toolkit.reports.segmentation.report import _of_several_groups, write_scene_report
-from toolkit.reports.segmentation.uncertainty import TENTHS, doubt, percent
+from toolkit.reports.segmentation.report import _of_several_groups, write_segmentation_report
+from toolkit.reports.segmentation.uncertainty import TENTHS, percent, uncertainty
 
 ODD = ("<script>alert(1)</script>", "猫", "fifty letters " + "x" * 36, "$x^{2$ & co")
 
 
-def make_scenes(folder, count=24, classes=("sky", "ground", "box"), size=(64, 48), seed=0):
+def make_labelled(folder, count=24, classes=("sky", "ground", "box"), size=(64, 48), seed=0):
     """Pictures of sky above ground, with boxes of the further classes, and masks whose last rows do not count."""
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
@@ -60,20 +60,20 @@ def reported(data, folder, epochs=1):
     with run:
         log = fit(learn, epochs, lr=3e-3, run=run)
         scores = evaluate(learn)
-        path = write_scene_report(learn, scores, log, run)
+        path = write_segmentation_report(learn, scores, log, run)
     return SimpleNamespace(learn=learn, run=run, log=log, scores=scores, path=path, page=Read(path.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenes")
-    return reported(make_scenes(folder / "data", 36), folder / "run", 2)
+    return reported(make_labelled(folder / "data", 36), folder / "run", 2)
 
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
     folder = tmp_path_factory.mktemp("odd")
-    return reported(make_scenes(folder / "data", 24, ("sky", *ODD)), folder / "run")
+    return reported(make_labelled(folder / "data", 24, ("sky", *ODD)), folder / "run")
 
 
 def test_it_is_one_small_file_that_opens_offline(made):
@@ -110,7 +110,7 @@ def test_a_number_changes_with_the_scores(made, tmp_path):
     changed = replace(made.scores, per_class={**made.scores.per_class, NETWORK: iou}, verdict="it was a dream")
     folder = SimpleNamespace(folder=tmp_path)
     (tmp_path / "run.json").write_bytes((made.run.folder / "run.json").read_bytes())
-    page = Read(write_scene_report(made.learn, changed, made.log, folder).read_text(encoding="utf-8"))
+    page = Read(write_segmentation_report(made.learn, changed, made.log, folder).read_text(encoding="utf-8"))
     assert "0.123 [0.111, 0.135]" in page.text
     assert "0.123 [0.111, 0.135]" not in made.page.text
     assert "It was a dream." in page.text
@@ -149,7 +149,7 @@ def test_each_card_shows_picture_truth_answer_and_doubt(made):
     labelled = made.learn.dls.labelled
     row = [path.name for path in labelled.items].index(name)
     truth = next(np.asarray(shown[alt].convert("RGB")) for alt in about if alt.startswith(f"{name}, truth: "))
-    numbers, colours = labelled.truth(row), np.array(labelled.code.colours)
+    numbers, colours = labelled.truth(row), np.array(labelled.class_mapping.colours)
     counted = numbers != IGNORED
     assert (truth[counted] == colours[numbers[counted]]).all()
     hatched = {tuple(pixel) for pixel in truth[~counted].tolist()}
@@ -161,7 +161,7 @@ def test_one_legend_names_every_class_with_its_colour(made):
     html = made.path.read_text(encoding="utf-8")
     legend = html[html.index('<ul class="legend"') :].partition("</ul>")[0]
     assert html.count('<ul class="legend"') == 1
-    for name, colour in zip(made.scores.classes, made.learn.dls.labelled.code.colours, strict=True):
+    for name, colour in zip(made.scores.classes, made.learn.dls.labelled.class_mapping.colours, strict=True):
         assert re.search("background: #{:02x}{:02x}{:02x}".format(*colour) + rf'"></i><span>{name}</span>', legend)
     assert "does not count" in legend
 
@@ -192,7 +192,7 @@ def test_odd_names_do_nothing(odd):
 @pytest.mark.parametrize("count", [2, 60])
 def test_few_and_many_classes_make_a_page(tmp_path, count):
     names = [f"class number {number}" for number in range(count)]
-    made = reported(make_scenes(tmp_path / "data", 24, names, (128, 96)), tmp_path / "run")
+    made = reported(make_labelled(tmp_path / "data", 24, names, (128, 96)), tmp_path / "run")
     assert made.path.stat().st_size < 3_000_000
     assert all(name in made.page.text for name in names)
     assert read_json(made.run.folder / "run.json", "a run")["data"] in made.page.text
@@ -206,12 +206,12 @@ def test_doubt_is_the_entropy_and_large_pictures_are_seen_whole():
 
     pixels = np.zeros((150, 230, 3), np.uint8)
     pixels[20:140, 60:200] = 255
-    scene_input = SceneInput(0, multiple=16, tile=64, overlap=32)
-    unsure, answer = doubt(pixels, network, scene_input)
+    segmentation_input = SegmentationInput(0, multiple=16, tile=64, overlap=32)
+    unsure, answer = uncertainty(pixels, network, segmentation_input)
     bright = pixels[..., 0] > 127
     assert np.allclose(unsure, np.where(bright, 0, 1), atol=1e-5)
     assert (answer == bright).all()
-    assert (answer == segment(Image.fromarray(pixels), network, scene_input)).all()
+    assert (answer == segment(Image.fromarray(pixels), network, segmentation_input)).all()
 
 
 def test_masks_and_doubt_are_drawn():

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.data.segmentation.mask_files import Value, check_value, from_hex, show_value
+from toolkit.data.segmentation.mask_io import Value, check_value, from_hex, show_value
 from toolkit.errors import DataError
 
 LIST_FILES = ("codes.txt", "classes.txt", "codes.json", "classes.json")

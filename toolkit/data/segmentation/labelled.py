@@ -22,10 +22,10 @@ from toolkit.data.hashing import content_hash
 from toolkit.data.items import PARTS, Items, picked, summary
 from toolkit.data.progress import track
 from toolkit.data.reading import PIXEL_BUDGET
-from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, read_mask
+from toolkit.data.segmentation.class_mapping import IGNORED, ClassMapping, read_mask
 from toolkit.data.splitting import SplitOptions, split_items
 from toolkit.errors import ConversionError, DataError
-from toolkit.program.segmentation.inputs import SceneInput
+from toolkit.program.segmentation.inputs import SegmentationInput
 
 SMALLEST, LARGEST = 160, 192  # pixels of the shorter side: what a size that nobody chose lies between
 SEEN = 0.8  # part of the length of what a training step takes that it sees
@@ -36,14 +36,15 @@ Pair = tuple[np.ndarray, np.ndarray]  # a picture, uint8 (height, width, 3), and
 
 
 @dataclass
-class LabelledScenes:
+class LabelledSegmentation:
     """Pictures with masks, split.
 
     `table`: one row a picture: `path`, `mask` (files), `label` (the class of it that the fewest pictures show, which the split is
     stratified by), `group`, `split`, `width`, `height` (upright), `content` and `mask_content` (hashes of the files). `pairs`:
     picture and class numbers of each row at the scale that is learnt from, or None where they were too many to keep. `counts`:
-    pixels of each class, int64 (rows, classes). `code` says what the masks' values stand for, `scene_input` how pictures are
-    seen, and `view` is (height, width) of what a training step takes of each, in pixels, and `crop` of what it sees of that.
+    pixels of each class, int64 (rows, classes). `class_mapping` says what the masks' values stand for, `segmentation_input` how
+    pictures are seen, and `view` is (height, width) of what a training step takes of each, in pixels, and `crop` of what it sees
+    of that.
     """
 
     wing: ClassVar[str] = "segmentation"
@@ -51,8 +52,8 @@ class LabelledScenes:
     table: pd.DataFrame
     pairs: list[Pair] | None
     counts: np.ndarray
-    code: MaskCode
-    scene_input: SceneInput
+    class_mapping: ClassMapping
+    segmentation_input: SegmentationInput
     view: tuple[int, int]
     crop: tuple[int, int]
     rejected: list[tuple[str, str]]
@@ -61,7 +62,7 @@ class LabelledScenes:
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes' names; a class's number is its place."""
-        return self.code.classes
+        return self.class_mapping.classes
 
     @property
     def items(self) -> list[Path]:
@@ -70,17 +71,19 @@ class LabelledScenes:
 
     def picture(self, row: int) -> Image.Image:
         """The picture of a row, upright RGB, in its own size."""
-        return self.scene_input.read(self.table.path[row])
+        return self.segmentation_input.read(self.table.path[row])
 
     def truth(self, row: int) -> np.ndarray:
         """The class number of each of its pixels, uint8 (height, width), IGNORED where none counts."""
-        return self.code.numbers(read_mask(self.table["mask"][row]))
+        return self.class_mapping.numbers(read_mask(self.table["mask"][row]))
 
     def pair(self, row: int) -> Pair:
         """What is learnt from a row: picture and class numbers at the scale it is seen at."""
-        return self.pairs[row] if self.pairs is not None else _at_scale(self.picture(row), self.truth(row), self.scene_input)
+        return (
+            self.pairs[row] if self.pairs is not None else _at_scale(self.picture(row), self.truth(row), self.segmentation_input)
+        )
 
-    def without(self, unwanted: pd.Series, reason: str) -> LabelledScenes:
+    def without(self, unwanted: pd.Series, reason: str) -> LabelledSegmentation:
         """The same with the rows where `unwanted` is True set aside."""
         wanted = ~unwanted.to_numpy()
         return replace(
@@ -101,9 +104,9 @@ class LabelledScenes:
         return "\n".join(lines + ([summary(self.rejected)] if self.rejected else []))
 
 
-def labelled_scenes(
+def labelled_segmentation(
     items: Items,
-    code: MaskCode,
+    class_mapping: ClassMapping,
     size: int = 0,
     scale: str = FIT,
     multiple: int = 32,
@@ -112,8 +115,9 @@ def labelled_scenes(
     seed: int = 42,
     group_near: bool = False,
     strict: bool = False,
-) -> LabelledScenes:
-    """Read and split the pairs of `items` (see `find_pairs`), whose masks `code` explains; see `split_items` for the split.
+) -> LabelledSegmentation:
+    """Read and split the pairs of `items` (see `find_pairs`), whose masks `class_mapping` explains; see `split_items` for the
+    split.
 
     With `scale` "fit" the shorter side of every picture is brought to `size` pixels (0: the pictures' own, 160 to 192), and a
     training step sees four fifths of a picture's length; with "own" pictures stay in their own pixels, and a step sees squares
@@ -129,32 +133,33 @@ def labelled_scenes(
     if scale not in SCALES:
         raise DataError(f"scale {scale!r}; choose from {', '.join(SCALES)}")
     side = size or _usual_size(items.table.path.tolist())
-    scene_input = SceneInput(side if scale == FIT else 0, multiple)
-    read = _read_all(items, code, scene_input)
+    segmentation_input = SegmentationInput(side if scale == FIT else 0, multiple)
+    read = _read_all(items, class_mapping, segmentation_input)
     items = items.joined(read.facts)
     items = items.keep(items.table.error.isna(), items.table.error)
     _check(items, strict)
     items, duplicates = apart_from_test(items, group_near=group_near)
     _check(items, strict)
     counts = picked(read.counts, items.table)
-    items = items.assign(label=_rarest(counts, code.classes))
+    items = items.assign(label=_rarest(counts, class_mapping.classes))
     split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
     items = items.assign(split=split_items(items.table, split, together=duplicates.together))
-    view, crop = _cuts(items.table, scene_input, side if scale == OWN else 0)
+    view, crop = _cuts(items.table, segmentation_input, side if scale == OWN else 0)
     notes = [
         *items.notes,
-        *code.notes,
+        *class_mapping.notes,
         *duplicate_notes(items.table, duplicates),
-        *_unlearnt(items.table.split, counts, code.classes),
+        *_unlearnt(items.table.split, counts, class_mapping.classes),
     ]
     pairs = None if read.pairs is None else [read.pairs[row] for row in items.table.index]
     table = items.table[COLUMNS].reset_index(drop=True)
-    return LabelledScenes(table, pairs, counts, code, scene_input, view, crop, items.rejected, notes)
+    return LabelledSegmentation(table, pairs, counts, class_mapping, segmentation_input, view, crop, items.rejected, notes)
 
 
 @dataclass
 class _Read:
-    """What the pass over the pairs found: a row of `facts` for each (`error` where it cannot be used); see `LabelledScenes`."""
+    """What the pass over the pairs found: a row of `facts` for each (`error` where it cannot be used); see
+    `LabelledSegmentation`."""
 
     facts: pd.DataFrame
     pairs: list[Pair] | None
@@ -166,17 +171,17 @@ def _usual_size(paths: list[Path], sample: int = 32) -> int:
     return int(np.clip(np.median([min(size) for size in sizes if size] or [LARGEST]), SMALLEST, LARGEST))
 
 
-def _read_all(items: Items, code: MaskCode, scene_input: SceneInput) -> _Read:
+def _read_all(items: Items, class_mapping: ClassMapping, segmentation_input: SegmentationInput) -> _Read:
     paths, masks = items.table.path.tolist(), items.table["mask"].tolist()
     work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
-        delayed(_read_one)(path, mask, code, scene_input) for path, mask in zip(paths, masks, strict=True)
+        delayed(_read_one)(path, mask, class_mapping, segmentation_input) for path, mask in zip(paths, masks, strict=True)
     )
     rows, pairs, held = [], [], 0
-    counts = np.zeros((len(paths), len(code.classes)), dtype=np.int64)
+    counts = np.zeros((len(paths), len(class_mapping.classes)), dtype=np.int64)
     for number, (facts, pair) in enumerate(track(work, total=len(paths), what="reading")):
         rows.append(facts)
         if pair is not None:
-            counts[number] = np.bincount(pair[1].ravel(), minlength=IGNORED + 1)[: len(code.classes)]
+            counts[number] = np.bincount(pair[1].ravel(), minlength=IGNORED + 1)[: len(class_mapping.classes)]
             held += pair[0].nbytes + pair[1].nbytes
         if pairs is not None:
             pairs.append(pair)
@@ -187,13 +192,15 @@ def _read_all(items: Items, code: MaskCode, scene_input: SceneInput) -> _Read:
     return _Read(table, pairs, counts)
 
 
-def _read_one(path: Path, mask: Path, code: MaskCode, scene_input: SceneInput) -> tuple[dict, Pair | None]:
+def _read_one(
+    path: Path, mask: Path, class_mapping: ClassMapping, segmentation_input: SegmentationInput
+) -> tuple[dict, Pair | None]:
     try:
-        picture = scene_input.read(path)
+        picture = segmentation_input.read(path)
         exact, near = fingerprints(picture)
         facts = {"content": content_hash(path), "mask_content": content_hash(mask), "pixels_hash": exact, "near_hash": near}
         facts |= {"width": picture.width, "height": picture.height}
-        numbers = code.numbers(read_mask(mask))
+        numbers = class_mapping.numbers(read_mask(mask))
     except ConversionError as error:
         return {"error": error.reason if str(path) == error.source else f"its mask {error}"}, None
     except DataError as error:
@@ -203,14 +210,14 @@ def _read_one(path: Path, mask: Path, code: MaskCode, scene_input: SceneInput) -
     if numbers.shape != (picture.height, picture.width):
         found = f"{numbers.shape[1]}x{numbers.shape[0]}"
         return {"error": f"it is {picture.width}x{picture.height} pixels, its mask {mask} {found}"}, None
-    pair = _at_scale(picture, numbers, scene_input)
+    pair = _at_scale(picture, numbers, segmentation_input)
     if (pair[1] == IGNORED).all():
         return {"error": f"no pixel of its mask {mask} counts"}, None
     return facts, pair
 
 
-def _at_scale(picture: Image.Image, numbers: np.ndarray, scene_input: SceneInput) -> Pair:
-    small = scene_input.scaled(picture)
+def _at_scale(picture: Image.Image, numbers: np.ndarray, segmentation_input: SegmentationInput) -> Pair:
+    small = segmentation_input.scaled(picture)
     mask = Image.fromarray(numbers).resize(small.size, Image.Resampling.NEAREST)
     return np.asarray(small), np.asarray(mask)
 
@@ -221,14 +228,14 @@ def _rarest(counts: np.ndarray, classes: tuple[str, ...]) -> list[str]:
     return [classes[number] for number in np.where(shown, shown.sum(axis=0), len(counts) + 1).argmin(axis=1)]
 
 
-def _cuts(table: pd.DataFrame, scene_input: SceneInput, side: int) -> tuple[tuple[int, int], tuple[int, int]]:
+def _cuts(table: pd.DataFrame, segmentation_input: SegmentationInput, side: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """What a training step takes of pictures, the usual size or, where they hold it, a square a quarter longer than `side`, and
     what it sees of that: four fifths, in whole multiples."""
-    seen = [scene_input.seen_size(*size) for size in zip(table.width, table.height, strict=True)]
+    seen = [segmentation_input.scaled_size(*size) for size in zip(table.width, table.height, strict=True)]
     usual = np.median(seen, axis=0)[::-1]
     square = np.full(2, min(usual.min(), side / SEEN))
     height, width = (square if side else usual).round().astype(int).tolist()
-    multiple = scene_input.multiple
+    multiple = segmentation_input.multiple
     high = max(2, round(SEEN * height / multiple)) * multiple
     return (height, width), (high, max(2, round(high * width / height / multiple)) * multiple)  # hardly stretched
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 
-from toolkit.data.segmentation.mask_coding import MOST_FOUND, Value
-from toolkit.data.segmentation.mask_facts import JPEG, Facts, Tally
+from toolkit.data.segmentation.class_mapping import MOST_FOUND, Value
+from toolkit.data.segmentation.mask_facts import JPEG, Facts, ValueTally
 
 NEAR = 24  # levels, of grey or of each of a colour's three, by which JPEG changes an area
 RARE = 2e-4  # part of all pixels below which no value of very many is a class
@@ -24,7 +24,7 @@ class Readable:
         if in_colour:
             for fact in facts:
                 fact.values = {lifted(value): tally for value, tally in fact.values.items()}
-        self.values: dict[Value, Tally] = defaultdict(Tally)
+        self.values: dict[Value, ValueTally] = defaultdict(ValueTally)
         for fact in facts:
             for value, tally in fact.values.items():
                 self.values[value].add(tally)
@@ -54,7 +54,7 @@ def split_values(seen: Readable) -> tuple[list[Value], set[Value]]:
     return sorted(areas, key=lifted), seen.values.keys() - set(areas)
 
 
-def area_values(seen: Readable, values: dict[Value, Tally]) -> list[Value]:
+def area_values(seen: Readable, values: dict[Value, ValueTally]) -> list[Value]:
     """Those of `values`, which no class has, that are classes by their areas rather than blends or noise."""
     if seen.jpeg:
         centres = set(_centres([value for value, tally in seen.values.items() if not tally.thin], seen))
@@ -93,7 +93,7 @@ def _centres(values: list[Value], seen: Readable) -> list[Value]:
     return [value for value, count in centres.items() if count >= 10 * RARE * seen.pixels]
 
 
-def satellite(value: Value, others: list[Value], tallies: dict[Value, Tally]) -> bool:
+def satellite(value: Value, others: list[Value], tallies: dict[Value, ValueTally]) -> bool:
     """Whether a value is next to a far commoner one, as JPEG leaves them."""
     reach = NEAR if isinstance(value, tuple) else NEAR // 4
     return any(tallies[other].count > 20 * tallies[value].count and apart(value, other) <= reach for other in others)

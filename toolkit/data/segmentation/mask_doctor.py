@@ -16,8 +16,8 @@ import numpy as np
 from toolkit.data.hashing import content_hash
 from toolkit.data.items import Items
 from toolkit.data.segmentation.class_lists import ClassList
+from toolkit.data.segmentation.class_mapping import IGNORED, ClassMapping, Value, common_folder, show_value
 from toolkit.data.segmentation.mask_areas import Readable
-from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, Value, common_folder, show_value
 from toolkit.data.segmentation.mask_facts import SCALED, SIZE, TURNED, Facts, agreement, look_at
 from toolkit.data.segmentation.mask_values import Finding, Judgement, judge_values, many
 from toolkit.data.segmentation.pairs import NO_MASK, NO_PICTURE
@@ -34,15 +34,15 @@ COMMAND = "python -m toolkit.data.doctor masks"
 class Diagnosis:
     """What the doctor found.
 
-    `findings`: one for each kind of fault, those that stop training first. `mapping`: raw value -> class number of `code`, the
-    proposed reading of the masks; `own`: the same for single masks that need one of their own, by path. `outside`: values of
-    which nobody can tell the class. `reach`: by how many levels JPEG changed values that still are what they were. `averaged`:
-    the masks whose class numbers were. `in_colour`: whether palettes are to be read as colours. `pixels` of each value. Of
-    `total` masks `looked` were looked at. `options`: of the command line that finds the same masks.
+    `findings`: one for each kind of fault, those that stop training first. `mapping`: raw value -> class number of
+    `class_mapping`, the proposed reading of the masks; `own`: the same for single masks that need one of their own, by path.
+    `outside`: values of which nobody can tell the class. `reach`: by how many levels JPEG changed values that still are what they
+    were. `averaged`: the masks whose class numbers were. `in_colour`: whether palettes are to be read as colours. `pixels` of
+    each value. Of `total` masks `looked` were looked at. `options`: of the command line that finds the same masks.
     """
 
     findings: list[Finding]
-    code: MaskCode | None
+    class_mapping: ClassMapping | None
     mapping: dict[Value, int] = field(default_factory=dict)
     own: dict[str, dict[Value, int]] = field(default_factory=dict)
     outside: tuple[Value, ...] = ()
@@ -74,7 +74,7 @@ class Diagnosis:
 
     def as_dict(self) -> dict:
         """All of it as plain values, for JSON."""
-        number = {**dict(enumerate(self.code.classes if self.code else ())), IGNORED: "does not count"}
+        number = {**dict(enumerate(self.class_mapping.classes if self.class_mapping else ())), IGNORED: "does not count"}
         return {
             "looked": self.looked,
             "total": self.total,
@@ -85,7 +85,7 @@ class Diagnosis:
                 }
                 for finding in self.findings
             ],
-            "classes": list(self.code.classes) if self.code else [],
+            "classes": list(self.class_mapping.classes) if self.class_mapping else [],
             "mapping": [
                 {"value": _plain(value), "number": to, "class": number[to], "pixels": self.pixels.get(value, 0)}
                 for value, to in self.mapping.items()
@@ -99,33 +99,34 @@ class Diagnosis:
         }  # fmt: skip
 
 
-def check_masks(pairs: Items, code: MaskCode | None) -> None:
+def check_masks(pairs: Items, class_mapping: ClassMapping | None) -> None:
     """Raise `DataError` where a sample of the masks shows a fault that is no accident."""
-    refusal = diagnose(pairs, code, quick=True).refusal()
+    refusal = diagnose(pairs, class_mapping, quick=True).refusal()
     if refusal:
         raise DataError(refusal)
 
 
 def diagnose(
-    pairs: Items, code: MaskCode | None, quick: bool = False, ignore: str = "auto", palette: ClassList | None = None
+    pairs: Items, class_mapping: ClassMapping | None, quick: bool = False, ignore: str = "auto", palette: ClassList | None = None
 ) -> Diagnosis:
     """Look at the masks of `pairs` (see `find_pairs`) and say what is wrong with them.
 
-    `code` is what their values should stand for (see `read_code`); None finds it out as far as that can be done, with `ignore`.
-    `palette` lists the colours of `code`'s classes for masks that are in colours. `quick` looks at 64 masks, evenly spread, for
-    faults that are no accident: fatal ones, which at least 5 % of the masks have and more than 3 files, or half of few files.
+    `class_mapping` is what their values should stand for (see `read_class_mapping`); None finds it out as far as that can be
+    done, with `ignore`. `palette` lists the colours of `class_mapping`'s classes for masks that are in colours. `quick` looks at
+    64 masks, evenly spread, for faults that are no accident: fatal ones, which at least 5 % of the masks have and more than 3
+    files, or half of few files.
 
-    Raises `DataError` where `palette` names other classes than `code`.
+    Raises `DataError` where `palette` names other classes than `class_mapping`.
     """
     table = pairs.table
     rows = np.unique(np.linspace(0, len(table) - 1, min(QUICK, len(table)) if quick else len(table)).round().astype(int))
-    in_colour = palette is not None or (code is not None and code.in_colour)
+    in_colour = palette is not None or (class_mapping is not None and class_mapping.in_colour)
     facts = look_at(table.path.iloc[rows].tolist(), table["mask"].iloc[rows].tolist(), in_colour, "looking at masks")
     seen = Readable([fact for fact in facts if fact.size], in_colour)
-    values = judge_values(seen, code, ignore, palette, common_folder(table["mask"].tolist()))
+    values = judge_values(seen, class_mapping, ignore, palette, common_folder(table["mask"].tolist()))
     findings = [*values.findings, *_misfits(facts), *_unreadable(facts), *_blank(values)]
     findings += [*_repeated(values.seen.facts), *_astray(values.seen.facts)]
-    if values.code is not None and values.mapping and not quick:
+    if values.class_mapping is not None and values.mapping and not quick:
         findings += _absent(values)
     if not quick:
         findings += _unpaired(pairs)
@@ -136,17 +137,17 @@ def diagnose(
     )
     return Diagnosis(
         sorted(judged, key=lambda finding: not finding.fatal),
-        values.code,
+        values.class_mapping,
         values.mapping,
         values.own,
         values.outside,
         values.reach,
         values.averaged,
-        in_colour or (values.code is not None and values.code.in_colour),
+        in_colour or (values.class_mapping is not None and values.class_mapping.in_colour),
         {value: tally.count for value, tally in values.seen.values.items()},
         len(facts),
         len(table),
-        (*options, *(code.options if code is not None else ())),
+        (*options, *(class_mapping.options if class_mapping is not None else ())),
     )
 
 
@@ -222,7 +223,7 @@ def _unreadable(facts: list[Facts]) -> list[Finding]:
 
 def _blank(judged: Judgement) -> list[Finding]:
     """Masks that say nothing, or the same of every pixel."""
-    facts, code, mapping = judged.seen.facts, judged.code, judged.mapping
+    facts, class_mapping, mapping = judged.seen.facts, judged.class_mapping, judged.mapping
     nothing = [fact for fact in facts if mapping and all(mapping.get(value) == IGNORED for value in fact.values)]
     one = [fact for fact in facts if len(fact.values) == 1 and fact not in nothing]
     findings = []
@@ -232,7 +233,7 @@ def _blank(judged: Judgement) -> list[Finding]:
             Finding("nothing_counts", _of(nothing), f"{many(len(nothing))} without a pixel that counts", todo, False, True)
         )
     if one:
-        named = {number: repr(name) for number, name in enumerate(code.classes if code else ())}
+        named = {number: repr(name) for number, name in enumerate(class_mapping.classes if class_mapping else ())}
         what = Counter(named.get(mapping.get(next(iter(fact.values)), -1), "one value") for fact in one).most_common(1)[0][0]
         files = tuple((str(fact.mask), f"all {show_value(next(iter(fact.values)))}") for fact in one)
         found = f"{many(len(one))} of one value only ({what if len(one) == 1 else 'mostly ' + what})"
@@ -243,13 +244,13 @@ def _blank(judged: Judgement) -> list[Finding]:
 
 def _absent(judged: Judgement) -> list[Finding]:
     """Classes that no mask shows, or one alone."""
-    facts, code = judged.seen.facts, judged.code
+    facts, class_mapping = judged.seen.facts, judged.class_mapping
     shows: dict[int, list[Facts]] = defaultdict(list)
     for fact in facts:
         for number in {judged.own.get(str(fact.mask), judged.mapping).get(value) for value in fact.values} - {None, IGNORED}:
             shows[number].append(fact)
-    none = [name for number, name in enumerate(code.classes) if not shows[number]]
-    once = [(name, shows[number][0]) for number, name in enumerate(code.classes) if len(shows[number]) == 1]
+    none = [name for number, name in enumerate(class_mapping.classes) if not shows[number]]
+    once = [(name, shows[number][0]) for number, name in enumerate(class_mapping.classes) if len(shows[number]) == 1]
     findings = []
     if none:
         found = f"no mask shows {', '.join(map(repr, none))}"

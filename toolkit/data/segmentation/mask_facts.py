@@ -20,7 +20,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from toolkit.converters import read_image
 from toolkit.data.progress import track
-from toolkit.data.segmentation.mask_files import Colour, Value, packed, read_paletted, unpacked
+from toolkit.data.segmentation.mask_io import Colour, Value, packed, read_paletted, unpacked
 from toolkit.errors import ConversionError
 
 GRID = 96  # points across and down at which borders of a mask are held against edges of a picture
@@ -35,7 +35,7 @@ SCALED, TURNED, SIZE = "scaled", "turned", "size"  # how a mask does not fit its
 
 
 @dataclass
-class Tally:
+class ValueTally:
     """How many pixels hold a value; how many of them are `solid`: all eight neighbours hold it too (almost, in JPEG files); how
     many lie `between` areas of a smaller and of a larger grey level; how many `climb`, see `climbing`."""
 
@@ -44,7 +44,7 @@ class Tally:
     between: int = 0
     climb: int = 0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: ValueTally) -> None:
         self.count += other.count
         self.solid += other.solid
         self.between += other.between
@@ -74,7 +74,7 @@ class Facts:
     mask_turned: int = 1
     trouble: str = ""
     picture_trouble: str = ""
-    values: dict[Value, Tally] = field(default_factory=dict)
+    values: dict[Value, ValueTally] = field(default_factory=dict)
     others: int = 0
     steps: int = 0
     palette: dict[int, Colour] | None = None
@@ -242,7 +242,7 @@ def _tally(raw: np.ndarray, facts: Facts) -> None:
     solid = _almost_solid(raw) if facts.mask.suffix.lower() in JPEG else solid_pixels(codes)
     counts, areas = np.bincount(codes.ravel()), np.bincount(codes[solid], minlength=len(values))
     common = np.argsort(-counts, kind="stable")[:MOST_VALUES]
-    facts.values = {values[code]: Tally(int(counts[code]), int(areas[code])) for code in common if counts[code]}
+    facts.values = {values[place]: ValueTally(int(counts[place]), int(areas[place])) for place in common if counts[place]}
     facts.others = int(counts.sum() - counts[common].sum())
     if raw.ndim == 2:
         climbs, facts.steps = climbing(raw)

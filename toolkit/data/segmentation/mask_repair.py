@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from toolkit.converters import IMAGE_SUFFIXES
 from toolkit.data.items import Items
 from toolkit.data.mirror.sync import Outcome, sync
-from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, Value, common_folder, read_mask, show_value
+from toolkit.data.segmentation.class_mapping import IGNORED, ClassMapping, Value, common_folder, read_mask, show_value
 from toolkit.data.segmentation.mask_doctor import Diagnosis
 from toolkit.data.segmentation.mask_facts import SIZE, climbing, look, turned
 from toolkit.errors import ConversionError, DataError
@@ -51,7 +51,7 @@ class Repair:
         numbers = turned(self._numbers(item, raw), turn)
         if numbers.shape != facts.upright[::-1]:
             numbers = np.asarray(Image.fromarray(numbers).resize(facts.upright, Image.Resampling.NEAREST))
-        _paletted(numbers, self.diagnosis.code).save(path, "PNG")
+        _paletted(numbers, self.diagnosis.class_mapping).save(path, "PNG")
         return COPIED if np.array_equal(numbers, raw) and not kind else REPAIRED
 
     def _numbers(self, item: Path, raw: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: i
     for folder in (source, common_folder(pairs.table.path.tolist())):
         if target.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{target}: lies within {folder}, which is not written into: name a folder elsewhere")
-    if diagnosis.code is None or not diagnosis.mapping:
+    if diagnosis.class_mapping is None or not diagnosis.mapping:
         raise DataError(
             f"{source}: no telling which value is which class, so nothing can be repaired: say it with --classes or --palette"
         )
@@ -102,12 +102,12 @@ def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: i
     diagnosis = replace(diagnosis, own=own, averaged=averaged)
     settings = {key: value for key, value in diagnosis.as_dict().items() if key in AFFECTS}
     settings["mapping"] = [{**entry, "pixels": None} for entry in settings["mapping"]]  # how often a value is changes no result
-    settings |= {"verb": "repair masks", "colours": diagnosis.code.colours, "in_colour": diagnosis.in_colour}
+    settings |= {"verb": "repair masks", "colours": diagnosis.class_mapping.colours, "in_colour": diagnosis.in_colour}
     outcome = sync(
         source, target, make=Repair(diagnosis, pictures), suffixes=IMAGE_SUFFIXES, settings=settings,
         name=lambda name: f"{Path(name).stem}.png", jobs=jobs, wanted=lambda path: str(path.absolute()) in pictures,
     )  # fmt: skip
-    write_text(target / "codes.txt", "".join(f"{name}\n" for name in diagnosis.code.classes))
+    write_text(target / "codes.txt", "".join(f"{name}\n" for name in diagnosis.class_mapping.classes))
     write_json(target / "doctor.json", diagnosis.as_dict())
     return outcome
 
@@ -122,9 +122,9 @@ def _equals(raw: np.ndarray, value: Value, reach: int = 0) -> np.ndarray:
     return here if raw.ndim == 2 else here.all(axis=2)
 
 
-def _paletted(numbers: np.ndarray, code: MaskCode) -> Image.Image:
+def _paletted(numbers: np.ndarray, class_mapping: ClassMapping) -> Image.Image:
     palette = np.zeros((256, 3), dtype=np.uint8)
-    palette[: len(code.colours)] = code.colours
+    palette[: len(class_mapping.colours)] = class_mapping.colours
     palette[IGNORED] = 255
     image = Image.fromarray(numbers)
     image.putpalette(palette.tobytes())  # makes it mode P

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.data.segmentation.class_lists import FORMS, ClassList
-from toolkit.data.segmentation.mask_areas import SMEARED, Readable, area_values, lifted, reach_of, split_values
-from toolkit.data.segmentation.mask_coding import (
+from toolkit.data.segmentation.class_mapping import (
     IGNORED,
     MOST_FOUND,
     UNCOUNTED,
-    MaskCode,
+    ClassMapping,
     Value,
     evenly_spread,
-    found_code,
+    found_class_mapping,
     show_value,
 )
-from toolkit.data.segmentation.mask_facts import Facts, Tally
+from toolkit.data.segmentation.mask_areas import SMEARED, Readable, area_values, lifted, reach_of, split_values
+from toolkit.data.segmentation.mask_facts import Facts, ValueTally
 from toolkit.errors import DataError
 
 KEPT_APART = 3  # levels that values must have to each side to be told after JPEG
@@ -52,9 +52,9 @@ def many(count: int, what: str = "mask") -> str:
 
 @dataclass
 class Judgement:
-    """`code` that the masks should follow, and their `mapping` to its numbers; see `Diagnosis`."""
+    """`class_mapping` that the masks should follow, and their `mapping` to its numbers; see `Diagnosis`."""
 
-    code: MaskCode | None
+    class_mapping: ClassMapping | None
     findings: list[Finding] = field(default_factory=list)
     mapping: dict[Value, int] = field(default_factory=dict)
     own: dict[str, dict[Value, int]] = field(default_factory=dict)
@@ -64,20 +64,24 @@ class Judgement:
     seen: Readable | None = None
 
 
-def judge_values(seen: Readable, code: MaskCode | None, ignore: str, palette: ClassList | None, folder: Path) -> Judgement:
+def judge_values(
+    seen: Readable, class_mapping: ClassMapping | None, ignore: str, palette: ClassList | None, folder: Path
+) -> Judgement:
     """Say what is wrong with the values of the masks in `folder`; the arguments are those of `diagnose`."""
     if not seen.facts:
-        return Judgement(code, seen=seen)
+        return Judgement(class_mapping, seen=seen)
     blends: set[Value] = set()
-    if code is None or code.found:
+    if class_mapping is None or class_mapping.found:
         areas, blends = split_values(seen)
         try:
-            code = code if code is not None and not blends else found_code(areas, folder, ignore)
+            class_mapping = (
+                class_mapping if class_mapping is not None and not blends else found_class_mapping(areas, folder, ignore)
+            )
         except DataError:
             return Judgement(None, [_no_classes(seen, areas)], seen=seen)
-        if code.in_colour:
+        if class_mapping.in_colour:
             seen, blends = Readable(seen.facts, True), {lifted(value) for value in blends}
-    judged = Judgement(code, seen=seen, mapping=_mapping(code, palette, ignore))
+    judged = Judgement(class_mapping, seen=seen, mapping=_mapping(class_mapping, palette, ignore))
     unknown = {value: tally for value, tally in seen.values.items() if value not in judged.mapping}
     for judge in (_colours, _spread, _shifted, _not_counted):
         judge(judged, seen, unknown, palette)
@@ -98,30 +102,32 @@ def _no_classes(seen: Readable, areas: list[Value]) -> Finding:
     return Finding("no_classes", _listed(seen.facts), found, todo, False, True)
 
 
-def _mapping(code: MaskCode, palette: ClassList | None, ignore: str) -> dict[Value, int]:
+def _mapping(class_mapping: ClassMapping, palette: ClassList | None, ignore: str) -> dict[Value, int]:
     """The class number of each value that the code knows, and of each colour of the palette."""
-    in_colour = code.in_colour or palette is not None
-    known = dict(zip(code.values, range(len(code.values)), strict=True)) | dict.fromkeys(code.ignored, IGNORED)
+    in_colour = class_mapping.in_colour or palette is not None
+    known = dict(zip(class_mapping.values, range(len(class_mapping.values)), strict=True)) | dict.fromkeys(
+        class_mapping.ignored, IGNORED
+    )
     mapping = {lifted(value) if in_colour else value: number for value, number in known.items()}
     if palette is not None:
-        numbers = {name.casefold(): number for number, name in enumerate(code.classes)}
+        numbers = {name.casefold(): number for number, name in enumerate(class_mapping.classes)}
         uncounted = {*UNCOUNTED, *(name.strip().casefold() for name in ignore.split(","))}
         for name, value in zip(palette.names, palette.values, strict=True):
             number = numbers.get(name.casefold(), IGNORED if name.casefold() in uncounted else None)
             if number is None:
-                listed = ", ".join(code.classes)
+                listed = ", ".join(class_mapping.classes)
                 raise DataError(f"{palette.path}: {name!r} is none of the classes ({listed}): name both lists' classes alike")
             mapping[lifted(value)] = number
     return mapping
 
 
-def _colours(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], palette: ClassList | None) -> None:
+def _colours(judged: Judgement, seen: Readable, unknown: dict[Value, ValueTally], palette: ClassList | None) -> None:
     """Masks in colours."""
     coloured = [fact for fact in seen.facts if any(isinstance(value, tuple) and len(set(value)) > 1 for value in fact.values)]
     if not coloured:
         return
     count = f"{many(len(coloured))} in colours"
-    if judged.code.in_colour:
+    if judged.class_mapping.in_colour:
         todo = "they are read by their colours as they are; --apply makes class numbers of them, which other tools expect"
         judged.findings.append(Finding("colours", _listed(coloured), count, todo, True))
     elif palette is not None:
@@ -142,19 +148,21 @@ def _colours(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], pal
             judged.mapping = {}  # there is nothing that it could be said of
 
 
-def _spread(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], palette: ClassList | None) -> None:
+def _spread(judged: Judgement, seen: Readable, unknown: dict[Value, ValueTally], palette: ClassList | None) -> None:
     """Class numbers spread over 0 to 255, as painting programs save them."""
-    code = judged.code
-    if code.in_colour:
+    class_mapping = judged.class_mapping
+    if class_mapping.in_colour:
         return
-    listed = sorted(value for value in judged.mapping if not isinstance(value, tuple) and (value != 255 or value in code.values))
+    listed = sorted(
+        value for value in judged.mapping if not isinstance(value, tuple) and (value != 255 or value in class_mapping.values)
+    )
     count = len(listed)
-    if code.found:
-        if evenly_spread(code.values):
-            shown = " and ".join(map(str, code.values)) if count == 2 else f"{count} levels spread over 0 to 255"
+    if class_mapping.found:
+        if evenly_spread(class_mapping.values):
+            shown = " and ".join(map(str, class_mapping.values)) if count == 2 else f"{count} levels spread over 0 to 255"
             found = f"masks hold {shown} where class numbers, 0 to {count - 1}, are usual"
             todo = "they are read as they are; --apply makes class numbers of them, and a list of classes would name them"
-            judged.findings.append(Finding("spread", _listed(seen.having(code.values[1:])), found, todo, True))
+            judged.findings.append(Finding("spread", _listed(seen.having(class_mapping.values[1:])), found, todo, True))
         return
     proper = {value: seen.values[value] for value in listed if value and value in seen.values}
     if area_values(seen, proper):
@@ -179,12 +187,12 @@ def _spread(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], pale
     )
 
 
-def _shifted(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], palette: ClassList | None) -> None:
+def _shifted(judged: Judgement, seen: Readable, unknown: dict[Value, ValueTally], palette: ClassList | None) -> None:
     """Classes counted from 1 where the list counts from 0."""
     known = set(judged.mapping) - {255}  # classes, and listed ones that do not count
     held = set(seen.values) - {255}
     count = len(known)
-    counted_from_0 = not judged.code.found and known == set(range(count))
+    counted_from_0 = not judged.class_mapping.found and known == set(range(count))
     if counted_from_0 and count in unknown and held <= set(range(1, count + 1)):
         ignored = {255: IGNORED} if 255 in judged.mapping else {}
         judged.mapping = {value + 1: judged.mapping[value] for value in known} | ignored
@@ -193,7 +201,7 @@ def _shifted(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], pal
         judged.findings.append(Finding("shifted", _listed(seen.facts), found, todo, True, True))
 
 
-def _not_counted(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], palette: ClassList | None) -> None:
+def _not_counted(judged: Judgement, seen: Readable, unknown: dict[Value, ValueTally], palette: ClassList | None) -> None:
     """255 beside proper classes, and not among them."""
     if 255 in unknown and judged.mapping.keys() & seen.values.keys():
         judged.mapping[255] = IGNORED
@@ -203,7 +211,7 @@ def _not_counted(judged: Judgement, seen: Readable, unknown: dict[Value, Tally],
         judged.findings.append(Finding("not_counted", _listed(files), found, todo, True, True))
 
 
-def _blends_and_strangers(judged: Judgement, seen: Readable, unknown: dict[Value, Tally], blends: set[Value]) -> None:
+def _blends_and_strangers(judged: Judgement, seen: Readable, unknown: dict[Value, ValueTally], blends: set[Value]) -> None:
     """Values that no class has: blends along borders, or classes that the list leaves out."""
     smeared = len(unknown) > SMEARED or seen.jpeg
     thin_colours = sum(isinstance(value, tuple) and tally.thin for value, tally in unknown.items())
@@ -232,7 +240,7 @@ def _blends_and_strangers(judged: Judgement, seen: Readable, unknown: dict[Value
         if lost:
             todo = "make them anew from their source as PNG: values so close together cannot be told again after JPEG"
             judged.mapping = {}
-        elif judged.code.found:
+        elif judged.class_mapping.found:
             todo += "; where a class is missing below, as thin ones may be, name the list with --classes"
         judged.findings.append(Finding("blends", _listed(files, _values_of(mixed)), found, todo, not lost, True))
     if areas:
@@ -265,7 +273,7 @@ def _averaged(judged: Judgement, seen: Readable) -> None:
 
 def _mixed(judged: Judgement, seen: Readable) -> None:
     """Single masks of 0 and 255 among masks of 0 and 1, where 255 would be taken for what does not count."""
-    if judged.code.values != (0, 1) or judged.mapping.get(255) != IGNORED:
+    if judged.class_mapping.values != (0, 1) or judged.mapping.get(255) != IGNORED:
         return
     files = [fact for fact in seen.facts if fact.values.keys() == {0, 255} and not fact.values[255].thin]
     if files and len(files) < len(seen.facts):
@@ -277,8 +285,8 @@ def _mixed(judged: Judgement, seen: Readable) -> None:
 def _palettes(judged: Judgement, seen: Readable) -> None:
     """Palettes that differ, so that the same index is another colour."""
     paletted = [fact for fact in seen.facts if fact.palette]
-    if judged.code.in_colour or not paletted:
-        if paletted and not judged.code.found:
+    if judged.class_mapping.in_colour or not paletted:
+        if paletted and not judged.class_mapping.found:
             found = (
                 f"{many(len(paletted))} with palettes that differ, or lack colours of the list: only their colours say the class"
             )

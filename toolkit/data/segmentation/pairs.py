@@ -321,7 +321,7 @@ def _from_csv(root: Path, csv: Path, folders: list[str], group_by: str, image_co
             for folder, name in zip(folders, (file, answer), strict=True)
         ]
         group = frame[group_by][row] if group_by in frame.columns else matched(group_of, file) if group_of else None
-        part = None if parts is None or pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
+        part = None if pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
         if None in found:
             rejected.append((file, f"{where} names {file if found[0] is None else answer}, but there is no such file"))
         elif group_by and (group is None or pd.isna(group)):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 from sklearn.ensemble import ExtraTreesClassifier
 
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
 from toolkit.errors import DataError
 
 MAJORITY, BY_POSITION, BY_COLOUR = "majority class", "commonest class per position", "colour and position"
@@ -48,9 +48,9 @@ class PixelBaselines:
                 shape = tuple(min(MOST_SIDE, side) for side in truth.shape)
                 places = np.zeros((self.classes + 1, shape[0] * shape[1]), dtype=np.int32)  # the last: not counted
             there = np.where(truth == IGNORED, self.classes, truth)
-            places[nearest(there, shape).ravel(), np.arange(places.shape[1])] += 1
+            places[resize_nearest(there, shape).ravel(), np.arange(places.shape[1])] += 1
             features, cells = pixel_features(picture)
-            numbers = nearest(truth, cells).ravel()
+            numbers = resize_nearest(truth, cells).ravel()
             drawn = np.flatnonzero(numbers != IGNORED)
             drawn = rng.choice(drawn, min(each, len(drawn)), replace=False)
             samples.append(features[drawn])
@@ -69,8 +69,8 @@ class PixelBaselines:
         features, cells = pixel_features(picture)
         return {
             MAJORITY: np.full(shape, self.commonest, dtype=np.uint8),
-            BY_POSITION: nearest(self.usual, shape),
-            BY_COLOUR: nearest(self.trees.predict(features).reshape(cells), shape),
+            BY_POSITION: resize_nearest(self.usual, shape),
+            BY_COLOUR: resize_nearest(self.trees.predict(features).reshape(cells), shape),
         }
 
     def _trees(self, samples: np.ndarray, labels: np.ndarray) -> ExtraTreesClassifier:
@@ -110,7 +110,7 @@ def _averaged(values: np.ndarray, parts: int, axis: int) -> np.ndarray:
     return sums / np.expand_dims(lengths, [other for other in range(values.ndim) if other != axis])
 
 
-def nearest(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def resize_nearest(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """A mask (height, width) brought to `shape` (rows, columns): each pixel takes the value at its centre's place."""
     rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(shape, mask.shape, strict=True))
     return mask[rows[:, None], columns]

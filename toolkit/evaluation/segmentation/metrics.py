@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial import cKDTree
 
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
 from toolkit.evaluation.bootstrap import Bootstrap, Interval, bounded_interval
 
 MEAN_IOU, PIXEL_ACCURACY, BOUNDARY_F1 = PICTURE_METRICS = ("mean IoU", "pixel accuracy", "boundary F1")

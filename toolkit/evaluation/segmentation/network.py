@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from toolkit.program.segmentation.inputs import Run
 
 
-def network_runner(learn: Learner) -> Run:
+def pixel_network(learn: Learner) -> Run:
     """The learner's network, with the weights it has when it is called, from pixels, uint8 (n, height, width, 3), to
     probabilities, float32 (n, classes, height, width)."""
     import torch  # here, so that finished runs are compared without it

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.progress import track
-from toolkit.data.segmentation.labelled import LabelledScenes
+from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.errors import DataError
 from toolkit.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, Interval, bounded_interval
 from toolkit.evaluation.classification import ClassScores
 from toolkit.evaluation.learner import first_weights, test_groups
 from toolkit.evaluation.sampling import sample_rows
 from toolkit.evaluation.scores import NETWORK, UNTRAINED, Metrics, Paired, Scores, intervals_in, verdict
-from toolkit.evaluation.segmentation.baselines import PixelBaselines, nearest
+from toolkit.evaluation.segmentation.baselines import PixelBaselines, resize_nearest
 from toolkit.evaluation.segmentation.metrics import MEAN_IOU, PICTURE_METRICS, Tally, metric_samples, segmentation_metrics
-from toolkit.evaluation.segmentation.network import network_runner
+from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.program.segmentation.inputs import Run, segment
 from toolkit.spec import spec_of
 
@@ -83,23 +83,23 @@ class SegmentationScores(ClassScores):
 
 
 def evaluate_segmentation(learn: Learner, seed: int = 0, run: Run | None = None) -> SegmentationScores:
-    """Score `learn`, whose loaders carry `LabelledScenes`, on its test pictures, each at its own size, and nothing else.
+    """Score `learn`, whose loaders carry `LabelledSegmentation`, on its test pictures, each at its own size, and nothing else.
 
     The simple methods are fitted on the train and valid parts, and see pictures at the scale the network does. `run` is the
     network as a function from pixels to probabilities, which follows the learner's weights; None makes one of `learn`. The
     verdict is about mean IoU: the difference is taken on the same resamples for both sides.
     """
-    labelled: LabelledScenes = learn.dls.labelled
+    labelled: LabelledSegmentation = learn.dls.labelled
     classes = tuple(map(str, labelled.classes))
-    run = run or network_runner(learn)
+    run = run or pixel_network(learn)
     simple = _fitted(labelled, seed)
 
     def network(picture: Image.Image) -> Masks:
-        return {NETWORK: segment(picture, run, labelled.scene_input)}
+        return {NETWORK: segment(picture, run, labelled.segmentation_input)}
 
     def by_simple(picture: Image.Image) -> Masks:
-        found = simple.predict(np.asarray(labelled.scene_input.scaled(picture)))
-        return {name: nearest(mask, picture.size[::-1]) for name, mask in found.items()}
+        found = simple.predict(np.asarray(labelled.segmentation_input.scaled(picture)))
+        return {name: resize_nearest(mask, picture.size[::-1]) for name, mask in found.items()}
 
     found = tallies(labelled, lambda picture: {**network(picture), **by_simple(picture)}, "segmenting")
     with first_weights(learn) as untrained:
@@ -126,7 +126,7 @@ def evaluate_segmentation(learn: Learner, seed: int = 0, run: Run | None = None)
     )
 
 
-def tallies(labelled: LabelledScenes, answer: Callable[[Image.Image], Masks], what: str = "segmenting") -> dict[str, Tally]:
+def tallies(labelled: LabelledSegmentation, answer: Callable[[Image.Image], Masks], what: str = "segmenting") -> dict[str, Tally]:
     """Go over the test pictures in their order, one at a time, and tally what each method of `answer` makes of them."""
     found: dict[str, Tally] = {}
     rows = _rows(labelled, "test")
@@ -145,7 +145,7 @@ def paired_difference(one: Tally, other: Tally, bootstrap: Bootstrap) -> Interva
     return bounded_interval(first - second, bootstrap.units, lowest=-1.0)
 
 
-def _fitted(labelled: LabelledScenes, seed: int) -> PixelBaselines:
+def _fitted(labelled: LabelledSegmentation, seed: int) -> PixelBaselines:
     """The simple methods, fitted on (a sample of) the train and valid parts."""
     known = np.array([*_rows(labelled, "train"), *_rows(labelled, "valid")])
     some = known[sample_rows(len(known), MOST_PICTURES, seed=seed)].tolist()
@@ -162,11 +162,11 @@ def _of_few(groups: np.ndarray | None) -> str:
     return f" (the test's pictures are of only {few} groups: too few to rely on)" if 0 < few < FEWEST_GROUPS else ""
 
 
-def _rows(labelled: LabelledScenes, part: str) -> list[int]:
+def _rows(labelled: LabelledSegmentation, part: str) -> list[int]:
     return np.flatnonzero(labelled.table.split == part).tolist()
 
 
-def _per_picture(labelled: LabelledScenes, tally: Tally, classes: tuple[str, ...]) -> pd.DataFrame:
+def _per_picture(labelled: LabelledSegmentation, tally: Tally, classes: tuple[str, ...]) -> pd.DataFrame:
     table = labelled.table[labelled.table.split == "test"]
     figures, worst = zip(*map(tally.picture, range(len(table))), strict=True)
     described = {name: table[name].fillna("").tolist() for name in ("content", "group") if name in table}

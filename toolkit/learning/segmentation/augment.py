@@ -13,7 +13,7 @@ from fasttransform import Pipeline, Transform
 
 from toolkit.errors import ToolkitError
 
-SCENE_AUGMENTATIONS = ("photo", "turned", "none")
+SEGMENTATION_AUGMENTATIONS = ("photo", "turned", "none")
 ZOOM = (0.75, 1.5)
 
 
@@ -54,7 +54,7 @@ class ColourJitter(RandTransform):
         return TensorImage(((x - middle) * gain + middle + drawn(self.brightness)).clamp_(0, 1))
 
 
-def scene_augmentations(name: str, seen: tuple[int, int], view: tuple[int, int]) -> list[Transform]:
+def segmentation_augmentations(name: str, seen: tuple[int, int], view: tuple[int, int]) -> list[Transform]:
     """What batches of training pictures of `view`, and their masks, become: `seen` large, both (height, width) in pixels.
 
     `photo`: a part, at 0.75 to 1.5 times its scale, half of them mirrored left to right, in another light. `turned`: also
@@ -63,8 +63,8 @@ def scene_augmentations(name: str, seen: tuple[int, int], view: tuple[int, int])
     """
     if name == "none":
         return []
-    if name not in SCENE_AUGMENTATIONS:
-        raise ToolkitError(f"augment {name!r}; choose from {', '.join(SCENE_AUGMENTATIONS)}")
+    if name not in SEGMENTATION_AUGMENTATIONS:
+        raise ToolkitError(f"augment {name!r}; choose from {', '.join(SEGMENTATION_AUGMENTATIONS)}")
     scale = (view[0] * view[1] / (seen[0] * seen[1])) ** 0.5  # a zoom of this much shows a part at its own scale
     zoom = Zoom(min_zoom=scale * ZOOM[0], max_zoom=scale * ZOOM[1], p=1.0, size=seen)
     square = view[0] == view[1] and seen[0] == seen[1]

@@ -15,8 +15,8 @@ from fastai.learner import Learner, Metric
 from fastai.losses import CrossEntropyLossFlat
 from fastai.torch_core import set_seed
 
-from toolkit.data.segmentation.labelled import LabelledScenes
-from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode
+from toolkit.data.segmentation.class_mapping import IGNORED, ClassMapping
+from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.errors import ToolkitError
 from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.class_weights import WEIGHINGS, class_weights
@@ -24,10 +24,10 @@ from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
 from toolkit.learning.cpu.conv_gradients import ConvolutionGradients
 from toolkit.learning.fitting import ADAMW
 from toolkit.learning.images.networks import LIGHT
-from toolkit.learning.images.weights import without_seen
-from toolkit.learning.segmentation.augment import SCENE_AUGMENTATIONS
-from toolkit.learning.segmentation.loaders import scene_loaders, scene_stats
-from toolkit.learning.segmentation.networks import check_segmenter, segmenter_with_weights
+from toolkit.learning.images.weights import without_learnt_from
+from toolkit.learning.segmentation.augment import SEGMENTATION_AUGMENTATIONS
+from toolkit.learning.segmentation.loaders import segmentation_loaders, segmentation_stats
+from toolkit.learning.segmentation.networks import check_segmentation_network, segmentation_network
 from toolkit.spec import Spec
 
 SHOWN, FEWEST, MOST = 8_000, 20, 80  # pictures that a training from random weights shows, in 20 to 80 epochs
@@ -111,16 +111,16 @@ class SegmentationSpec(Spec):
         return self.transferred and self.arch != LIGHT
 
 
-def check_scene_choices(arch: str, augment: str, weighing: str) -> None:
+def check_segmentation_choices(arch: str, augment: str, weighing: str) -> None:
     """Refuse an unknown architecture, augmentation or weighing before any picture is read. Raises `ToolkitError`."""
-    check_segmenter(arch)
-    for what, name, known in (("augment", augment, SCENE_AUGMENTATIONS), ("class weights", weighing, WEIGHINGS)):
+    check_segmentation_network(arch)
+    for what, name, known in (("augment", augment, SEGMENTATION_AUGMENTATIONS), ("class weights", weighing, WEIGHINGS)):
         if name not in known:
             raise ToolkitError(f"{what} {name!r}; choose from {', '.join(known)}")
 
 
-def scene_learner(
-    labelled: LabelledScenes,
+def segmentation_learner(
+    labelled: LabelledSegmentation,
     arch: str,
     weights: str,
     augment: str = "photo",
@@ -131,14 +131,14 @@ def scene_learner(
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    `arch` and `weights` are as `choose_segmenter` gives them, the rest is as in the recipe. Its `spec` says what was chosen, for
-    the run's record. Raises `WeightsError` for first weights that cannot be had.
+    `arch` and `weights` are as `choose_segmentation_network` gives them, the rest is as in the recipe. Its `spec` says what was
+    chosen, for the run's record. Raises `WeightsError` for first weights that cannot be had.
     """
     set_seed(seed)
-    network = segmenter_with_weights(arch, len(labelled.classes), labelled.crop, weights)
-    labelled = without_seen(labelled, weights, strict)
-    stats = network.stats or scene_stats(labelled)
-    dls = scene_loaders(labelled, stats, batch_size, augment)
+    network = segmentation_network(arch, len(labelled.classes), labelled.crop, weights)
+    labelled = without_learnt_from(labelled, weights, strict=strict)
+    stats = network.stats or segmentation_stats(labelled)
+    dls = segmentation_loaders(labelled, stats, batch_size, augment)
     learnt = labelled.counts[(labelled.table.split == "train").to_numpy()].sum(axis=0)
     weighing = "root" if weighing == "auto" else weighing
     weight = class_weights(learnt, weighing)
@@ -150,13 +150,13 @@ def scene_learner(
     )  # fmt: skip
     learn.spec = SegmentationSpec(
         task="segmentation", arch=arch, weights=weights, augment=augment, class_weights=weighing,
-        code=_described(labelled.code), size=labelled.scene_input.size, crop=labelled.crop, seed=seed, stats=stats,
+        code=_described(labelled.code), size=labelled.segmentation_input.size, crop=labelled.crop, seed=seed, stats=stats,
         epochs=int(np.clip(round(SHOWN / len(dls.train.dataset)), FEWEST, MOST)), lr=LIGHT_RATE if arch == LIGHT else None,
     )  # fmt: skip
     return learn
 
 
-def _described(code: MaskCode) -> str:
+def _described(code: ClassMapping) -> str:
     """Which value is which class, in one line: a run that is gone on with must read its masks as it did."""
     listed = ", ".join(f"{name} {value}" for name, value in zip(code.classes, code.values, strict=True))
     return listed + (f"; left out {', '.join(map(str, code.ignored))}" if code.ignored else "")

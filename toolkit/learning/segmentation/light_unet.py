@@ -73,7 +73,7 @@ class LightBody(nn.Module):
         return self.to_half(self.to_quarter(self.to_eighth(self.sixteenth(eighth), eighth), quarter), half)
 
 
-def light_network(classes: int, width: int = 32) -> nn.Sequential:
+def light_unet(classes: int, width: int = 32) -> nn.Sequential:
     """A body and a head: pictures (batch, 3, height, width), sides multiples of 16 -> scores (batch, classes, height, width).
 
     The body holds all but the last 1x1 convolution, so it can be transferred to other classes. It works at half the size and

@@ -20,32 +20,36 @@ from fasttransform import Transform
 from PIL import Image
 
 from toolkit.data.items import PARTS
-from toolkit.data.segmentation.labelled import LabelledScenes, Pair
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
+from toolkit.data.segmentation.labelled import LabelledSegmentation, Pair
 from toolkit.errors import DataError
 from toolkit.learning.images.loaders import Stats
-from toolkit.learning.segmentation.augment import scene_augmentations
+from toolkit.learning.segmentation.augment import segmentation_augmentations
 
 
-class ReadScene(Transform):
+class ReadPicture(Transform):
     """An item (path, bytes, PIL image, array) -> uint8 TensorImage (3, height, width), at the scale it is learnt at."""
 
     input_types = (Path, str, bytes, Image.Image, np.ndarray)
 
-    def __init__(self, labelled: LabelledScenes) -> None:
+    def __init__(self, labelled: LabelledSegmentation) -> None:
         super().__init__()
-        self.scene_input, self.pair, self.rows = labelled.scene_input, labelled.pair, _rows(labelled)
+        self.segmentation_input, self.pair, self.rows = labelled.segmentation_input, labelled.pair, _rows(labelled)
 
     def encodes(self, item) -> TensorImage:
         known = isinstance(item, Path) and item in self.rows
-        pixels = self.pair(self.rows[item])[0] if known else np.asarray(self.scene_input.scaled(self.scene_input.read(item)))
+        pixels = (
+            self.pair(self.rows[item])[0]
+            if known
+            else np.asarray(self.segmentation_input.scaled(self.segmentation_input.read(item)))
+        )
         return TensorImage(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
 
 
 class ReadMask(Transform):
     """The class numbers of a picture's mask, uint8 TensorMask (height, width), at the scale they are learnt at."""
 
-    def __init__(self, labelled: LabelledScenes) -> None:
+    def __init__(self, labelled: LabelledSegmentation) -> None:
         super().__init__()
         self.pair, self.rows = labelled.pair, _rows(labelled)
 
@@ -55,7 +59,7 @@ class ReadMask(Transform):
         return TensorMask(torch.from_numpy(self.pair(self.rows[item])[1].copy()))
 
 
-class SceneLoader(TfmdDL):
+class SegmentationLoader(TfmdDL):
     """A fastai loader of scenes of any size. `crop` is (height, width) that each is cut to, at a random place or with `centred`
     in the middle, or filled up to; None fills up the scenes of a batch to one size, in multiples of `multiple`.
 
@@ -80,7 +84,7 @@ class SceneLoader(TfmdDL):
             for futures in waiting:
                 yield self._batch([future.result() for future in futures])
 
-    def new(self, dataset: Datasets | None = None, *args, **kwargs) -> SceneLoader:
+    def new(self, dataset: Datasets | None = None, *args, **kwargs) -> SegmentationLoader:
         loader = super().new(dataset, *args, **kwargs)
         loader.multiple = self.multiple
         if dataset is None or dataset is self.dataset:
@@ -113,19 +117,21 @@ class SceneLoader(TfmdDL):
         return (side - wanted) // 2 if self.centred else self.rng.randint(0, side - wanted)
 
 
-def scene_loaders(labelled: LabelledScenes, stats: Stats, batch_size: int = 4, augment: str = "photo") -> DataLoaders:
+def segmentation_loaders(
+    labelled: LabelledSegmentation, stats: Stats, batch_size: int = 4, augment: str = "photo"
+) -> DataLoaders:
     """Train, valid and test loaders of normalised pictures, float32 (batch, 3, height, width), and class numbers, int64
     (batch, height, width), `IGNORED` where none counts.
 
-    `stats` is (mean, standard deviation) of the channels, on a scale of 0 to 1; see `scene_augmentations` for `augment`. The
-    loaders carry `labelled`.
+    `stats` is (mean, standard deviation) of the channels, on a scale of 0 to 1; see `segmentation_augmentations` for `augment`.
+    The loaders carry `labelled`.
     """
     if batch_size < 1:
         raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
     rows = [np.flatnonzero(labelled.table.split == part).tolist() for part in PARTS]
     datasets = Datasets(
         labelled.items,
-        [[ReadScene(labelled)], [ReadMask(labelled), AddMaskCodes(codes=list(labelled.classes))]],
+        [[ReadPicture(labelled)], [ReadMask(labelled), AddMaskCodes(codes=list(labelled.classes))]],
         splits=rows,
     )
     mean, std = stats
@@ -133,15 +139,15 @@ def scene_loaders(labelled: LabelledScenes, stats: Stats, batch_size: int = 4, a
         bs=min(batch_size, len(rows[0])),
         val_bs=batch_size,
         num_workers=0,
-        dl_type=SceneLoader,
+        dl_type=SegmentationLoader,
         after_batch=[
             IntToFloatTensor(),
-            *scene_augmentations(augment, labelled.crop, labelled.view),
+            *segmentation_augmentations(augment, labelled.crop, labelled.view),
             Normalize.from_stats(mean, std),
         ],
     )
     for loader, part in zip(dls.loaders, rows, strict=True):
-        loader.multiple = labelled.scene_input.multiple
+        loader.multiple = labelled.segmentation_input.multiple
         if labelled.pairs is not None:
             loader.dataset.pairs = [labelled.pairs[row] for row in part]
         if loader is not dls.train:
@@ -151,7 +157,7 @@ def scene_loaders(labelled: LabelledScenes, stats: Stats, batch_size: int = 4, a
     return dls
 
 
-def scene_stats(labelled: LabelledScenes, sample: int = 200) -> Stats:
+def segmentation_stats(labelled: LabelledSegmentation, sample: int = 200) -> Stats:
     """Mean and standard deviation of the channels over (a sample of) the training pictures, on a scale of 0 to 1."""
     rows = np.flatnonzero(labelled.table.split == "train")
     found = [_moments(labelled.pair(row)) for row in rows[:: max(1, len(rows) // sample)]]
@@ -161,16 +167,16 @@ def scene_stats(labelled: LabelledScenes, sample: int = 200) -> Stats:
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def _whole(labelled: LabelledScenes, rows: list[int]) -> tuple[int, int]:
+def _whole(labelled: LabelledSegmentation, rows: list[int]) -> tuple[int, int]:
     """What holds the pictures of `rows` whole, as far as they are no larger than a tile: (height, width) in whole multiples."""
-    scene_input, table = labelled.scene_input, labelled.table.iloc[rows]
-    seen = np.array([scene_input.seen_size(*size) for size in zip(table.width, table.height, strict=True)])
-    multiple = scene_input.multiple
-    width, height = (-(-np.minimum(seen.max(axis=0), scene_input.tile) // multiple) * multiple).tolist()
+    segmentation_input, table = labelled.segmentation_input, labelled.table.iloc[rows]
+    seen = np.array([segmentation_input.scaled_size(*size) for size in zip(table.width, table.height, strict=True)])
+    multiple = segmentation_input.multiple
+    width, height = (-(-np.minimum(seen.max(axis=0), segmentation_input.tile) // multiple) * multiple).tolist()
     return height, width
 
 
-def _rows(labelled: LabelledScenes) -> dict[Path, int]:
+def _rows(labelled: LabelledSegmentation) -> dict[Path, int]:
     return {path: row for row, path in enumerate(labelled.items)}
 
 

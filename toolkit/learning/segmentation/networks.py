@@ -19,7 +19,7 @@ from torch import nn
 from toolkit.errors import ToolkitError, WeightsError
 from toolkit.learning.images.networks import LIGHT, ArchitectureBuilder, Network, check_loaded, load_fitting, torchvision_names
 from toolkit.learning.images.weights import PRETRAINED, best_of, load_state, published_or_told, settle
-from toolkit.learning.segmentation.light_unet import STRIDE, light_network
+from toolkit.learning.segmentation.light_unet import STRIDE, light_unet
 from toolkit.learning.tensors import load_tensors
 from toolkit.needs import missing
 from toolkit.spec import RANDOM
@@ -28,10 +28,10 @@ UNET_STRIDE, SMP_STRIDE = 4, 32  # fastai's U-Net brings maps that do not meet t
 SMP = "segmentation-models-pytorch"
 
 
-def choose_segmenter(arch: str, weights: str) -> tuple[str, str]:
+def choose_segmentation_network(arch: str, weights: str) -> tuple[str, str]:
     """What "auto" stands for: (architecture, weights). The light network from random weights; another that is named from
     published ones; an earlier run brings its own architecture."""
-    return settle(arch, weights, LIGHT)
+    return settle(arch, weights, own=LIGHT)
 
 
 def stride_of(arch: str) -> int:
@@ -39,7 +39,7 @@ def stride_of(arch: str) -> int:
     return STRIDE if arch == LIGHT else SMP_STRIDE if _smp_parts(arch) else UNET_STRIDE
 
 
-def check_segmenter(name: str) -> None:
+def check_segmentation_network(name: str) -> None:
     """Raise `ToolkitError`, with the nearest known names, for an architecture that is not known here."""
     known = ["auto", LIGHT, *_bodies()]
     if name in known or _smp_parts(name):
@@ -51,7 +51,7 @@ def check_segmenter(name: str) -> None:
     )
 
 
-def segmenter_with_weights(name: str, classes: int, size: tuple[int, int], weights: str = RANDOM) -> Network:
+def segmentation_network(name: str, classes: int, size: tuple[int, int], weights: str = RANDOM) -> Network:
     """The architecture `name` for `classes` classes with its first weights; its last layer is always new.
 
     `name` is "light", a classifier of torchvision that becomes the body of a U-Net (fastai's `unet_learner`), or an architecture
@@ -61,7 +61,7 @@ def segmenter_with_weights(name: str, classes: int, size: tuple[int, int], weigh
 
     Raises `WeightsError` where those weights cannot be had: nothing else is used in their stead.
     """
-    check_segmenter(name)
+    check_segmentation_network(name)
     if weights == RANDOM:
         return _create(name, classes, size)
     if weights == PRETRAINED:
@@ -81,20 +81,20 @@ def _create(name: str, classes: int, size: tuple[int, int], published: bool = Fa
     if name == LIGHT:
         if pretrained:
             raise WeightsError(f"there are no published weights for {LIGHT!r}: name an architecture such as resnet18")
-        return Network(name, light_network(classes), default_split)
+        return Network(name, light_unet(classes), default_split)
     if name in _bodies():
         builder = torchvision.models.get_model_builder(name)
         meta = model_meta[builder]
-        build = ArchitectureBuilder(builder, published, state)
+        build = ArchitectureBuilder(builder, published=published, state=state)
         model = create_unet_model(build, classes, size, pretrained=False, cut=meta["cut"])
-        check_loaded(name, model.layers[0], build.lacking)
+        check_loaded(name, model.layers[0], lacking=build.lacking)
         return Network(name, model, meta["split"], imagenet_stats if pretrained else None)
     import segmentation_models_pytorch as smp
 
     arch, encoder = _smp_parts(name)
     model = smp.create_model(arch, encoder, encoder_weights="imagenet" if published else None, classes=classes)
     if state is not None:
-        check_loaded(name, model.encoder, load_fitting(model.encoder, state))
+        check_loaded(name, model.encoder, lacking=load_fitting(model.encoder, state))
     return Network(name, model, _encoder_and_rest, imagenet_stats if pretrained else None)
 
 

@@ -22,7 +22,7 @@ STRIP = 2**20  # pixels of the answer made at a time
 
 
 @dataclass(frozen=True)
-class SceneInput:
+class SegmentationInput:
     """A picture of any size -> uint8 (height, width, 3), as a network sees it that answers for each pixel.
 
     `size` is what the shorter side of a picture is brought to, in pixels, its proportions kept (a smaller picture as far as
@@ -52,7 +52,7 @@ class SceneInput:
         """The item as an upright RGB picture of its own size. Raises `ConversionError`."""
         return read_image(item)
 
-    def seen_size(self, width: int, height: int) -> tuple[int, int]:
+    def scaled_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) at which a picture of that size is seen."""
         if not self.size:
             return width, height
@@ -63,7 +63,7 @@ class SceneInput:
 
     def scaled(self, picture: Image.Image) -> Image.Image:
         """The picture at the scale it is seen at."""
-        size = self.seen_size(*picture.size)
+        size = self.scaled_size(*picture.size)
         return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
 
     def padded(self, pixels: np.ndarray) -> np.ndarray:
@@ -80,24 +80,24 @@ class SceneInput:
         return {"kind": "scene", "size": self.size, "multiple": self.multiple, "tile": self.tile, "overlap": self.overlap}
 
     @classmethod
-    def from_card(cls, card: dict, converter: object = None) -> SceneInput:
+    def from_card(cls, card: dict, converter: object = None) -> SegmentationInput:
         """The input that program.json describes."""
         return cls(*(int(card[name]) for name in ("size", "multiple", "tile", "overlap")))
 
 
-def segment(picture: Image.Image, run: Run, scene_input: SceneInput) -> np.ndarray:
+def segment(picture: Image.Image, run: Run, segmentation_input: SegmentationInput) -> np.ndarray:
     """The class number of each pixel of an RGB picture, uint8 (height, width), by the network `run`.
 
     Probabilities are brought to the picture's own size (bilinear) before the highest is taken, so that borders stay smooth.
     Beside the picture and the answer, memory is constant: large pictures go through tile by tile, strip by strip.
     """
-    seen = scene_input.scaled(picture)
+    seen = segmentation_input.scaled(picture)
     answer = np.empty(picture.size[::-1], dtype=np.uint8)
     # of a tile's answer only its core counts: what lies beyond was seen better by the neighbour
-    for top, bottom, first_row, last_row in tiles(seen.height, scene_input):
-        for left, right, first_column, last_column in tiles(seen.width, scene_input):
+    for top, bottom, first_row, last_row in tiles(seen.height, segmentation_input):
+        for left, right, first_column, last_column in tiles(seen.width, segmentation_input):
             pixels = np.asarray(seen.crop((left, top, right, bottom)) if (right - left, bottom - top) != seen.size else seen)
-            probabilities = run(scene_input.padded(pixels)[None])[0]
+            probabilities = run(segmentation_input.padded(pixels)[None])[0]
             across, down = picture.width / seen.width, picture.height / seen.height
             rows = round(first_row * down), round(last_row * down)
             columns = round(first_column * across), round(last_column * across)
@@ -112,9 +112,9 @@ def segment(picture: Image.Image, run: Run, scene_input: SceneInput) -> np.ndarr
     return answer
 
 
-def tiles(length: int, scene_input: SceneInput) -> Iterator[tuple[int, int, int, int]]:
+def tiles(length: int, segmentation_input: SegmentationInput) -> Iterator[tuple[int, int, int, int]]:
     """(start, stop, first, last) of each tile along a side of `length` pixels: what it sees, and its core that counts."""
-    tile, overlap = scene_input.tile, scene_input.overlap
+    tile, overlap = segmentation_input.tile, segmentation_input.overlap
     if length <= tile:
         yield 0, length, 0, length
         return

@@ -9,7 +9,7 @@ import numpy as np
 from toolkit.converters.base import Converter
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import Archive
-from toolkit.program.segmentation.inputs import SceneInput, segment
+from toolkit.program.segmentation.inputs import SegmentationInput, segment
 from toolkit.program.segmentation.outputs import MaskOutput, Segmentation
 from toolkit.program.session import session_of
 
@@ -23,7 +23,7 @@ class SegmentationProgram:
     def __init__(self, archive: Archive, converter: Converter | None = None) -> None:
         self.archive, self.card = archive, archive.card
         try:
-            self.input, self.output = SceneInput.from_card(self.card["input"]), MaskOutput.from_card(self.card["output"])
+            self.input, self.output = SegmentationInput.from_card(self.card["input"]), MaskOutput.from_card(self.card["output"])
         except (KeyError, TypeError, ValueError) as error:
             raise ProgramError(f"{archive.path}: its program.json lacks or garbles {error}: export it again") from error
         self._session = session_of(archive)

@@ -16,11 +16,11 @@ import pandas as pd
 from PIL import Image
 
 from toolkit.data.items import PARTS
-from toolkit.data.segmentation.labelled import LabelledScenes
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
+from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.evaluation.scores import NETWORK
 from toolkit.evaluation.segmentation.metrics import MEAN_IOU
-from toolkit.evaluation.segmentation.network import network_runner
+from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.evaluation.segmentation.scores import SegmentationScores
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
@@ -29,7 +29,7 @@ from toolkit.program.segmentation.inputs import segment
 from toolkit.reports import sections
 from toolkit.reports.charts import MOST_NAMED, coloured, dots, lit
 from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, as_picture, drawn, write_page
-from toolkit.reports.segmentation.uncertainty import doubt, doubt_section
+from toolkit.reports.segmentation.uncertainty import uncertainty, uncertainty_section
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -55,11 +55,11 @@ class Legend:
     kind: str = field(default="legend", init=False)
 
 
-def write_scene_report(learn: Learner, scores: SegmentationScores, log: list[dict], run: Run) -> Path:
+def write_segmentation_report(learn: Learner, scores: SegmentationScores, log: list[dict], run: Run) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned. Returns the report's path."""
     described = read_json(run.folder / "run.json", "a run")
-    labelled: LabelledScenes = learn.dls.labelled
-    network = network_runner(learn)
+    labelled: LabelledSegmentation = learn.dls.labelled
+    network = pixel_network(learn)
     page = sections.page_of(
         run.folder.name,
         scores,
@@ -70,7 +70,7 @@ def write_scene_report(learn: Learner, scores: SegmentationScores, log: list[dic
             sections.curve_section(log, [metric.name for metric in learn.metrics], best_epoch=described.get("best_epoch")),
             sections.confusion_section(scores, pixels=True),
             *_picture_sections(scores, labelled, network),
-            doubt_section(labelled, network),
+            uncertainty_section(labelled, network),
             _data_section(labelled),
             sections.settings_section(described),
         ],
@@ -80,7 +80,7 @@ def write_scene_report(learn: Learner, scores: SegmentationScores, log: list[dic
     return path
 
 
-def _class_section(scores: SegmentationScores, labelled: LabelledScenes) -> Section:
+def _class_section(scores: SegmentationScores, labelled: LabelledSegmentation) -> Section:
     network, simple = scores.per_class[NETWORK], scores.per_class[scores.best_simple]
     order = sorted(network, key=lambda name: -network[name].value)
     pixels = np.array(scores.confusion[NETWORK]["counts"]).sum(axis=1)
@@ -114,7 +114,7 @@ def _class_section(scores: SegmentationScores, labelled: LabelledScenes) -> Sect
     return Section("Class by class", blocks)
 
 
-def _picture_sections(scores: SegmentationScores, labelled: LabelledScenes, network: Network) -> list[Section]:
+def _picture_sections(scores: SegmentationScores, labelled: LabelledSegmentation, network: Network) -> list[Section]:
     """The test pictures of the lowest and of the highest mean IoU."""
     table = scores.predictions.reset_index(drop=True)  # its rows are the test pictures in their order
     table = table[table[MEAN_IOU].notna()].sort_values(MEAN_IOU, kind="stable")
@@ -151,11 +151,13 @@ def _lines(item: pd.Series) -> list[str]:
     return [f"mean IoU {item[MEAN_IOU]:.3f}, worst class {item['worst class']}", Path(item.path).name]
 
 
-def _legend(labelled: LabelledScenes, uncounted: bool) -> Legend:
+def _legend(labelled: LabelledSegmentation, uncounted: bool) -> Legend:
     names = labelled.classes
     if len(names) > MOST_NAMED:  # as the confusions above number them
         names = [f"{number} {name}" for number, name in enumerate(names, 1)]
-    entries = [(name, "#{:02x}{:02x}{:02x}".format(*colour)) for name, colour in zip(names, labelled.code.colours, strict=True)]
+    entries = [
+        (name, "#{:02x}{:02x}{:02x}".format(*colour)) for name, colour in zip(names, labelled.class_mapping.colours, strict=True)
+    ]
     return Legend([*entries, ("does not count", "")] if uncounted else entries)
 
 
@@ -169,11 +171,13 @@ class _Look:
     said: np.ndarray
     unsure: np.ndarray
 
-    def pictures(self, labelled: LabelledScenes, ends: tuple[float, float]) -> list[Named]:
+    def pictures(self, labelled: LabelledSegmentation, ends: tuple[float, float]) -> list[Named]:
         """The four pictures of a card; `ends` are the doubt that is drawn black, and brightest."""
         wrong = (self.truth != self.said) & (self.truth != IGNORED)
         masks = [
-            _named(coloured(mask, labelled.code.colours), name, f"{self.name}, {name}: {_mostly(mask, labelled.classes)}")
+            _named(
+                coloured(mask, labelled.class_mapping.colours), name, f"{self.name}, {name}: {_mostly(mask, labelled.classes)}"
+            )
             for name, mask in (("truth", self.truth), ("said", self.said))
         ]
         unsure = (self.unsure - ends[0]) / max(ends[1] - ends[0], 1e-6)
@@ -185,10 +189,10 @@ def _named(picture: Image.Image, name: str, alt: str) -> Named:
     return Named(**vars(as_picture(picture, alt, longest=SIDE, lossless=picture.mode == "P")), name=name)
 
 
-def _looked_at(labelled: LabelledScenes, row: int, network: Network) -> _Look:
-    picture, scene_input = labelled.picture(row), labelled.scene_input
-    unsure, _ = doubt(np.asarray(scene_input.scaled(picture)), network, scene_input)
-    masks = [Image.fromarray(mask) for mask in (labelled.truth(row), segment(picture, network, scene_input))]
+def _looked_at(labelled: LabelledSegmentation, row: int, network: Network) -> _Look:
+    picture, segmentation_input = labelled.picture(row), labelled.segmentation_input
+    unsure, _ = uncertainty(np.asarray(segmentation_input.scaled(picture)), network, segmentation_input)
+    masks = [Image.fromarray(mask) for mask in (labelled.truth(row), segment(picture, network, segmentation_input))]
     scale = min(1.0, SIDE / max(picture.size))
     size = max(1, round(scale * picture.width)), max(1, round(scale * picture.height))
     truth, said = (np.asarray(mask.resize(size, Image.Resampling.NEAREST)) for mask in masks)
@@ -203,7 +207,7 @@ def _mostly(mask: np.ndarray, classes: Sequence[str], most: int = 3) -> str:
     return ", ".join(largest) or "no pixel counts"
 
 
-def _data_section(labelled: LabelledScenes) -> Section:
+def _data_section(labelled: LabelledSegmentation) -> Section:
     """Which part of the data shows how much of which class, and what was set aside."""
     parts = [labelled.counts[_rows(labelled, part)] for part in PARTS]
     rows = [["pictures", *(str(len(counts)) for counts in parts)]]
@@ -221,5 +225,5 @@ def _data_section(labelled: LabelledScenes) -> Section:
     return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.rejected, labelled.notes)])
 
 
-def _rows(labelled: LabelledScenes, part: str) -> list[int]:
+def _rows(labelled: LabelledSegmentation, part: str) -> list[int]:
     return np.flatnonzero(labelled.table.split == part).tolist()

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.progress import track
-from toolkit.data.segmentation.labelled import LabelledScenes
-from toolkit.data.segmentation.mask_coding import IGNORED
+from toolkit.data.segmentation.class_mapping import IGNORED
+from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.program.segmentation.inputs import Run, SceneInput, tiles
+from toolkit.program.segmentation.inputs import Run, SegmentationInput, tiles
 from toolkit.reports.page import Section, Table, Text
 from toolkit.reports.sections import percent
 
@@ -23,7 +23,7 @@ SAMPLE, EACH = 50, 20_000  # test pictures, and pixels of each, over which doubt
 TENTHS = ("surest tenth", "2nd tenth", "3rd tenth", *(f"{number}th tenth" for number in range(4, 10)), "least sure tenth")
 
 
-def doubt_section(labelled: LabelledScenes, network: Run) -> Section:
+def uncertainty_section(labelled: LabelledSegmentation, network: Run) -> Section:
     """Whether the pixels that the network is unsure of are those it gets wrong."""
     title, rows = "How unsure it is", np.flatnonzero(labelled.table.split == "test").tolist()
     chosen = [rows[place] for place in sample_rows(len(rows), SAMPLE)]
@@ -49,7 +49,7 @@ def doubt_section(labelled: LabelledScenes, network: Run) -> Section:
     return Section(title, [Text(told), Table(["pixels", "of them right", "of all mistakes"], cells)])
 
 
-def doubt(pixels: np.ndarray, network: Run, scene_input: SceneInput) -> tuple[np.ndarray, np.ndarray]:
+def uncertainty(pixels: np.ndarray, network: Run, segmentation_input: SegmentationInput) -> tuple[np.ndarray, np.ndarray]:
     """How unsure the network is of each pixel of a picture, uint8 (height, width, 3), at the scale that it sees, and its answer.
 
     The first is the entropy of the probabilities over its highest value, from 0, sure, to 1, where all classes are as likely:
@@ -57,9 +57,9 @@ def doubt(pixels: np.ndarray, network: Run, scene_input: SceneInput) -> tuple[np
     """
     height, width = pixels.shape[:2]
     unsure, likeliest = np.empty((height, width), np.float32), np.empty((height, width), np.uint8)
-    for top, bottom, *rows in tiles(height, scene_input):
-        for left, right, *columns in tiles(width, scene_input):
-            probabilities = network(scene_input.padded(pixels[top:bottom, left:right])[None])[0]
+    for top, bottom, *rows in tiles(height, segmentation_input):
+        for left, right, *columns in tiles(width, segmentation_input):
+            probabilities = network(segmentation_input.padded(pixels[top:bottom, left:right])[None])[0]
             inner = probabilities[:, rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
             entropy = -(inner * np.log(np.maximum(inner, 1e-12))).sum(axis=0)
             unsure[slice(*rows), slice(*columns)] = (entropy / np.log(max(2, len(inner)))).clip(0, 1)
@@ -67,15 +67,15 @@ def doubt(pixels: np.ndarray, network: Run, scene_input: SceneInput) -> tuple[np
     return unsure, likeliest
 
 
-def _sampled(labelled: LabelledScenes, rows: Sequence[int], network: Run) -> tuple[np.ndarray, np.ndarray]:
+def _sampled(labelled: LabelledSegmentation, rows: Sequence[int], network: Run) -> tuple[np.ndarray, np.ndarray]:
     """Doubt, float32 (pixels,), and whether the class is right, bool (pixels,), of pixels of the middle of pictures."""
     rng, unsure, right = np.random.default_rng(0), [], []
     for row in track(rows, len(rows), what="looking for doubt"):
         pair = labelled.pair(row)
-        starts = [max(0, (side - labelled.scene_input.tile) // 2) for side in pair[1].shape]  # one tile of a large picture
-        middle = tuple(slice(start, start + labelled.scene_input.tile) for start in starts)
+        starts = [max(0, (side - labelled.segmentation_input.tile) // 2) for side in pair[1].shape]  # one tile of a large picture
+        middle = tuple(slice(start, start + labelled.segmentation_input.tile) for start in starts)
         pixels, truth = (part[middle] for part in pair)
-        values, likeliest = doubt(pixels, network, labelled.scene_input)
+        values, likeliest = uncertainty(pixels, network, labelled.segmentation_input)
         counted = np.flatnonzero(truth != IGNORED)
         drawn_pixels = rng.choice(counted, min(EACH, len(counted)), replace=False)
         unsure.append(values.ravel()[drawn_pixels])

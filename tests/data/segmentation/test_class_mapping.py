@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from helpers.mask_samples import COLOURS, make_scenes
+from helpers.mask_samples import COLOURS, make_labelled
 from PIL import Image
 
-from toolkit.data.segmentation.mask_coding import IGNORED, MaskCode, default_colours, read_code, read_mask
+from toolkit.data.segmentation.class_mapping import IGNORED, ClassMapping, default_colours, read_class_mapping, read_mask
 from toolkit.errors import ConversionError, DataError
 
 VALUES = np.arange(12, dtype=np.uint8).reshape(3, 4) % 4
@@ -29,7 +29,7 @@ def paletted(numbers, colours):
 def code_of(folder, text, name="codes.json", ignore="auto", raw=VALUES):
     saved(folder, raw)
     (folder / name).write_text(text if isinstance(text, str) else json.dumps(text))
-    return read_code(folder / name, ignore, [folder / "mask.png"])
+    return read_class_mapping(folder / name, ignore, [folder / "mask.png"])
 
 
 # reading
@@ -102,7 +102,7 @@ def test_what_is_no_mask_is_named(tmp_path, make, reason):
 
 
 def test_a_mask_over_the_size_bound_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("toolkit.data.segmentation.mask_files.MAX_PIXELS", 11)
+    monkeypatch.setattr("toolkit.data.segmentation.mask_io.MAX_PIXELS", 11)
     with pytest.raises(ConversionError, match="megapixels"):
         read_mask(saved(tmp_path, VALUES))
 
@@ -111,26 +111,26 @@ def test_a_mask_over_the_size_bound_is_refused(tmp_path, monkeypatch):
 
 
 def test_values_become_class_numbers():
-    code = MaskCode(("ground", "car"), (3, 1), ignored=(0,))
-    assert code.numbers(np.array([[0, 1, 3]], np.uint8)).tolist() == [[IGNORED, 1, 0]]
+    class_mapping = ClassMapping(("ground", "car"), (3, 1), ignored=(0,))
+    assert class_mapping.numbers(np.array([[0, 1, 3]], np.uint8)).tolist() == [[IGNORED, 1, 0]]
     with pytest.raises(DataError, match=r"holds 2 \(2 pixels\), 9 \(1 pixels\), which no class has; the classes have 3, 1"):
-        code.numbers(np.array([[2, 2, 9, 1]], np.uint8))
-    assert code.unknown(np.array([[2, 2, 9, 1]], np.uint8)) == {2: 2, 9: 1}
+        class_mapping.numbers(np.array([[2, 2, 9, 1]], np.uint8))
+    assert class_mapping.unknown(np.array([[2, 2, 9, 1]], np.uint8)) == {2: 2, 9: 1}
 
 
 def test_colours_become_class_numbers_and_grey_is_a_colour():
-    code = MaskCode(("black", "red"), ((0, 0, 0), (200, 0, 0)), ignored=((255, 255, 255),))
+    class_mapping = ClassMapping(("black", "red"), ((0, 0, 0), (200, 0, 0)), ignored=((255, 255, 255),))
     raw = np.array([[[0, 0, 0], [200, 0, 0], [255, 255, 255]]], np.uint8)
-    assert code.numbers(raw).tolist() == [[0, 1, IGNORED]]
-    assert code.numbers(np.zeros((2, 2), np.uint8)).tolist() == [[0, 0], [0, 0]]
-    assert code.unknown(raw + np.uint8(1)) == {(0, 0, 0): 1, (1, 1, 1): 1, (201, 1, 1): 1} or code.unknown(raw // 3 + 7)
-    assert MaskCode(("a", "b"), (0, 1)).unknown(raw) == {(200, 0, 0): 1, (255, 255, 255): 1}
+    assert class_mapping.numbers(raw).tolist() == [[0, 1, IGNORED]]
+    assert class_mapping.numbers(np.zeros((2, 2), np.uint8)).tolist() == [[0, 0], [0, 0]]
+    assert class_mapping.unknown(raw + np.uint8(1)) == {(1, 1, 1): 1, (201, 1, 1): 1}  # white has become black
+    assert ClassMapping(("a", "b"), (0, 1)).unknown(raw) == {(200, 0, 0): 1, (255, 255, 255): 1}
 
 
 def test_a_code_travels_as_json():
-    code = MaskCode(("a", "b"), ((0, 0, 0), (200, 0, 0)), ((9, 9, 9),))
-    kept = json.loads(json.dumps([code.classes, code.values, code.ignored, code.colours]))
-    assert MaskCode(*kept) == code
+    class_mapping = ClassMapping(("a", "b"), ((0, 0, 0), (200, 0, 0)), ((9, 9, 9),))
+    kept = json.loads(json.dumps([class_mapping.classes, class_mapping.values, class_mapping.ignored, class_mapping.colours]))
+    assert ClassMapping(*kept) == class_mapping
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_code_travels_as_json():
 )
 def test_a_code_that_does_not_fit_together_is_refused(fields, reason):
     with pytest.raises(DataError, match=reason):
-        MaskCode(*fields)
+        ClassMapping(*fields)
 
 
 def test_colours_of_any_count_differ():
@@ -168,29 +168,29 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_of_list_says_the_same(tmp_path, form):
-    code = code_of(tmp_path, FORMS[form])
-    assert (code.classes, code.values) == (("a", "b", "c", "d"), (0, 1, 2, 3))
-    assert code == code_of(tmp_path, "a\r\nb\nc\nd\n\n", "codes.txt")
+    class_mapping = code_of(tmp_path, FORMS[form])
+    assert (class_mapping.classes, class_mapping.values) == (("a", "b", "c", "d"), (0, 1, 2, 3))
+    assert class_mapping == code_of(tmp_path, "a\r\nb\nc\nd\n\n", "codes.txt")
 
 
 def test_a_list_may_give_colours_in_two_ways(tmp_path):
     colours = np.array(COLOURS, np.uint8)[VALUES % 3]
     hexed = {name: "#{:02X}{:02x}{:02x}".format(*colour) for name, colour in zip("abc", COLOURS, strict=True)}
-    code = code_of(tmp_path, hexed, raw=colours)
-    assert code == code_of(tmp_path, dict(zip("abc", COLOURS, strict=True)), raw=colours)
-    assert code.values == code.colours == COLOURS
-    assert (code.numbers(read_mask(tmp_path / "mask.png")) == VALUES % 3).all()
+    class_mapping = code_of(tmp_path, hexed, raw=colours)
+    assert class_mapping == code_of(tmp_path, dict(zip("abc", COLOURS, strict=True)), raw=colours)
+    assert class_mapping.values == class_mapping.colours == COLOURS
+    assert (class_mapping.numbers(read_mask(tmp_path / "mask.png")) == VALUES % 3).all()
 
 
 def test_colours_of_a_list_are_looked_up_in_the_palette(tmp_path):
     image = paletted(VALUES % 3, [COLOURS[2], COLOURS[0], COLOURS[1]])
-    code = code_of(tmp_path, dict(zip("abc", COLOURS, strict=True)), raw=image)
-    assert (code.values, code.colours) == ((1, 2, 0), COLOURS)
+    class_mapping = code_of(tmp_path, dict(zip("abc", COLOURS, strict=True)), raw=image)
+    assert (class_mapping.values, class_mapping.colours) == ((1, 2, 0), COLOURS)
 
 
 def test_classes_are_drawn_in_the_palettes_colours(tmp_path):
-    code = code_of(tmp_path, "a\nb\nc", "codes.txt", raw=paletted(VALUES % 3, COLOURS))
-    assert code.colours == COLOURS
+    class_mapping = code_of(tmp_path, "a\nb\nc", "codes.txt", raw=paletted(VALUES % 3, COLOURS))
+    assert class_mapping.colours == COLOURS
 
 
 @pytest.mark.parametrize(
@@ -233,68 +233,68 @@ def test_lists_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"stra\xdfe\nb")
     for name, reason in (("none.txt", "no such file"), ("x.csv", "a .txt of one name"), ("latin.txt", "cannot be read as text")):
         with pytest.raises(DataError, match=reason):
-            read_code(tmp_path / name, "auto", [mask])
+            read_class_mapping(tmp_path / name, "auto", [mask])
 
 
 def test_a_list_is_found_near_the_masks_and_that_is_said(tmp_path):
-    folder = make_scenes(tmp_path / "data", 3)
+    folder = make_labelled(tmp_path / "data", 3)
     masks = sorted((folder / "masks").iterdir())
-    code = read_code("", "auto", masks)
-    assert code.classes == ("ground", "disc", "box")
-    assert code.notes == (f"the classes are those of {folder / 'codes.txt'}",)
+    class_mapping = read_class_mapping("", "auto", masks)
+    assert class_mapping.classes == ("ground", "disc", "box")
+    assert class_mapping.notes == (f"the classes are those of {folder / 'codes.txt'}",)
     (folder / "codes.txt").rename(folder.parent / "classes.txt")
-    assert read_code("", "auto", masks).classes == ("ground", "disc", "box")
+    assert read_class_mapping("", "auto", masks).classes == ("ground", "disc", "box")
 
 
 def test_without_a_list_the_values_are_the_classes(tmp_path):
-    folder = make_scenes(tmp_path / "data", 3, codes=())
-    code = read_code("", "auto", sorted((folder / "masks").iterdir()))
-    assert code.classes == ("class 0", "class 1", "class 2")
-    assert "no list of classes" in code.notes[0]
+    folder = make_labelled(tmp_path / "data", 3, codes=())
+    class_mapping = read_class_mapping("", "auto", sorted((folder / "masks").iterdir()))
+    assert class_mapping.classes == ("class 0", "class 1", "class 2")
+    assert "no list of classes" in class_mapping.notes[0]
     raw = saved(tmp_path, np.array(COLOURS, np.uint8)[VALUES % 3])
-    assert read_code("", "auto", [raw]).classes == ("class #00008e", "class #804080", "class #dc143c")
+    assert read_class_mapping("", "auto", [raw]).classes == ("class #00008e", "class #804080", "class #dc143c")
 
 
 def test_a_list_beside_the_data_is_not_its_own(tmp_path):
-    folder = make_scenes(tmp_path / "data", 3)
+    folder = make_labelled(tmp_path / "data", 3)
     masks = sorted((folder / "masks").iterdir())
     (folder / "codes.txt").rename(tmp_path / "codes.txt")
-    assert read_code("", "auto", masks, root=folder).classes == ("class 0", "class 1", "class 2")
+    assert read_class_mapping("", "auto", masks, root=folder).classes == ("class 0", "class 1", "class 2")
 
 
 def test_lists_beside_the_masks_of_each_part_are_taken_and_have_to_agree(tmp_path):
     for part in ("train", "test"):
-        make_scenes(tmp_path / "data" / part, 3)
+        make_labelled(tmp_path / "data" / part, 3)
     masks = sorted((tmp_path / "data").glob("*/masks/*"))
-    assert read_code("", "auto", masks, root=tmp_path / "data").classes == ("ground", "disc", "box")
+    assert read_class_mapping("", "auto", masks, root=tmp_path / "data").classes == ("ground", "disc", "box")
     (tmp_path / "data" / "test" / "codes.txt").write_text("a\nb\nc\n")
     with pytest.raises(DataError, match="list different classes"):
-        read_code("", "auto", masks, root=tmp_path / "data")
+        read_class_mapping("", "auto", masks, root=tmp_path / "data")
 
 
 def test_palettes_that_differ_need_a_list(tmp_path):
     colours = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
     masks = [saved(tmp_path, paletted(VALUES, colours), f"{number}.png") for number in range(70)]
-    assert read_code("", "auto", masks, sample=8).values == (0, 1, 2, 3)
+    assert read_class_mapping("", "auto", masks, sample=8).values == (0, 1, 2, 3)
     saved(tmp_path, paletted(VALUES, colours[::-1]), "33.png")
     with pytest.raises(DataError, match=r"33\.png: 0 is #0000ff, in others #000000"):
-        read_code("", "auto", masks, sample=8)
+        read_class_mapping("", "auto", masks, sample=8)
 
 
 def test_a_value_in_the_last_of_many_masks_is_found_too(tmp_path):
     masks = [saved(tmp_path, VALUES % (3 if number == 65 else 2), f"{number}.png") for number in range(66)]
-    assert read_code("", "auto", masks, sample=8).values == (0, 1, 2)
+    assert read_class_mapping("", "auto", masks, sample=8).values == (0, 1, 2)
 
 
 def test_photos_are_not_taken_for_masks(tmp_path):
     ramp = np.arange(100, dtype=np.uint8).reshape(10, 10)
     with pytest.raises(DataError, match="more than 40 values.*toolkit.data.doctor"):
-        read_code("", "auto", [saved(tmp_path, ramp)])
+        read_class_mapping("", "auto", [saved(tmp_path, ramp)])
 
 
 def test_one_class_is_too_few(tmp_path):
     with pytest.raises(DataError, match="only 'class 0' is left"):
-        read_code("", "auto", [saved(tmp_path, VALUES * 0)])
+        read_class_mapping("", "auto", [saved(tmp_path, VALUES * 0)])
     with pytest.raises(DataError, match="only 'a' is left"):
         code_of(tmp_path, "a\nvoid", "codes.txt")
 
@@ -303,10 +303,10 @@ def test_one_class_is_too_few(tmp_path):
 
 
 def test_classes_called_void_do_not_count(tmp_path):
-    code = code_of(tmp_path, "Void\na\nb\nUnlabelled", "codes.txt")
-    assert (code.classes, code.values, code.ignored) == (("a", "b"), (1, 2), (0, 3, 255))
-    assert code.notes[-1] == "what does not count: Void (0), Unlabelled (3)"
-    assert code.numbers(VALUES)[0].tolist() == [IGNORED, 0, 1, IGNORED]
+    class_mapping = code_of(tmp_path, "Void\na\nb\nUnlabelled", "codes.txt")
+    assert (class_mapping.classes, class_mapping.values, class_mapping.ignored) == (("a", "b"), (1, 2), (0, 3, 255))
+    assert class_mapping.notes[-1] == "what does not count: Void (0), Unlabelled (3)"
+    assert class_mapping.numbers(VALUES)[0].tolist() == [IGNORED, 0, 1, IGNORED]
     assert code_of(tmp_path, "Void\na\nb\nUnlabelled", "codes.txt", ignore="none").ignored == ()
 
 
@@ -315,7 +315,7 @@ def test_classes_called_void_do_not_count(tmp_path):
 )
 def test_255_does_not_count_beside_class_numbers(tmp_path, values, ignored):
     raw = saved(tmp_path, np.array([values], np.uint8))
-    assert read_code("", "auto", [raw]).ignored == ignored
+    assert read_class_mapping("", "auto", [raw]).ignored == ignored
 
 
 def test_what_does_not_count_is_named_by_class_value_or_colour(tmp_path):

@@ -20,7 +20,7 @@ from joblib import Parallel, delayed
 
 from toolkit.data.progress import track
 from toolkit.data.segmentation.class_lists import ClassList, find_list, read_list
-from toolkit.data.segmentation.mask_files import (
+from toolkit.data.segmentation.mask_io import (
     Colour,
     Value,
     check_value,
@@ -44,18 +44,18 @@ _HAND_CHOSEN = (
     "808000 ffd8b1 000075 a9a9a9"
 )
 
-__all__ = ["IGNORED", "MaskCode", "default_colours", "read_code", "read_mask"]
+__all__ = ["IGNORED", "ClassMapping", "default_colours", "read_class_mapping", "read_mask"]
 
 
 @dataclass(frozen=True)
-class MaskCode:
+class ClassMapping:
     """Which raw value of a mask stands for which class.
 
     `classes`: names; a class's number is its place, at most 254 of them. `values`: the raw value of each, all grey levels or
     palette indices (0 to 65535), or all colours (r, g, b). `ignored`: raw values that do not count. `colours`: how each class is
-    drawn; () takes `default_colours`. `notes`: what a user should know of how it was found; `options`: those of `read_code` that
-    were given, as a command line has them; `found`: whether no list but the masks themselves said the classes. Raises `DataError`
-    where these do not fit together.
+    drawn; () takes `default_colours`. `notes`: what a user should know of how it was found; `options`: those of
+    `read_class_mapping` that were given, as a command line has them; `found`: whether no list but the masks themselves said the
+    classes. Raises `DataError` where these do not fit together.
     """
 
     classes: tuple[str, ...]
@@ -157,9 +157,9 @@ def _plain(value: object) -> object:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def read_code(
+def read_class_mapping(
     classes: str | Path = "", ignore: str = "auto", masks: Sequence[Path] = (), sample: int = 64, root: Path | None = None
-) -> MaskCode:
+) -> ClassMapping:
     """Find out which value of `masks`, a set of mask files, stands for which class.
 
     `classes` names a list (see `read_list`); where it is empty, one of `LIST_FILES` in the masks' folder, beside it or one folder
@@ -187,14 +187,16 @@ def read_code(
                 f"{whole.conflict}, and no list says which class a value is: the palettes of the masks differ. Name a list with "
                 f"classes, or let the doctor look: python -m toolkit.data.doctor masks IMAGES {common_folder(masks)}"
             )
-        return replace(found_code(whole.values, common_folder(masks), ignore, whole.palette), options=options)
+        return replace(found_class_mapping(whole.values, common_folder(masks), ignore, whole.palette), options=options)
     notes = () if str(classes) else (f"the classes are those of {path}",)
     return replace(_code(read_list(path), ignore, found.values, found.palette, notes), options=options)
 
 
-def found_code(values: Sequence[Value], masks: Path, ignore: str = "auto", palette: np.ndarray | None = None) -> MaskCode:
-    """The code where no list says it: each of the `values` found in the folder `masks` that counts is a class, see `read_code`.
-    Raises `TooManyValues`, and `DataError` where fewer than two count."""
+def found_class_mapping(
+    values: Sequence[Value], masks: Path, ignore: str = "auto", palette: np.ndarray | None = None
+) -> ClassMapping:
+    """The code where no list says it: each of the `values` found in the folder `masks` that counts is a class, see
+    `read_class_mapping`. Raises `TooManyValues`, and `DataError` where fewer than two count."""
     if len(values) > MOST_FOUND:
         raise TooManyValues(
             f"{masks}: the masks hold more than {MOST_FOUND} values, and no list says which are classes. Either borders are "
@@ -221,7 +223,7 @@ class TooManyValues(DataError):
 
 def _code(
     listed: ClassList, ignore: str, found: tuple[Value, ...], palette: np.ndarray | None, notes: tuple[str, ...]
-) -> MaskCode:
+) -> ClassMapping:
     """The code that a list makes of masks which hold the values `found` and share a palette, or do not."""
     colours = _drawn(listed.values, palette)
     values = _in_palette(listed.values, palette)
@@ -234,7 +236,7 @@ def _code(
     told |= {value: f"{name} ({show_value(value)})" for name, value in zip(listed.names, values, strict=True)}
     if any(value in told for value in ignored):  # a value that is nowhere is not worth a word
         notes = (*notes, f"what does not count: {', '.join(told[value] for value in ignored if value in told)}")
-    return MaskCode(
+    return ClassMapping(
         tuple(listed.names[place] for place in kept),
         tuple(values[place] for place in kept),
         tuple(ignored),
