@@ -67,7 +67,7 @@ def answers(table: pd.DataFrame, test: pd.Series, folder: Path, short: bool) -> 
     probabilities, targets = predictions(learn, learn.dls[2])
     labelled, classes = learn.dls.labelled, tuple(learn.dls.vocab)
     forest, _ = hand_crafted_probabilities(
-        kinematics_and_forest(labelled.image_input.converter, windowed=True), labelled, classes, gap=False
+        kinematics_and_forest(labelled.image_input.converter, windowed=True), labelled, classes=classes, gap=False
     )
     session = labelled.table.path[labelled.table.split == "test"].astype(str).to_numpy()
     found = pd.DataFrame({"session": session})

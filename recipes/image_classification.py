@@ -5,6 +5,7 @@ As a script: `python -m recipes.image_classification photos/`. From Python: `bui
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import report_plainly
 from toolkit.needs import require
@@ -14,6 +15,8 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 
 from toolkit.converters import IMAGE_SUFFIXES, find_converter
+from toolkit.converters.base import Converter
+from toolkit.data.images.cache import AUTO
 from toolkit.data.images.labelled import labelled_images
 from toolkit.data.items import find_items
 from toolkit.data.splitting import SplitOptions
@@ -48,24 +51,32 @@ def build_learner(
     group_near: bool = False,  # keep near twins on one side of the split
     seed: int = 42,  # of the split, the first weights and the training
     strict: bool = False,  # stop at the first item that cannot be used instead of setting it aside
-    cache: Path = "auto",  # where large pictures are kept shrunk for the next run; auto: the user's cache folder; none: nowhere
+    cache: Path = AUTO,  # where large pictures are kept shrunk for the next run; auto: the user's cache folder; none: nowhere
 ) -> Learner:
     """Build a fastai Learner that recognises pictures; its loaders are train, valid and the held-out test.
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
     check_choices(arch, augment, ("auto", "photo", "symbol", "none"))
-    if isinstance(converter, str):
-        converter = find_converter(converter) if converter else None
-    suffixes = converter.suffixes if converter else IMAGE_SUFFIXES
+    made_by: Converter | None = converter if not isinstance(converter, str) else find_converter(converter) if converter else None
+    suffixes = made_by.suffixes if made_by else IMAGE_SUFFIXES
     split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
     items = find_items(
         data, suffixes, csv=csv, label_re=label_re, group_by=group_by, file_column=file_column, label_column=label_column
     )
     labelled = labelled_images(
-        items, converter, size=size, resize=resize, split=split, group_near=group_near, strict=strict, cache=cache
+        items, made_by, size=size, resize=resize, split=split, group_near=group_near, strict=strict, cache=cache
     )
-    return image_learner(labelled, "image_classification", arch, weights, augment, batch_size, seed, strict)
+    return image_learner(
+        labelled,
+        "image_classification",
+        arch=arch,
+        weights=weights,
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+        strict=strict,
+    )
 
 
 @call_parse
@@ -78,7 +89,7 @@ def main(
     run: str = "",  # folder for all that comes out; empty: runs/ and the data's name
     resume: bool = False,  # go on with the run that was stopped
     golden: int = 3,  # test items that travel inside the program for its self-test; 0 where pictures are private
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Train an image recogniser, score it beside simple methods on held-out pictures, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
@@ -90,5 +101,5 @@ def main(
         scores = evaluate(learn)
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
-        write_image_report(learn, scores, log, place)
+        write_image_report(learn, scores, log=log, run=place)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

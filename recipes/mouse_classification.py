@@ -6,6 +6,7 @@ As a script: `python -m recipes.mouse_classification logs/`. From Python: `build
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import report_plainly
 from toolkit.needs import require
@@ -15,6 +16,7 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "jinja2", why="to train", extra="train")
 
 from toolkit.converters.mouse import Mouse
+from toolkit.data.images.cache import AUTO
 from toolkit.data.images.mouse_logs import rows_left_out
 from toolkit.data.images.windows import labelled_converted
 from toolkit.data.items import find_items
@@ -57,7 +59,7 @@ def build_learner(
     test_pct: float = 0.2,  # share held out for the test, where no test/ folder is given
     seed: int = 42,  # of the split, the first weights and the training
     strict: bool = False,  # stop at the first log that cannot be used instead of setting it aside
-    cache: Path = "auto",  # where pictures are kept for the next run; auto: the user's cache folder; none: nowhere
+    cache: Path = AUTO,  # where pictures are kept for the next run; auto: the user's cache folder; none: nowhere
 ) -> Learner:
     """Build a fastai Learner that recognises pointer movement by drawings of it; its loaders are train, valid and the held-out
     test.
@@ -70,14 +72,21 @@ def build_learner(
         data, Mouse.suffixes, csv=csv, label_re=label_re, group_by=group_by, file_column=file_column, label_column=label_column
     )
     mouse = Mouse(size=size, channels=channels, keep=keep, span=span, length=window, step=step or window, unit=unit)
-    labelled = labelled_converted(
-        items, mouse, windowed=bool(window), overlap=overlap, split=split, strict=strict, cache=cache
-    )
+    labelled = labelled_converted(items, mouse, windowed=bool(window), overlap=overlap, split=split, strict=strict, cache=cache)
     labelled = replace(labelled, notes=[*labelled.notes, *rows_left_out(labelled.table.path.unique(), mouse)])
     epochs = max(1, round(EPOCHS / max(1, overlap))) if window else EPOCHS
     select_after = SETTLED if window else 0  # a few sessions that validate are a noisy judge
     return image_learner(
-        labelled, "mouse_classification", arch, weights, augment, batch_size, seed, strict, epochs, select_after
+        labelled,
+        "mouse_classification",
+        arch=arch,
+        weights=weights,
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+        strict=strict,
+        epochs=epochs,
+        select_after=select_after,
     )
 
 
@@ -91,7 +100,7 @@ def main(
     run: str = "",  # folder for all that comes out; empty: runs/ and the data's name
     resume: bool = False,  # go on with the run that was stopped
     golden: int = 3,  # test logs that travel inside the program for its self-test; 0 where they are private
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Train a recogniser of pointer movement, score it beside simple methods on held-out logs, write a program and a report."""
     learn = build_learner(data, **kwargs)
@@ -104,5 +113,5 @@ def main(
         scores = evaluate(learn, hand_crafted=kinematics_and_forest(image_input.converter, image_input.windowed))
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
-        write_image_report(learn, scores, log, place)
+        write_image_report(learn, scores, log=log, run=place)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

@@ -5,6 +5,7 @@ As a script: `python -m recipes.sound_classification clips/`. From Python: `buil
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import DataError, report_plainly
 from toolkit.needs import require
@@ -14,6 +15,7 @@ if __name__ == "__main__":
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "jinja2", "librosa", "soundfile", why="to train", extra="train")
 
 from toolkit.converters.sound import Sound
+from toolkit.data.images.cache import AUTO
 from toolkit.data.images.sounds import usual_sound
 from toolkit.data.images.windows import labelled_converted
 from toolkit.data.items import find_items
@@ -58,7 +60,7 @@ def build_learner(
     test_pct: float = 0.2,  # share held out for the test, where no test/ folder is given
     seed: int = 42,  # of the split, the first weights and the training
     strict: bool = False,  # stop at the first recording that cannot be used instead of setting it aside
-    cache: Path = "auto",  # where pictures are kept for the next run; auto: the user's cache folder; none: nowhere
+    cache: Path = AUTO,  # where pictures are kept for the next run; auto: the user's cache folder; none: nowhere
 ) -> Learner:
     """Build a fastai Learner that recognises sounds by their spectrograms; its loaders are train, valid and the held-out test.
 
@@ -78,7 +80,16 @@ def build_learner(
     )  # fmt: skip
     labelled = labelled_converted(items, sound, windowed=bool(window), split=split, strict=strict, cache=cache)
     augment += "-deltas" if augment == "spectrogram" and channels == "deltas" else ""
-    return image_learner(labelled, "sound_classification", arch, weights, augment, batch_size, seed, strict)
+    return image_learner(
+        labelled,
+        "sound_classification",
+        arch=arch,
+        weights=weights,
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+        strict=strict,
+    )
 
 
 @call_parse
@@ -91,7 +102,7 @@ def main(
     run: str = "",  # folder for all that comes out; empty: runs/ and the data's name
     resume: bool = False,  # go on with the run that was stopped
     golden: int = 3,  # test recordings that travel inside the program for its self-test; 0 where they are private
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Train a listener, score it beside simple methods on held-out recordings, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
@@ -104,5 +115,5 @@ def main(
         scores = evaluate(learn, hand_crafted=mfcc_and_svm(image_input.converter, image_input.windowed))
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
-        write_image_report(learn, scores, log, place)
+        write_image_report(learn, scores, log=log, run=place)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

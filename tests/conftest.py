@@ -44,7 +44,7 @@ def trained(tmp_path_factory):
         scores = evaluate(learn)
         scores.save(run.folder)
         export(learn, run.program, scores=scores)
-        write_image_report(learn, scores, log, run)
+        write_image_report(learn, scores, log=log, run=run)
     return learn, run.folder, scores
 
 
@@ -77,7 +77,7 @@ def listener(recordings, tmp_path_factory):
         scores = evaluate(learn, hand_crafted=mfcc_and_svm(image_input.converter, image_input.windowed))
         scores.save(run.folder)
         export(learn, run.program, scores=scores)
-        write_image_report(learn, scores, log, run)
+        write_image_report(learn, scores, log=log, run=run)
     return learn, run.folder, scores
 
 

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 from helpers import ROOT
 from helpers.pictures import make_shapes
 
-from recipes.image_classification import main
+from recipes.image_classification import build_learner, main
 from toolkit.errors import DataError
+from toolkit.evaluation import evaluate
+from toolkit.learning.fitting import fit
 
 
 def recipe(*arguments, cwd=ROOT):
@@ -50,6 +53,17 @@ def test_one_command_leads_from_a_messy_folder_to_a_program(tmp_path):
     scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
     card = subprocess.run([sys.executable, run / "program.pyz", "--about", "--json"], capture_output=True, check=True).stdout
     assert json.loads(card)["scores"]["table"] == scores["table"]
+
+
+def test_the_script_and_python_give_the_same_probabilities(tmp_path):
+    data = make_shapes(tmp_path / "shapes", 12)
+    main(data, epochs=2, lr=3e-3, batch_size=16, run=str(tmp_path / "run"))
+    written = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    learn = build_learner(data, batch_size=16)
+    fit(learn, 2, lr=3e-3)
+    found = evaluate(learn).predictions
+    assert written.predicted.tolist() == found.predicted.tolist()
+    assert written.probability.to_numpy() == pytest.approx(found.probability.to_numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def _from_csv(root: Path, csv: Path, *, group_by: str, file_column: str, label_c
             continue
         path = next((p for p in (root / file, csv.parent / file) if p.is_file()), None)
         group = frame[group_by][row] if grouped else matched(group_of, file) if group_of else None
-        part = None if parts is None or pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
+        part = None if pd.isna(parts[row]) else PART_NAMES.get(parts[row].lower(), "")
         if path is None:
             rejected.append((file, f"{where} names it, but there is no such file"))
         elif group_by and (group is None or pd.isna(group)):
@@ -193,11 +193,11 @@ def read_cells(csv: Path) -> pd.DataFrame:
         raise DataError(f"{csv}: cannot be read as a CSV ({error})") from error
 
 
-def part_cells(frame: pd.DataFrame) -> pd.Series | None:
-    """The column that says which part each row is in, if there is one."""
+def part_cells(frame: pd.DataFrame) -> pd.Series:
+    """The column that says which part each row is in; one of None where there is none."""
     parts = next((frame[name] for name in frame.columns if name.strip().lower() in SPLIT_COLUMNS), None)
-    if parts is not None and not parts.dropna().str.lower().isin(PART_NAMES).any():
-        return None  # a column of another meaning that happens to be called so
+    if parts is None or not parts.dropna().str.lower().isin(PART_NAMES).any():  # or one of another meaning that is called so
+        return pd.Series(None, index=frame.index, dtype=object)
     return parts
 
 

@@ -18,9 +18,15 @@ class Labelled(Protocol):
     """
 
     wing: ClassVar[str]
-    table: pd.DataFrame
-    rejected: list[tuple[str, str]]
-    notes: list[str]
+
+    @property
+    def table(self) -> pd.DataFrame: ...
+
+    @property
+    def rejected(self) -> list[tuple[str, str]]: ...
+
+    @property
+    def notes(self) -> list[str]: ...
 
     def describe(self) -> str:
         """How many items each part holds, what else is to be known, and what was set aside, for a reader."""

@@ -1,7 +1,4 @@
-"""What a recogniser of pictures, or of what becomes pictures, is exported as.
-
-It is a file of its own because what goes into a graph, and when two answers are the same, is a question of the task.
-"""
+"""What a recogniser of pictures, or of what becomes pictures, is exported as."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +19,7 @@ from toolkit.evaluation.images.scores import predictions
 from toolkit.export.onnx import onnx_bytes
 from toolkit.export.parity import TOLERANCE
 from toolkit.learning.images.loaders import image_input_of, normalization_of
+from toolkit.learning.images.networks import Stats
 from toolkit.program.archive import MODEL
 from toolkit.program.images.inputs import ImageInput, to_png
 from toolkit.program.images.program import ImageProgram
@@ -43,7 +41,8 @@ class ImageExport:
         self.input = image_input_of(learn.dls)
         self.classes = [str(label) for label in learn.dls.vocab]
         self.output = {"kind": "classes", "classes": self.classes}
-        self.needs, self.described = [*NEEDS, *self.input.needs], {}
+        self.needs = [*NEEDS, *self.input.needs]
+        self.described: dict[str, Any] = {}
         self.probabilities, _ = predictions(learn, test)
         self.files = [file_of(item) for item in test.dataset.items]
         self.paths = list(dict.fromkeys(self.files))
@@ -54,9 +53,9 @@ class ImageExport:
         example = torch.zeros((2, *self.input.size, 3), dtype=torch.uint8)
         return {MODEL: onnx_bytes(self.deployed, {"input": example}, dynamic={0: torch.export.Dim("batch")})}
 
-    def golden(self, count: int, path: Path | str) -> list[dict]:
+    def golden(self, count: int, path: Path | str) -> list[dict[str, Any]]:
         """A few test items spread over the set: raw file, prepared pixels and the network's answer for each."""
-        found = _golden(self.deployed, self.input, self.paths, self.classes, count)
+        found = _golden(self.deployed, self.input, paths=self.paths, classes=self.classes, count=count)
         if count and not found:
             large = f"the test files are larger than {MOST_GOLDEN_BYTES // 2**20} MB each"
             warnings.warn(f"{path}: no golden inputs for --selftest: {large}", stacklevel=3)
@@ -65,32 +64,37 @@ class ImageExport:
     def check(self, program: ImageProgram) -> None:
         """Replay every held-out item: a probability off by more than 1e-4, or another label (unless its two highest lie within
         1e-4), raises `ExportError`."""
-        _gate(program, self.paths, self.files, self.probabilities)
+        _gate(program, self.paths, files=self.files, probabilities=self.probabilities)
 
 
 class Deployed(nn.Module):
     """uint8 (batch, height, width, 3) -> probabilities (batch, classes, …): the network with all that stands around it."""
 
-    def __init__(self, model: nn.Module, mean: tuple, std: tuple) -> None:
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, model: nn.Module, stats: Stats) -> None:
         super().__init__()
         self.model = model
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        for name, values in zip(("mean", "std"), stats, strict=True):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         x = pixels.permute(0, 3, 1, 2).float() / 255
-        return self.model((x - self.mean) / self.std).softmax(dim=1)
+        scores: torch.Tensor = self.model((x - self.mean) / self.std)
+        return scores.softmax(dim=1)
 
 
 def deployed(learn: Learner) -> Deployed:
     """A copy of the network on the CPU, in float32, fit for export."""
-    mean, std = normalization_of(learn.dls)
-    return Deployed(copy.deepcopy(learn.model), mean, std).to("cpu", torch.float32).eval()
+    return Deployed(copy.deepcopy(learn.model), normalization_of(learn.dls)).to("cpu", torch.float32).eval()
 
 
-def _golden(deployed: Deployed, image_input: ImageInput, paths: list[Path], classes: list[str], count: int) -> list[dict]:
+def _golden(
+    deployed: Deployed, image_input: ImageInput, *, paths: list[Path], classes: list[str], count: int
+) -> list[dict[str, Any]]:
     """A few test items spread over the set: raw file, prepared pixels and the network's answer for each."""
-    chosen = []
+    chosen: list[dict[str, Any]] = []
     if image_input.converter is not None:  # what it reads cannot be made smaller
         paths = [path for path in paths if path.stat().st_size <= MOST_GOLDEN_BYTES]
     for row in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int):
@@ -109,7 +113,7 @@ def _golden(deployed: Deployed, image_input: ImageInput, paths: list[Path], clas
     return chosen
 
 
-def _gate(program: ImageProgram, paths: list[Path], files: list[Path], probabilities: np.ndarray) -> None:
+def _gate(program: ImageProgram, paths: list[Path], *, files: list[Path], probabilities: np.ndarray) -> None:
     """Replay every held-out item from its raw file, window by window; raise `ExportError` at the first real difference.
 
     `paths` are the files, each once; `files` has the one that each row of `probabilities` was read from.
@@ -121,10 +125,10 @@ def _gate(program: ImageProgram, paths: list[Path], files: list[Path], probabili
         if len(answers) != len(rows_of[path]):
             raise ExportError(f"{path}: the program sees {len(answers)} windows, the learner {len(rows_of[path])}")
         for found, expected in zip(answers, probabilities[rows_of[path]], strict=True):
-            _compare(path, found, expected, program.output.classes)
+            _compare(found, expected, path=path, classes=program.output.classes)
 
 
-def _replayed(program: ImageProgram, paths: list[Path], at_once: int = 16) -> Iterator[list[np.ndarray]]:
+def _replayed(program: ImageProgram, paths: list[Path], *, at_once: int = 16) -> Iterator[list[np.ndarray]]:
     """The program's probabilities for each file, a list of one for each of its windows."""
     try:
         if program.input.windowed:
@@ -137,7 +141,7 @@ def _replayed(program: ImageProgram, paths: list[Path], at_once: int = 16) -> It
         raise ExportError(f"the program cannot read {error}") from error
 
 
-def _compare(path: Path, found: np.ndarray, expected: np.ndarray, classes: tuple[str, ...]) -> None:
+def _compare(found: np.ndarray, expected: np.ndarray, *, path: Path, classes: tuple[str, ...]) -> None:
     apart = float(np.abs(found - expected).max())
     second, first = np.sort(expected)[-2:]
     if not apart <= TOLERANCE:

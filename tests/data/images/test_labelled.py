@@ -60,6 +60,25 @@ def test_identical_pixels_stay_on_one_side_whatever_the_file_format(shapes, seed
     assert all(part[f"box_{number:03d}.png"] == part[f"copy_{number:03d}.bmp"] for number in range(10))
 
 
+def test_items_never_change_and_give_the_same_twice(shapes, tmp_path):
+    data = tmp_path / "parted"
+    shutil.copytree(shapes, data / "train")
+    make_shapes(data / "test", 4, ("box", "disc", "star"), seed=9)
+    shutil.copy(data / "test" / "box" / "box_000.png", data / "train" / "box" / "leak.png")
+    (data / "train" / "box" / "empty.png").write_bytes(b"")
+    items = find_items(data, IMAGE_SUFFIXES)
+    table, rejected, notes = items.table.copy(), list(items.rejected), list(items.notes)
+    first, second = labelled_images(items), labelled_images(items)
+    assert items.table.equals(table)
+    assert (items.rejected, items.notes) == (rejected, notes)
+    assert len(first.rejected) == 6  # the empty one, the leak, and four stars
+    assert first.table.equals(second.table)
+    assert np.array_equal(first.pixels, second.pixels)
+    assert (first.rejected, first.notes, first.classes) == (second.rejected, second.notes, second.classes)
+    for row in (0, 30, len(first.table) - 1):
+        assert np.array_equal(first.pixels[row], np.asarray(read_image(first.table.path[row])))
+
+
 def test_near_twins_are_reported_and_kept_together_when_asked(tmp_path):
     folder = make_shapes(tmp_path, 20, size=64)
     for number in range(20):

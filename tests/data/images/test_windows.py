@@ -111,6 +111,19 @@ def test_one_window_of_a_recording_is_explained_with_its_like(listener, recordin
     assert "cannot be shown" not in str(explainer.page(explanation))
 
 
+def test_recordings_never_change_and_give_the_same_windows_twice(recordings):
+    items = find_items(recordings, (".wav",))
+    table, rejected = items.table.copy(), list(items.rejected)
+    sound = ImageInput((32, 32), converter=Sound(size=32, duration=1.0, step=0.5, **usual_sound(items.table.path)), windowed=True)
+    first, second = (labelled_windows(items, sound, cache="none") for _ in range(2))
+    assert items.table.equals(table)
+    assert items.rejected == rejected
+    assert len(first.rejected) > len(rejected)
+    assert first.table.equals(second.table)
+    assert (first.pixels == second.pixels).all()
+    assert (first.rejected, first.notes) == (second.rejected, second.notes)
+
+
 def test_windows_read_from_memory_again_or_from_the_cache_are_the_same(recordings, tmp_path):
     def build(**options):
         items = find_items(recordings, (".wav",))

@@ -86,8 +86,8 @@ def test_every_kind_of_network_can_be_looked_into(arch, side):
     heat = cam.grad_cam(pictures, [0, 1, 2])
     assert heat.shape[0] == 3
     assert heat.shape[1] == heat.shape[2] >= 4
-    assert heat.min() >= 0
-    assert heat.max() <= 1
+    assert heat.max() == 1  # not all is dark
+    assert all(each.min() < 0.9 * each.max() for each in heat if each.any())  # nor alike everywhere
     assert np.allclose(np.linalg.norm(cam.features(pictures), axis=1), 1, atol=1e-5)
     assert cam.filters().shape[3] == 3
     assert model.training

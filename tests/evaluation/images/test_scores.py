@@ -113,14 +113,14 @@ def test_nearest_centroid_names_the_nearest_centroid():
     rng = np.random.default_rng(0)
     train, test = rng.random((60, 8)) * np.arange(1, 9), rng.random((30, 8)) * np.arange(1, 9)
     labels = rng.integers(0, 3, 60)
-    found = baseline_probabilities(train, labels, test, 3)["nearest centroid"]
+    found = baseline_probabilities(train, labels, test=test, classes=3)["nearest centroid"]
     assert np.array_equal(found.argmax(axis=1), NearestCentroid().fit(train, labels).predict(test))
     assert np.allclose(found.sum(axis=1), 1)
 
 
 def test_baselines_know_classes_that_training_lacks():
     train = np.random.default_rng(0).random((20, 4))
-    found = baseline_probabilities(train, np.array([0, 2] * 10), train, 3)
+    found = baseline_probabilities(train, np.array([0, 2] * 10), test=train, classes=3)
     for probabilities in found.values():
         assert probabilities.shape == (20, 3)
         assert (probabilities[:, 1] == 0).all()

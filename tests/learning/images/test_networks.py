@@ -44,7 +44,7 @@ def test_an_unknown_architecture_names_the_nearest():
     ],
 )
 def test_what_auto_stands_for(asked, got):
-    assert choose_architecture(*asked) == got
+    assert choose_architecture(*asked[:2], size=asked[2]) == got
 
 
 def no_network(*_, **__):
@@ -55,13 +55,13 @@ def test_a_failed_download_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
     with pytest.raises(WeightsError, match=r"resnet18 could not be downloaded .*no route.*--weights path/to/file.pth.*random"):
-        network_with_weights("resnet18", 3, "pretrained")
+        network_with_weights("resnet18", 3, weights="pretrained")
 
 
 def test_published_weights_come_through_torchvisions_own_loading(monkeypatch):
     published = torchvision.models.resnet18(weights=None).state_dict()
     monkeypatch.setattr(torchvision.models._api.WeightsEnum, "get_state_dict", lambda *_, **__: published)
-    network = network_with_weights("resnet18", 3, "pretrained")
+    network = network_with_weights("resnet18", 3, weights="pretrained")
     assert torch.equal(network.model[0][0].weight, published["conv1.weight"])
     assert network.stats[0] == pytest.approx([0.485, 0.456, 0.406])
 
@@ -77,7 +77,7 @@ def test_a_local_weight_file_fills_the_body(tmp_path, name, suffix):
         from safetensors.torch import save_file
 
         save_file(source.state_dict(), path)
-    network = network_with_weights(name, 3, str(path))
+    network = network_with_weights(name, 3, weights=str(path))
     theirs = [value for key, value in source.state_dict().items() if not key.startswith(("fc", "classifier"))]
     ours = list(network.model[0].state_dict().values())
     assert all(torch.equal(one, other) for one, other in zip(theirs, ours, strict=True))
@@ -87,17 +87,17 @@ def test_a_file_of_another_architecture_or_of_code_is_refused(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(torchvision.models.resnet50(weights=None).state_dict(), path)
     with pytest.raises(WeightsError, match="not the weights of resnet18.*--arch"):
-        network_with_weights("resnet18", 3, str(path))
+        network_with_weights("resnet18", 3, weights=str(path))
     torch.save(torchvision.models.resnet18(weights=None), path)
     with pytest.raises(WeightsError, match="more than tensors"):
-        network_with_weights("resnet18", 3, str(path))
+        network_with_weights("resnet18", 3, weights=str(path))
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(WeightsError):
-        network_with_weights("resnet18", 3, str(path))
+        network_with_weights("resnet18", 3, weights=str(path))
     with pytest.raises(WeightsError, match="no such file"):
-        network_with_weights("resnet18", 3, str(tmp_path / "absent.pth"))
+        network_with_weights("resnet18", 3, weights=str(tmp_path / "absent.pth"))
     with pytest.raises(ToolkitError, match="no published weights"):
-        network_with_weights("small", 3, "pretrained")
+        network_with_weights("small", 3, weights="pretrained")
 
 
 def test_the_body_of_an_earlier_run_is_transferred_to_a_new_task(trained, tmp_path):
@@ -109,7 +109,7 @@ def test_the_body_of_an_earlier_run_is_transferred_to_a_new_task(trained, tmp_pa
     assert learn.model[1][-1].out_features == 2
     assert learn.spec.stats == earlier.spec.stats
     with pytest.raises(WeightsError, match="not 'resnet18'"):
-        network_with_weights("resnet18", 2, str(folder))
+        network_with_weights("resnet18", 2, weights=str(folder))
     with pytest.raises(WeightsError, match="not a run of ours"):
         build_learner(tmp_path, weights=str(tmp_path))
 
@@ -118,7 +118,7 @@ def test_folders_called_like_the_choices_change_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("auto", "random", "pretrained"):
         (tmp_path / name).mkdir()
-    assert choose_architecture("auto", "auto", (32, 32)) == ("small", "random")
+    assert choose_architecture("auto", "auto", size=(32, 32)) == ("small", "random")
 
 
 def test_a_path_as_weights_is_written_as_text(trained, tmp_path):

@@ -4,10 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from helpers import ROOT
 from helpers.pictures import make_shapes
 from helpers.programs import rewritten
 from PIL import Image
@@ -35,6 +39,17 @@ def pictures(trained):
 def run_file(path, *arguments, **options):
     command = [sys.executable, str(path), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def test_a_program_tells_nothing_of_the_machine_that_made_it(trained):
+    places = [ROOT, Path.home(), trained[1], Path(sys.prefix), Path(torch.__file__).parent, Path(tempfile.gettempdir())]
+    path = trained[1] / "program.pyz"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    assert "model.onnx" in members
+    for name, content in {**members, "the file itself": path.read_bytes()}.items():
+        told = [str(place) for place in places if f"{place}/".encode() in content and str(place) != "/"]
+        assert not told, name
 
 
 def test_program_and_learner_agree_on_every_held_out_item(trained, program, pictures):

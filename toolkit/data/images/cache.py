@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -21,16 +22,17 @@ from toolkit.errors import DataError, RunError
 from toolkit.files import replacing
 from toolkit.program.images.inputs import ImageInput
 
-AUTO, NONE = "auto", "none"
+AUTO, NONE = Path("auto"), Path("none")
 READING = 1  # raised when the same settings come to give other pixels
 
 
 def cache_folder(asked: Path | str = AUTO) -> Path | None:
     """Where `asked` puts the cache: "auto" is $TOOLKIT_CACHE or the user's cache folder, "none" nowhere (None)."""
-    if str(asked) == NONE:
+    asked = Path(asked)
+    if asked == NONE:
         return None
-    if str(asked) != AUTO:
-        return Path(asked)
+    if asked != AUTO:
+        return asked
     if os.environ.get("TOOLKIT_CACHE"):
         return Path(os.environ["TOOLKIT_CACHE"])
     try:
@@ -60,16 +62,16 @@ class ImageCache:
         self.folder = folder / hashlib.blake2b(settings.encode(), digest_size=8).hexdigest()
         self.shape = tuple(image_input.shape)
 
-    def load(self, content: str) -> tuple[np.ndarray, dict] | None:
+    def load(self, content: str) -> tuple[np.ndarray, dict[str, Any]] | None:
         """The prepared picture, uint8 (height, width, 3), and its facts; None where it is not (or not whole) here."""
         try:
             with Image.open(self._path(content)) as image:
-                pixels, facts = np.asarray(image), json.loads(image.text["facts"])
+                pixels, facts = np.asarray(image), json.loads(getattr(image, "text")["facts"])  # noqa: B009 - only PNGs have one
         except Exception:  # absent, or damaged in any way: it is made again
             return None
         return (pixels, facts) if pixels.shape == self.shape and pixels.dtype == np.uint8 else None
 
-    def store(self, content: str, pixels: np.ndarray, facts: dict) -> None:
+    def store(self, content: str, pixels: np.ndarray, facts: dict[str, Any]) -> None:
         """Keep a prepared picture and its `facts`, plain values."""
         if self.trouble:
             return

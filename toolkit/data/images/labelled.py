@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -65,11 +65,17 @@ class LabelledImages:
         return self.image_input.size
 
     @property
+    def training_step(self) -> float | None:
+        """In what step windows that are learnt from begin, in seconds or what else the converter counts; None without windows."""
+        step: float | None = getattr(self.read_window.training_input.converter, "step", None) if self.read_window else None
+        return step
+
+    @property
     def grey(self) -> bool:
         """Whether every picture is grey."""
         return bool(self.table.grey.all())
 
-    def without(self, unwanted: pd.Series, reason: str) -> LabelledImages:
+    def without(self, unwanted: pd.Series, reason: str) -> Self:
         """The same with the rows where `unwanted` is True set aside."""
         aside = [(str(path), reason) for path in self.table.path[unwanted]]
         pixels = None if self.pixels is None else self.pixels[~unwanted.to_numpy()]

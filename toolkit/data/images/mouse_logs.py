@@ -1,13 +1,10 @@
-"""What pointer logs hold that no picture shows: rows that had to be left out, counted over a whole collection.
-
-It is a file of its own because it is a question to many logs at once; what one log leaves out, its `Events` say.
-"""
+"""What pointer logs hold that no picture shows: rows that had to be left out, counted over a whole collection."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from joblib import Parallel, delayed
@@ -16,7 +13,7 @@ from toolkit.converters.mouse import Mouse
 from toolkit.errors import ConversionError
 
 
-def rows_left_out(paths: Sequence[Path], mouse: Mouse) -> list[str]:
+def rows_left_out(paths: Iterable[Path], mouse: Mouse) -> list[str]:
     """A note, for a reader, on the rows of these logs that are off the screen, no numbers, or in no known state; none where
     every row was of use."""
     found = Parallel(n_jobs=os.cpu_count(), prefer="threads")(delayed(_of_one)(path, mouse) for path in paths)

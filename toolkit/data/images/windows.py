@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,11 +48,13 @@ def labelled_converted(
     `labelled_images` and `labelled_windows`. Raises `DataError` where too little is left to learn from.
     """
     size = promised_size(converter)
+    if size is None:
+        raise DataError(f"{converter!r}: its settings do not say how large its pictures are (size, or width and height)")
     if overlap < 0:
         raise DataError(f"overlap {overlap}: expected a whole number from 1")
     if not windowed:
         return labelled_images(items, converter, size=size[0], split=split, strict=strict, cache=cache)
-    closer = replace(converter, step=type(converter.step)(converter.step / overlap)) if overlap > 1 else converter
+    closer = _with_shorter_steps(converter, overlap) if overlap > 1 else converter
     tested, learnt = (ImageInput(size, converter=each, windowed=True) for each in (converter, closer))
     return labelled_windows(items, tested, training_input=learnt, split=split, strict=strict, cache=cache)
 
@@ -93,7 +96,8 @@ def labelled_windows(
     windows = read.windows[read.windows.recording.isin(items.table.index)]
     if read.pixels is None and not all(kept and not kept.trouble for kept in caches.values()):
         raise DataError(
-            f"{len(windows)} windows take more than {budget / 2**30:.0f} GiB: take longer steps, or allow a cache on disk (--cache)"
+            f"{len(windows)} windows take more than {budget / 2**30:.0f} GiB: take longer steps, or allow a cache on disk "
+            "(--cache)"
         )
     count = len(items.table)
     items = items.noted(
@@ -110,6 +114,12 @@ def labelled_windows(
         image_input=image_input,
         read_window=WindowReader({False: (image_input, caches[image_input]), True: (training_input, caches[training_input])}),
     )
+
+
+def _with_shorter_steps(converter: Any, overlap: int) -> Windowed:
+    """The converter whose windows begin so many times as often."""
+    closer: Windowed = replace(converter, step=type(converter.step)(converter.step / overlap))
+    return closer
 
 
 def _contents(paths: Sequence[Path], source: ImageInput) -> pd.DataFrame:
@@ -150,7 +160,9 @@ def _read_all(table: pd.DataFrame, inputs: Sequence[ImageInput], *, caches: Cach
         recording, source = table.iloc[place], inputs[place]
         return _read_one(recording.path, recording.content, source=source, cache=caches[source], room=room)
 
-    frames, pictures, errors = [], [], []
+    frames: list[pd.DataFrame] = []
+    pictures: list[np.ndarray] = []
+    errors: list[str | None] = []
     for place, found in enumerate(in_threads(one, range(len(table)), what="reading")):
         errors.append(found.error)
         if found.error is not None:
@@ -160,21 +172,22 @@ def _read_all(table: pd.DataFrame, inputs: Sequence[ImageInput], *, caches: Cach
             pictures.clear()
         elif found.pictures is not None:
             pictures.append(found.pictures)
-        windows = [Window(recording.path, i, *span, recording.split == "train") for i, span in enumerate(found.spans)]
+        training = recording.split == "train"
+        items = [Window(recording.path, number, *span, training) for number, span in enumerate(found.spans)]
         frames.append(
             pd.DataFrame(
                 {
-                    "item": windows, "path": recording.path, "label": recording.label,
+                    "item": items, "path": recording.path, "label": recording.label,
                     "group": recording.group or str(recording.path), "split": recording.split,
-                    "start": [window.start for window in windows], "stop": [window.stop for window in windows],
+                    "start": [item.start for item in items], "stop": [item.stop for item in items],
                     "width": size[1], "height": size[0], "grey": False, "content": recording.content,
                     "recording": table.index[place],
                 }
             )
         )  # fmt: skip
-    found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*COLUMNS, "recording"])
+    windows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*COLUMNS, "recording"])
     pixels = None if room.full or not pictures else _joined(pictures)
-    return _Read(found, pixels, pd.Series(errors, table.index, dtype=object))
+    return _Read(windows, pixels, pd.Series(errors, table.index, dtype=object))
 
 
 def _joined(pictures: list[np.ndarray]) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Simple methods on small pixels: what learning has to beat to earn its place.
 
-It is a file of its own because each is scikit-learn's, in one line, and the list is what matters.
+Each is scikit-learn's, in one line: the list is what matters.
 """
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -38,7 +39,7 @@ class GaussianCentroid(NearestCentroid):
         return softmax(-euclidean_distances(X, self.centroids_, squared=True) / (2 * self.variance_), axis=1)
 
 
-def simple_methods(neighbours: int = 5, seed: int = 0) -> dict[str, object]:
+def simple_methods(neighbours: int = 5, seed: int = 0) -> dict[str, Any]:
     """Name -> unfitted scikit-learn classifier. Majority class; nearest centroid (the average cat against the
     average dog); k-nearest neighbours; logistic regression."""
     return {
@@ -50,11 +51,11 @@ def simple_methods(neighbours: int = 5, seed: int = 0) -> dict[str, object]:
 
 
 def baseline_probabilities(
-    train: np.ndarray, labels: np.ndarray, test: np.ndarray, classes: int, seed: int = 0
+    train: np.ndarray, labels: np.ndarray, *, test: np.ndarray, classes: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Fit each simple method on small pixels; return its test probabilities, float (items, classes).
 
-    `train` and `test` are float (items, features) as `small_pixels` makes them, `labels` class numbers.
+    `train` and `test` are float (items, features) as `small_pixels` makes them, `labels` class numbers below `classes`.
     """
     found = {}
     for name, method in simple_methods(min(5, len(train)), seed).items():
@@ -80,7 +81,7 @@ def small_pixels(pixels: np.ndarray, side: int = SIDE) -> np.ndarray:
     return small.reshape(count, -1)
 
 
-def _blocks(values: np.ndarray, axis: int, length: int, side: int) -> np.ndarray:
+def _blocks(values: np.ndarray, *, axis: int, length: int, side: int) -> np.ndarray:
     starts = np.linspace(0, length, min(side, length), endpoint=False).astype(int)
     sums = np.add.reduceat(values, starts, axis=axis, dtype=np.float32)
     sizes = np.diff([*starts, length])

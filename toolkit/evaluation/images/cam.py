@@ -1,28 +1,30 @@
-"""Looking into a trained image network: where it looked, what its layers respond to, which pictures it finds alike.
-
-It is a file of its own because it is the one place of this room that needs torch: gradients and inner layers.
-"""
+"""Looking into a trained image network: where it looked, what its layers respond to, which pictures it finds alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from toolkit.learning.images.networks import Stats
 
 FINEST, COARSEST = 6, 3  # rows and columns that a map should, and must, have to show a place
 BATCH_PIXELS = 2**20  # that go through the network at once
 
 
 class CAM:
-    """A trained `nn.Sequential(body, head)` and the (mean, standard deviation) that its pictures are normalised with.
+    """Class activation maps, and more, of a trained `nn.Sequential(body, head)`.
+
+    `stats` is the (mean, standard deviation) that its pictures are normalised with.
 
     All pictures are uint8 (items, height, width, 3), as prepared for the network.
     """
 
-    def __init__(self, model: nn.Sequential, stats: tuple) -> None:
+    def __init__(self, model: nn.Sequential, stats: Stats) -> None:
         self.model = model
         self.device = next(model.parameters()).device
         self.mean, self.std = (torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in stats)
@@ -61,11 +63,11 @@ class CAM:
         numbers = list(classes)
         maps = []
         for part in _parts(pictures):
-            maps.append(self._grad_cam(layer, part, numbers[: len(part)]))
+            maps.append(self._grad_cam(layer, part, classes=numbers[: len(part)]))
             numbers = numbers[len(part) :]
         return np.concatenate(maps)
 
-    def _grad_cam(self, layer: nn.Module, pictures: np.ndarray, classes: list[int]) -> np.ndarray:
+    def _grad_cam(self, layer: nn.Module, pictures: np.ndarray, *, classes: list[int]) -> np.ndarray:
         numbers = torch.as_tensor(classes, device=self.device)
         with self._looking(grad=True), self._tapped([layer]) as taps:
             # a leaf, so that there is a gradient also where every weight is frozen
@@ -107,7 +109,7 @@ class CAM:
             places.append(place.cpu().numpy())
         return np.concatenate(strengths), np.concatenate(places)
 
-    def responses(self, layer: nn.Module, pictures: np.ndarray, channel: int) -> np.ndarray:
+    def responses(self, layer: nn.Module, pictures: np.ndarray, *, channel: int) -> np.ndarray:
         """One channel's map for each picture, float32 (items, rows, columns)."""
         return self._responses(layer, pictures)[:, channel].cpu().numpy()
 
@@ -144,7 +146,7 @@ class CAM:
         return (x - self.mean) / self.std
 
     @contextmanager
-    def _looking(self, grad: bool):
+    def _looking(self, grad: bool) -> Iterator[None]:
         """As at inference, with or without gradients; the model is left in the mode it was in."""
         training = self.model.training
         self.model.eval()
@@ -155,11 +157,11 @@ class CAM:
             self.model.train(training)
 
     @contextmanager
-    def _tapped(self, layers: list[nn.Module]):
+    def _tapped(self, layers: list[nn.Module]) -> Iterator[dict[nn.Module, torch.Tensor]]:
         """Collect the output of each of `layers` while the model runs: a dict in the order they ran."""
         taps: dict[nn.Module, torch.Tensor] = {}
 
-        def tap(layer: nn.Module, _: tuple, output: object) -> object:
+        def tap(layer: nn.Module, _: tuple[Any, ...], output: object) -> object:
             if not isinstance(output, torch.Tensor):
                 return output
             taps[layer] = output
@@ -179,7 +181,7 @@ def _parts(pictures: np.ndarray) -> Iterator[np.ndarray]:
     yield from (pictures[start : start + count] for start in range(0, len(pictures), count))
 
 
-def _alike(shape: tuple[int, int], picture: tuple[int, int]) -> bool:
+def _alike(shape: Sequence[int], picture: tuple[int, int]) -> bool:
     """Whether maps of (rows, columns) have the proportions of a picture of (height, width), give or take a rounding."""
     return abs(shape[0] * picture[1] - shape[1] * picture[0]) <= 2 * max(picture)
 

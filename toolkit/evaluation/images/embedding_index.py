@@ -1,7 +1,6 @@
 """What a network has learnt from, kept beside it: its view of every training picture, and the average of each class.
 
-It is a file of its own because a later question (which training pictures does this photo remind it of?) must not need
-the training pictures to be decoded again.
+A later question (which training pictures does this photo remind it of?) must not need the training pictures to be decoded again.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,11 +29,13 @@ CHUNK = 256
 AVERAGE_SIDE = 64  # pixels: an average is blurred anyway
 
 
-@dataclass
+@dataclass(frozen=True)
 class EmbeddingIndex:
-    """`rows` are the numbers of training items in items.csv, `features` (items, features) their rows as float16; see
-    `CAM.features`. `averages` is each class's average picture, uint8 (classes, height, width, 3), at most 64 pixels
-    a side; `centroids` its small pixels, float32 (classes, small features): what nearest centroid learns.
+    """Training items by what the network sees of each.
+
+    `rows` are their numbers in items.csv, `features` (items, features) the network's features of them as float16; see
+    `CAM.features`. `averages` is each class's average picture, uint8 (classes, height, width, 3), at most 64 pixels a side;
+    `centroids` its small pixels, float32 (classes, small features): what nearest centroid learns.
     """
 
     rows: np.ndarray
@@ -47,7 +48,7 @@ class EmbeddingIndex:
         """What `learn` was trained on, as `cam` into its network sees it."""
         train = learn.dls.train.dataset
         chosen = sample_rows(len(train), MOST_ITEMS)
-        chunks = track(images_of(train, chosen, CHUNK), -(-len(chosen) // CHUNK), what="remembering")
+        chunks = track(images_of(train, chosen, chunk=CHUNK), -(-len(chosen) // CHUNK), what="remembering")
         features = [cam.features(pictures).astype(np.float16) for pictures, _ in chunks]
         rows = np.flatnonzero(learn.dls.labelled.table.split == "train")[chosen]
         averages, centroids = class_averages(known_images(learn), len(learn.dls.vocab))
@@ -87,10 +88,10 @@ def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: i
     Returns float32 (classes, height, width, 3), at most 64 pixels a side, and (classes, small features), both from 0 to 1.
     A class without any picture has black and nan.
     """
-    sums: list[np.ndarray | float] = [0.0, 0.0]
+    sums: list[Any] = [0.0, 0.0]
     counts, shape = np.zeros(classes), (0, 0)
     for chunk, targets in pictures:
-        shape = tuple(min(length, AVERAGE_SIDE) for length in chunk.shape[1:3])
+        shape = min(chunk.shape[1], AVERAGE_SIDE), min(chunk.shape[2], AVERAGE_SIDE)
         one_hot = np.eye(classes)[targets]
         sums = [total + one_hot.T @ small_pixels(chunk, side) for total, side in zip(sums, (AVERAGE_SIDE, SIDE), strict=True)]
         counts += one_hot.sum(axis=0)

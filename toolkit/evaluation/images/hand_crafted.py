@@ -1,7 +1,6 @@
 """Methods on the raw input (samples, events), where the network sees pictures of it: experts' features and a classifier.
 
-It is a file of its own because it is the hardest test for a converter: what does the picture show that a page of
-hand-made features does not?
+It is the hardest test for a converter: what does the picture show that a page of hand-crafted features does not?
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
@@ -25,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from toolkit.converters.mouse_log import DRAGGED, PRESSED, SCROLLED
-from toolkit.data.progress import track
+from toolkit.data.reading import in_threads
 from toolkit.errors import DataError
 from toolkit.evaluation.bootstrap import FEWEST_WINDOWED, Bootstrap, Interval, interval
 from toolkit.evaluation.images.baselines import MOST_ITEMS
@@ -78,7 +76,7 @@ def mfcc_and_svm(sound: Sound, windowed: bool = False) -> HandCraftedFeatures:
     return HandCraftedFeatures("MFCC statistics + SVM", features, make_pipeline(StandardScaler(), SVC(C=10, break_ties=True)))
 
 
-def kinematics_and_forest(mouse: Mouse, windowed: bool = False, seed: int = 0) -> HandCraftedFeatures:
+def kinematics_and_forest(mouse: Mouse, windowed: bool = False, *, seed: int = 0) -> HandCraftedFeatures:
     """Quantiles of speed, acceleration, turning and pauses, counts of clicks, drags and wheel turns, and a random forest."""
 
     def features(path: Path) -> np.ndarray:
@@ -90,15 +88,20 @@ def kinematics_and_forest(mouse: Mouse, windowed: bool = False, seed: int = 0) -
 
 
 def hand_crafted_probabilities(
-    hand_crafted: HandCraftedFeatures, labelled: LabelledImages, classes: tuple[str, ...], seed: int = 0, gap: bool = True
+    hand_crafted: HandCraftedFeatures,
+    labelled: LabelledImages,
+    *,
+    classes: tuple[str, ...],
+    seed: int = 0,
+    gap: bool = True,
 ) -> tuple[np.ndarray, SplitGap | None]:
-    """The test probabilities (items, classes) of `hand_crafted` fitted on the train and valid parts; and with `gap`, where items have
-    groups, how much better it would have looked on a random split."""
+    """The test probabilities (items, classes) of `hand_crafted` fitted on the train and valid parts; and with `gap`, where items
+    have groups, how much better it would have looked on a random split.
+
+    Raises `DataError` where it has other than one row of features for each test item.
+    """
     table = labelled.table.drop_duplicates("path")
-    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
-        delayed(hand_crafted.features)(p) for p in table.path
-    )
-    found = list(track(work, len(table), what=hand_crafted.name))
+    found = list(in_threads(hand_crafted.features, table.path.tolist(), what=hand_crafted.name))
     counts = [len(rows) for rows in found]
     features = np.nan_to_num(np.concatenate(found), posinf=1e9, neginf=-1e9)
     labels, groups, parts = (np.repeat(table[name].to_numpy(), counts) for name in ("label", "group", "split"))
@@ -110,13 +113,13 @@ def hand_crafted_probabilities(
 
     known = np.flatnonzero(~test)
     known = known[sample_rows(len(known), MOST_ITEMS, seed=seed)]
-    fitted = _fitted(hand_crafted, features[known], targets[known])
-    answer = _probabilities(fitted, features[test], len(classes))
-    return answer, _gap(hand_crafted, features, targets, groups, seed) if gap else None
+    fitted = _fitted(hand_crafted, features[known], targets=targets[known])
+    answer = _probabilities(fitted, features[test], classes=len(classes))
+    return answer, _gap(hand_crafted, features, targets=targets, groups=groups, seed=seed) if gap else None
 
 
 def _gap(
-    hand_crafted: HandCraftedFeatures, features: np.ndarray, targets: np.ndarray, groups: np.ndarray, seed: int
+    hand_crafted: HandCraftedFeatures, features: np.ndarray, *, targets: np.ndarray, groups: np.ndarray, seed: int
 ) -> SplitGap | None:
     """Cross-validated accuracy over all items, in folds drawn at random and in folds of whole groups; None without groups."""
     known = not any(group is None for group in groups)
@@ -132,7 +135,9 @@ def _gap(
             warnings.simplefilter("ignore", UserWarning)  # a fold of groups may lack a class
             for train, test in kind(folds, shuffle=True, random_state=seed).split(features, targets, groups):
                 if len(test) and len(train):  # of few groups one fold may get none
-                    right[test] = _fitted(hand_crafted, features[train], targets[train]).predict(features[test]) == targets[test]
+                    right[test] = (
+                        _fitted(hand_crafted, features[train], targets=targets[train]).predict(features[test]) == targets[test]
+                    )
         bootstrap = Bootstrap.draw(
             len(right), groups.astype(str) if kind is StratifiedGroupKFold else None, seed=seed, fewest=FEWEST_WINDOWED
         )
@@ -140,7 +145,7 @@ def _gap(
     return SplitGap(hand_crafted.name, *found)
 
 
-def _fitted(hand_crafted: HandCraftedFeatures, features: np.ndarray, targets: np.ndarray) -> ClassifierMixin:
+def _fitted(hand_crafted: HandCraftedFeatures, features: np.ndarray, *, targets: np.ndarray) -> Any:
     """The method fitted; where there is only one class to learn, what always answers with it."""
     method = clone(hand_crafted.method) if len(set(targets)) > 1 else DummyClassifier(strategy="prior")
     return method.fit(features, targets)
@@ -155,7 +160,7 @@ def kinematics(events: Events) -> np.ndarray:
     acceleration = np.diff(speed) / pauses[1:]
     turning = np.diff(np.unwrap(np.arctan2(dy, dx))) / pauses[1:]
     described = [_described(values) for values in (speed, acceleration, turning, pauses, np.abs(dx), np.abs(dy))]
-    counts = [int((events.state == state).sum()) for state in (PRESSED, DRAGGED, SCROLLED)]
+    counts = [float((events.state == state).sum()) for state in (PRESSED, DRAGGED, SCROLLED)]
     counts.append(float(events.time[-1] - events.time[0]) if len(events) else 0.0)
     return np.concatenate([*described, counts])
 
@@ -176,7 +181,7 @@ def _mfcc_statistics(samples: np.ndarray, sound: Sound) -> np.ndarray:
     return np.r_[found.mean(axis=1), found.std(axis=1), steps.std(axis=1)]
 
 
-def _probabilities(fitted: ClassifierMixin, features: np.ndarray, classes: int) -> np.ndarray:
+def _probabilities(fitted: Any, features: np.ndarray, *, classes: int) -> np.ndarray:
     """Probabilities (items, classes); a support vector machine's margins, through a softmax, are no calibrated ones."""
     if hasattr(fitted, "predict_proba"):
         answer = fitted.predict_proba(features)

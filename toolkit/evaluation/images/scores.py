@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from toolkit.errors import DataError
 from toolkit.evaluation.bootstrap import FEWEST_GROUPS, FEWEST_WINDOWED, Bootstrap, Interval, paired_interval
 from toolkit.evaluation.classification import MOST_CLASSES, ClassScores, classification_metrics, confusion_matrix
 from toolkit.evaluation.images.baselines import MOST_ITEMS, baseline_probabilities, small_pixels
@@ -37,8 +38,8 @@ class ImageScores(ClassScores):
 
     `predictions` has a row for each test item: path, label, predicted, probability (of the predicted class),
     probability_of_label, and, where the data has them, content (hash of the file), group, and start and stop of a window in
-    seconds. Where items are windows of files, `whole` is a table as `table` for the `n_whole` files, each answered by the pool of
-    its windows. `gap` is there where the data has groups and a method on the raw input was tried.
+    seconds. Where items are windows of files, `whole` is a table as `table` for the `n_whole` files, each answered by the
+    aggregate of its windows. `gap` is there where the data has groups and a method on the raw input was tried.
     """
 
     whole: dict[str, Metrics] = field(default_factory=dict)
@@ -64,19 +65,23 @@ def evaluate_images(learn: Learner, seed: int = 0, *, hand_crafted: HandCraftedF
     """Score `learn` on its test set, the third of its loaders.
 
     The simple methods are fitted on the train and valid parts. The untrained network is the one with the weights that
-    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `hand_crafted` is a method on the raw
-    input, to be held against too, where the pictures were made of something else. Windows of files are scored one by one,
-    and pooled over each file.
+    `build_learner` returned. Groups of the data, where it has some, are what the bootstrap draws. `hand_crafted` is a method of
+    experts on the raw input, to be held against too, where the pictures were made of something else. Windows of files are scored
+    one by one, and aggregated over each file.
+
+    Raises `DataError` where the hand-crafted features do not stand for the test items one by one.
     """
     classes = tuple(learn.dls.vocab)
     probabilities, targets = predictions(learn, learn.dls[2])
     with first_weights(learn) as untrained:
         before = predictions(learn, learn.dls[2])[0] if untrained else None
-    simple = _simple(learn, len(classes), seed)
+    simple = _simple(learn, len(classes), seed=seed)
     labelled = getattr(learn.dls, "labelled", None)
     gap = None
     if hand_crafted is not None:
-        simple[hand_crafted.name], gap = hand_crafted_probabilities(hand_crafted, labelled, classes, seed)
+        if labelled is None:
+            raise DataError("hand_crafted reads files, and these loaders name none: build the learner with a recipe")
+        simple[hand_crafted.name], gap = hand_crafted_probabilities(hand_crafted, labelled, classes=classes, seed=seed)
     methods = {NETWORK: probabilities, **({UNTRAINED: before} if before is not None else {}), **simple}
     windowed = labelled is not None and "item" in labelled.table
     fewest = FEWEST_WINDOWED if windowed else FEWEST_GROUPS
@@ -97,14 +102,16 @@ def evaluate_images(learn: Learner, seed: int = 0, *, hand_crafted: HandCraftedF
         best_simple=best_simple,
         difference=difference,
         verdict=verdict(best_simple, difference) + _of_few(bootstrap, windowed),
-        predictions=_per_item(learn.dls[2].dataset.items, classes, probabilities, targets, labelled),
+        predictions=_per_item(learn.dls[2].dataset.items, probabilities, targets=targets, classes=classes, labelled=labelled),
         gap=gap,
-        **_whole_files(methods, targets, labelled, seed),
+        **_whole_files(methods, targets, labelled=labelled, seed=seed),
     )
 
 
-def _whole_files(methods: dict, targets: np.ndarray, labelled: LabelledImages | None, seed: int) -> dict:
-    """The scores of each method on whole files, each answered by the pool of its windows."""
+def _whole_files(
+    methods: dict[str, np.ndarray], targets: np.ndarray, *, labelled: LabelledImages | None, seed: int
+) -> dict[str, Any]:
+    """The scores of each method on whole files, each answered by the aggregate of its windows."""
     if labelled is None or "item" not in labelled.table:
         return {}
     table = labelled.table[labelled.table.split == "test"]
@@ -116,7 +123,7 @@ def _whole_files(methods: dict, targets: np.ndarray, labelled: LabelledImages | 
     return {"whole": found, "n_whole": len(numbers)}
 
 
-def _confused(methods: dict, classes: int) -> list[str]:
+def _confused(methods: dict[str, np.ndarray], classes: int) -> list[str]:
     """Whose confusion matrix is kept: everyone's, but the network's alone where it has very many cells."""
     return list(methods) if classes <= MOST_CLASSES else [NETWORK]
 
@@ -135,11 +142,12 @@ def predictions(learn: Learner, loader: TfmdDL) -> tuple[np.ndarray, np.ndarray]
     return probabilities.numpy(), targets.numpy().astype(np.int64)
 
 
-def _simple(learn: Learner, classes: int, seed: int) -> dict[str, np.ndarray]:
+def _simple(learn: Learner, classes: int, *, seed: int) -> dict[str, np.ndarray]:
     """The test probabilities of each simple method, fitted on (a sample of) the train and valid parts."""
     test = learn.dls[2].dataset
     pixels, labels = _small(known_images(learn, seed))
-    return baseline_probabilities(pixels, labels, _small(images_of(test, np.arange(len(test))))[0], classes, seed)
+    small, _ = _small(images_of(test, np.arange(len(test))))
+    return baseline_probabilities(pixels, labels, test=small, classes=classes, seed=seed)
 
 
 def known_images(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -150,7 +158,7 @@ def known_images(learn: Learner, seed: int = 0) -> Iterator[tuple[np.ndarray, np
         yield from images_of(dataset, sample_rows(len(dataset), MOST_ITEMS * len(dataset) // total, seed=seed))
 
 
-def images_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def images_of(dataset: Datasets, rows: np.ndarray, *, chunk: int = 256) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pictures, uint8 (up to `chunk`, height, width, 3), and class numbers of the items `rows`, a chunk at a time.
 
     They are as prepared, before augmentation and normalisation.
@@ -169,11 +177,16 @@ def images_of(dataset: Datasets, rows: np.ndarray, chunk: int = 256) -> Iterator
 def _small(pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Small pixels, float32 (items, features), and class numbers of chunks of pictures."""
     found = [(small_pixels(pixels), targets) for pixels, targets in pictures]
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+    return np.concatenate([small for small, _ in found]), np.concatenate([targets for _, targets in found])
 
 
 def _per_item(
-    items: Sequence, classes: tuple[str, ...], probabilities: np.ndarray, targets: np.ndarray, labelled: LabelledImages | None
+    items: Sequence[Any],
+    probabilities: np.ndarray,
+    *,
+    targets: np.ndarray,
+    classes: tuple[str, ...],
+    labelled: LabelledImages | None,
 ) -> pd.DataFrame:
     names = np.array(classes, dtype=object)
     table = None if labelled is None else labelled.table[labelled.table.split == "test"]

@@ -1,15 +1,17 @@
 """What a training picture goes through, a whole batch at a time, so that the network sees it differently each epoch.
 
-It is a file of its own because what may be changed without changing the answer is a decision about the data: a
-mirrored cat is a cat, a mirrored 3 is not a digit.
+What may be changed without changing the answer is a decision about the data: a mirrored cat is a cat, a mirrored 3 is not a
+digit.
 """
 
 from __future__ import annotations
 
 from fastai.vision.augment import Flip, aug_transforms
 from fasttransform import Transform
+from torch import nn
 
 from toolkit.errors import ToolkitError
+from toolkit.learning.images.small_resnet import FlipAveraged
 from toolkit.learning.images.spectrogram_augment import SpectrogramWarp
 
 MIRRORED = ("photo", "mirror", "mirror-scale")  # what these learn from means the same in a mirror
@@ -17,7 +19,7 @@ AUGMENTATIONS = ("photo", "symbol", "spectrogram", "spectrogram-deltas", "mirror
 SMALL = 64  # pixels: up to here a change of light or a slanted view costs more than it teaches
 
 
-def choose_augmentation(name: str, grey: bool, converted: bool) -> str:
+def choose_augmentation(name: str, *, grey: bool, converted: bool) -> str:
     """What "auto" stands for: none for what a converter drew, symbol for grey pictures, photo for coloured ones.
 
     Raises `ToolkitError` for an unknown name.
@@ -27,6 +29,13 @@ def choose_augmentation(name: str, grey: bool, converted: bool) -> str:
     if name != "auto":
         return name
     return "none" if converted else "symbol" if grey else "photo"
+
+
+def answer_mirrored(model: nn.Module, augment: str) -> None:
+    """Have a network that can (see `FlipAveraged`) answer for a picture and its mirror image at once, where the augmentation of
+    that name mirrors."""
+    if isinstance(model, FlipAveraged):
+        model.average = augment in MIRRORED
 
 
 def batch_augmentations(name: str, size: tuple[int, int]) -> list[Transform]:

@@ -1,7 +1,4 @@
-"""A fastai Learner from labelled pictures: the last steps of `build_learner`, the same whatever the pictures were made of.
-
-It is a file of its own because recipes differ in where their pictures come from, and never in this.
-"""
+"""A fastai Learner from labelled pictures: the last steps of `build_learner`, the same whatever the pictures were made of."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ from toolkit.learning.callbacks import FirstWeights
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
 from toolkit.learning.cpu.conv_gradients import ConvolutionGradients
 from toolkit.learning.fitting import ADAMW
-from toolkit.learning.images.augment import MIRRORED, choose_augmentation
+from toolkit.learning.images.augment import answer_mirrored, choose_augmentation
 from toolkit.learning.images.loaders import image_loaders, training_stats
-from toolkit.learning.images.networks import SMALL, check_name
-from toolkit.learning.images.weights import choose_architecture, network_with_weights, without_seen
+from toolkit.learning.images.networks import SMALL_RESNET, Stats, check_name
+from toolkit.learning.images.weights import choose_architecture, network_with_weights, without_learnt_from
 from toolkit.spec import Spec
 
 
@@ -32,12 +29,12 @@ class ImageSpec(Spec):
 
     augment: str
     size: int
-    stats: tuple
+    stats: Stats
     training_step: float | None = None
 
     @property
     def fine_tuned(self) -> bool:
-        return self.transferred and self.arch != SMALL
+        return self.transferred and self.arch != SMALL_RESNET
 
 
 def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> None:
@@ -51,6 +48,7 @@ def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> No
 def image_learner(
     labelled: LabelledImages,
     task: str,
+    *,
     arch: str = "auto",
     weights: str = "auto",
     augment: str = "auto",
@@ -62,20 +60,20 @@ def image_learner(
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    `arch`, `weights` and `augment` are as in the recipes. Its `spec` says what was chosen, for the run's record; `task` is
+    `arch`, `weights` and `augment` are as in the recipes, `batch_size` is of training steps, `seed` that of the first weights and
+    of what is drawn, and `strict` as in `without_learnt_from`. Its `spec` says what was chosen, for the run's record; `task` is
     what its scores and its program are named by, `epochs` how long `fit` trains it unless told otherwise (0: as usual), and
     `select_after` the share of the cycle after which the best epoch is looked for.
     Raises `WeightsError` for first weights that cannot be had.
     """
-    arch, weights = choose_architecture(arch, str(weights), labelled.size)
+    arch, weights = choose_architecture(arch, str(weights), size=labelled.size)
     set_seed(seed)
-    network = network_with_weights(arch, len(labelled.classes), weights)
-    labelled = without_seen(labelled, weights, strict)
-    augment = choose_augmentation(augment, labelled.grey, labelled.image_input.converter is not None)
-    if hasattr(network.model, "average"):
-        network.model.average = augment in MIRRORED
+    network = network_with_weights(arch, len(labelled.classes), weights=weights)
+    labelled = without_learnt_from(labelled, weights, strict=strict)
+    augment = choose_augmentation(augment, grey=labelled.grey, converted=labelled.image_input.converter is not None)
+    answer_mirrored(network.model, augment)
     stats = network.stats or training_stats(labelled)
-    dls = image_loaders(labelled, stats, batch_size, augment)
+    dls = image_loaders(labelled, stats, batch_size=batch_size, augment=augment)
     learn = Learner(
         dls, network.model, LabelSmoothingCrossEntropyFlat(), ADAMW, splitter=network.splitter, metrics=accuracy, wd=0.05,
         cbs=[FirstWeights(), BFloat16OnCPU(), ConvolutionGradients()],
@@ -83,6 +81,6 @@ def image_learner(
     learn.spec = ImageSpec(
         task=task, arch=arch, weights=weights, augment=augment, size=labelled.size[0], seed=seed, stats=stats,
         epochs=epochs or None, select_after=select_after or None,
-        training_step=labelled.read_window.training_input.converter.step if labelled.image_input.windowed else None,
+        training_step=labelled.training_step,
     )  # fmt: skip
     return learn

@@ -1,7 +1,7 @@
 """fastai DataLoaders over pictures that were read once: train, valid and the held-out test, in that order.
 
-It is a file of its own because a batch here is one indexing of a tensor; fastai's own pipeline (an open, a resize and a
-collate for every picture in every epoch) costs more than a small network's training step.
+A batch here is one indexing of a tensor; fastai's own pipeline (an open, a resize and a collate for every picture in every
+epoch) costs more than a small network's training step.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +28,10 @@ from toolkit.data.images.window_reader import Window
 from toolkit.data.items import PARTS
 from toolkit.errors import DataError
 from toolkit.learning.images.augment import batch_augmentations
-from toolkit.program.images.inputs import ImageInput
+from toolkit.learning.images.networks import Stats
+from toolkit.program.images.inputs import ImageInput, Item
 
-Stats = tuple[tuple[float, ...], tuple[float, ...]]
+Batch = tuple[TensorImage, TensorCategory]
 
 
 class ReadImage(Transform):
@@ -43,17 +45,19 @@ class ReadImage(Transform):
         self.read_window = labelled.read_window
         self.contents = dict(zip(labelled.table.path, labelled.table.content, strict=True))
 
-    def encodes(self, item) -> TensorImage:
+    def encodes(self, item: Any) -> TensorImage:
         return TensorImage(torch.from_numpy(self.prepared(item).copy()).permute(2, 0, 1))
 
-    def prepared(self, item) -> np.ndarray:
+    def prepared(self, item: Item | Window) -> np.ndarray:
         """The item as it is learnt from, uint8 (height, width, 3): from the cache, where it is there."""
         if isinstance(item, Window):
+            if self.read_window is None:
+                raise DataError(f"{item}: a window, and this learner does not look at windows")
             return self.read_window(item, self.contents[item.path])
         if self.image_input.windowed and isinstance(item, (Path, str, bytes)):
             raise DataError("this learner looks at windows: export it, and Program.predict goes over the whole file")
-        content = self.contents.get(item) if self.cache and isinstance(item, Path) else None
-        kept = self.cache.load(content) if content else None
+        content = self.contents.get(item) if isinstance(item, Path) else None
+        kept = self.cache.load(content) if self.cache and content else None
         return kept[0] if kept else self.image_input.prepare(item)
 
 
@@ -64,7 +68,7 @@ class LabelOf(Transform):
         super().__init__()
         self.labels = labels
 
-    def encodes(self, item) -> str:
+    def encodes(self, item: Any) -> str:
         if item not in self.labels:
             raise DataError(f"{item}: no label is known for it")
         return self.labels[item]
@@ -76,7 +80,7 @@ class ImageLoader(TfmdDL):
     `hold` gives a dataset its pixels; loaders made from it by `new` share them.
     """
 
-    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
+    def create_batches(self, samples: Iterable[int]) -> Iterator[Batch]:
         held = vars(self.dataset).get("held")
         if held is None:
             yield from self._read_batches(samples)
@@ -86,9 +90,9 @@ class ImageLoader(TfmdDL):
             rows = torch.as_tensor(rows)
             yield TensorImage(pixels[rows].permute(0, 3, 1, 2)), TensorCategory(targets[rows])
 
-    def _read_batches(self, samples: Iterable[int], ahead: int = 2) -> Iterator[tuple]:
+    def _read_batches(self, samples: Iterable[int], ahead: int = 2) -> Iterator[Batch]:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            waiting: deque = deque()
+            waiting: deque[list[Future[Any]]] = deque()
             for rows in chunked(samples, self.bs, self.drop_last):
                 waiting.append([pool.submit(self.do_item, row) for row in rows])
                 if len(waiting) > ahead:
@@ -96,8 +100,9 @@ class ImageLoader(TfmdDL):
             while waiting:
                 yield self._batch(waiting.popleft())
 
-    def _batch(self, futures: list) -> tuple:
-        return self.do_batch([future.result() for future in futures])
+    def _batch(self, futures: list[Future[Any]]) -> Batch:
+        batch: Batch = self.do_batch([future.result() for future in futures])
+        return batch
 
 
 def hold(dataset: Datasets, pixels: np.ndarray, targets: np.ndarray) -> None:
@@ -105,11 +110,12 @@ def hold(dataset: Datasets, pixels: np.ndarray, targets: np.ndarray) -> None:
     dataset.held = torch.from_numpy(pixels), torch.from_numpy(targets.astype(np.int64))
 
 
-def image_loaders(labelled: LabelledImages, stats: Stats, batch_size: int = 64, augment: str = "photo") -> DataLoaders:
+def image_loaders(labelled: LabelledImages, stats: Stats, *, batch_size: int = 64, augment: str = "photo") -> DataLoaders:
     """Train, valid and test loaders of normalised pictures, float32 (batch, 3, height, width).
 
     `stats` is (mean, standard deviation) of the channels, on a scale of 0 to 1. `augment` names what training pictures go
-    through; see `batch_augmentations`. The batch is never larger than the training part. The loaders carry `labelled`.
+    through; see `batch_augmentations`. The batch is never larger than the training part. The loaders carry `labelled`. Raises
+    `DataError` for a batch of none.
     """
     if batch_size < 1:
         raise DataError(f"batch_size {batch_size}: expected a whole number from 1")

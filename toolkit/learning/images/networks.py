@@ -1,12 +1,12 @@
 """Networks by name: a small one of our own, torchvision's and, where it is installed, timm's.
 
-It is a file of its own because a recipe only names an architecture; how it is cut into a body and a head, and where
-it is split for fine-tuning, is the same question for every task that sees pictures.
+A recipe only names an architecture; how it is cut into a body and a head, and where it is split for fine-tuning, is the same
+question for every task that sees pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -20,7 +20,9 @@ from toolkit.errors import ToolkitError, WeightsError
 from toolkit.learning.images.small_resnet import small_resnet
 from toolkit.needs import missing
 
-SMALL, LIGHT = "small", "light"  # the networks of our own: for a picture, for each pixel
+Stats = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of the channels, on a scale of 0 to 1
+State = dict[str, torch.Tensor]  # a state dict
+SMALL_RESNET, LIGHT = "small", "light"  # the networks of our own: for a picture, for each pixel
 
 
 @dataclass
@@ -33,42 +35,48 @@ class Network:
 
     name: str
     model: nn.Sequential
-    splitter: Callable
-    stats: tuple | None = None
+    splitter: Callable[[nn.Module], list[list[nn.Parameter]]]
+    stats: Stats | None = None
 
 
-def create_network(name: str, classes: int, published: bool = False, state: dict | None = None) -> Network:
+def create_network(name: str, classes: int, *, published: bool = False, state: State | None = None) -> Network:
     """Build the architecture `name` for `classes` classes; its head is always new and random.
 
     The body has random weights; or published ones (downloaded); or those of `state`, a state dict of the whole
     architecture as torchvision and timm save it. Raises `ToolkitError` for an unknown name, with the nearest known ones,
     and `WeightsError` where `state` lacks weights of the body.
     """
-    if name == SMALL:
+    if name == SMALL_RESNET:
         if published or state:
-            raise WeightsError(f"there are no published weights for {SMALL!r}: name an architecture such as resnet18")
+            raise WeightsError(f"there are no published weights for {SMALL_RESNET!r}: name an architecture such as resnet18")
         return Network(name, small_resnet(classes), default_split)
     pretrained = published or state is not None
     if name in torchvision_names():
         builder = torchvision.models.get_model_builder(name)
         meta = model_meta.get(builder, {"split": default_split})
-        build = ArchitectureBuilder(builder, published, state)
+        build = ArchitectureBuilder(builder, published=published, state=state)
         try:
             model = create_vision_model(build, classes, pretrained=False, cut=meta.get("cut"))
         except StopIteration as error:
             raise ToolkitError(f"{name} has no pooled body to put a head on: choose another architecture") from error
-        check_loaded(name, model[0], build.lacking)
+        check_loaded(name, model[0], lacking=build.lacking)
         return Network(name, model, meta["split"], imagenet_stats if pretrained else None)
     check_name(name)
     model, config = create_timm_model(name, classes, default_split, pretrained=published)
     if state is not None:
-        check_loaded(name, model[0], load_fitting(model[0].model, state))
+        check_loaded(name, model[0], lacking=load_fitting(model[0].model, state))
     return Network(name, model, default_split, (config["mean"], config["std"]) if pretrained else None)
+
+
+def stats_of(saved: Iterable[Iterable[float]]) -> Stats:
+    """The `stats` that a checkpoint holds. Raises `TypeError` or `ValueError` where it holds none."""
+    mean, std = saved
+    return tuple(mean), tuple(std)
 
 
 def check_name(name: str) -> None:
     """Raise `ToolkitError`, with the nearest known names, for an architecture that is not known here."""
-    known = ["auto", SMALL, *torchvision_names(), *timm_names()]
+    known = ["auto", SMALL_RESNET, *torchvision_names(), *timm_names()]
     if name in known:
         return
     near = get_close_matches(name, known, n=5)
@@ -78,7 +86,7 @@ def check_name(name: str) -> None:
 
 def torchvision_names() -> list[str]:
     """The classification architectures of torchvision."""
-    return torchvision.models.list_models(module=torchvision.models)
+    return list(torchvision.models.list_models(module=torchvision.models))
 
 
 def timm_names() -> list[str]:
@@ -87,10 +95,10 @@ def timm_names() -> list[str]:
         return []
     import timm
 
-    return timm.list_models()
+    return list(timm.list_models())
 
 
-def load_fitting(model: nn.Module, state: dict) -> dict[str, torch.Tensor]:
+def load_fitting(model: nn.Module, state: State) -> State:
     """Load what `state` holds under the model's own names and shapes; return the model's tensors it does not hold."""
     own = model.state_dict()
     fitting = {key: state[key] for key in own if key in state and state[key].shape == own[key].shape}
@@ -102,10 +110,10 @@ def load_fitting(model: nn.Module, state: dict) -> dict[str, torch.Tensor]:
 class ArchitectureBuilder:
     """A torchvision builder with its weights chosen, called as fastai calls an architecture."""
 
-    builder: Callable
+    builder: Callable[..., nn.Module]
     published: bool
-    state: dict | None
-    lacking: dict = field(default_factory=dict)
+    state: State | None
+    lacking: State = field(default_factory=dict)
 
     def __call__(self, pretrained: bool = False) -> nn.Module:
         model = self.builder(weights="DEFAULT" if self.published else None)
@@ -114,7 +122,7 @@ class ArchitectureBuilder:
         return model
 
 
-def check_loaded(name: str, body: nn.Module, lacking: dict[str, torch.Tensor]) -> None:
+def check_loaded(name: str, body: nn.Module, *, lacking: State) -> None:
     """Raise `WeightsError` where what was not loaded, `lacking`, does not all belong to the head that was cut off `body`."""
     held = {value.data_ptr() for value in body.state_dict().values()}
     torn = [key for key, value in lacking.items() if value.data_ptr() in held]

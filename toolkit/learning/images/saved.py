@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from toolkit.errors import RunError, ToolkitError
-from toolkit.learning.images.augment import MIRRORED
-from toolkit.learning.images.networks import Network, create_network
+from toolkit.learning.images.augment import answer_mirrored
+from toolkit.learning.images.networks import Network, create_network, stats_of
 from toolkit.learning.runs import read_checkpoint
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_network(folder: Path | str) -> Network:
@@ -26,10 +22,9 @@ def load_network(folder: Path | str) -> Network:
     try:
         network = create_network(saved["arch"], len(saved["classes"]))
         network.model.load_state_dict(saved["model"])
-        network.stats = tuple(tuple(values) for values in saved["stats"])
-        if hasattr(network.model, "average"):
-            network.model.average = saved["augment"] in MIRRORED
-    except (KeyError, TypeError, RuntimeError, ToolkitError) as error:
+        network.stats = stats_of(saved["stats"])
+        answer_mirrored(network.model, saved["augment"])
+    except (KeyError, TypeError, ValueError, RuntimeError, ToolkitError) as error:
         raise RunError(f"{path}: written by another version, or damaged ({error}): run it again") from error
     network.model.eval()
     return network

@@ -1,7 +1,6 @@
 """A small residual network for small pictures and random weights, fit for two cores.
 
-It is a file of its own because it is the one network that is ours: nine layers, 470,000 weights, and on 5,000 photos of
-32x32 pixels well ahead of a ResNet-18 of 11 million that trains as long.
+Nine layers, 470,000 weights, and on 5,000 photos of 32x32 pixels well ahead of a ResNet-18 of 11 million that trains as long.
 """
 
 from __future__ import annotations
@@ -39,7 +38,8 @@ class FlipAveraged(nn.Sequential):
 def small_resnet(classes: int, width: int = 32) -> FlipAveraged:
     """A body and a head: pictures (batch, 3, height, width), both sides at least 8 -> scores (batch, classes).
 
-    The shape of David Page's ResNet-9 (DAWNBench, 2018) at a quarter of its width.
+    The shape of David Page's ResNet-9 (DAWNBench, 2018) at a quarter of its width. `width` is the number of channels of its
+    second layer.
     """
     body = nn.Sequential(
         _conv(3, width // 2),

@@ -1,7 +1,7 @@
 """What a training spectrogram goes through, a whole batch at a time: another voice, another pace, another microphone.
 
-It is a file of its own because a spectrogram's two sides mean different things, time and frequency, and its grey values
-are decibels: turning, mirroring or slanting it, as photos are, makes sounds that nobody could have said.
+A spectrogram's two sides mean different things, time and frequency, and its grey values are decibels: turning, mirroring or
+slanting it, as photos are, makes sounds that nobody could have said.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class SpectrogramWarp(Transform):
 
     def __init__(
         self,
+        *,
         pace: float = 0.2,
         time: float = 0.1,
         pitch: float = 0.03,

@@ -1,7 +1,7 @@
 """First weights: random, published, from a local file, or the body of an earlier run of ours.
 
-It is a file of its own because a network that silently starts from something else than it was told to is the kind of
-fault nobody finds: each way either gives exactly those weights or is an error.
+A network that silently starts from something else than it was told to is the kind of fault nobody finds: each way either gives
+exactly those weights or is an error.
 """
 
 from __future__ import annotations
@@ -9,21 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import pandas as pd
 
-from toolkit.data.images.labelled import LabelledImages
+from toolkit.data.labelled import Labelled
 from toolkit.errors import DataError, RunError, ToolkitError, WeightsError
 from toolkit.files import read_json
-from toolkit.learning.images.networks import SMALL, Network, create_network
+from toolkit.learning.images.networks import SMALL_RESNET, Network, State, create_network, stats_of
 from toolkit.learning.tensors import load_tensors
 from toolkit.spec import RANDOM
 
+
+class Reducible(Labelled, Protocol):
+    """Labelled data, a dataclass, of which rows can be set aside."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def without(self, unwanted: pd.Series, reason: str) -> Self: ...
+
+
+T = TypeVar("T", bound=Reducible)
 PRETRAINED = "pretrained"
 SMALL_UP_TO = 64  # pixels
 
 
-def network_with_weights(name: str, classes: int, weights: str = RANDOM) -> Network:
+def network_with_weights(name: str, classes: int, *, weights: str = RANDOM) -> Network:
     """The architecture `name` for `classes` classes with its first weights; the head is always new.
 
     `weights` is "random", "pretrained" (published, downloaded), the path of a local file (.pth or .safetensors: a
@@ -37,7 +48,7 @@ def network_with_weights(name: str, classes: int, weights: str = RANDOM) -> Netw
         return published_or_told(name, lambda: create_network(name, classes, published=True))
     path = Path(weights)
     if path.is_dir():
-        return _from_run(path, name, classes)
+        return _from_run(path, name, classes=classes)
     state = load_state(path)
     try:
         return create_network(name, classes, state=state)
@@ -45,16 +56,16 @@ def network_with_weights(name: str, classes: int, weights: str = RANDOM) -> Netw
         raise WeightsError(f"{path}: {error}; name their architecture with --arch") from error
 
 
-def choose_architecture(arch: str, weights: str, size: tuple[int, int]) -> tuple[str, str]:
+def choose_architecture(arch: str, weights: str, *, size: tuple[int, int]) -> tuple[str, str]:
     """What "auto" stands for: (architecture, weights) for pictures of `size`.
 
     Up to 64 pixels the small network from random weights; above, resnet18 with published weights. Any other architecture
     that is named starts from published weights; an earlier run's body brings its own architecture.
     """
-    return settle(arch, weights, SMALL, fits=max(size) <= SMALL_UP_TO)
+    return settle(arch, weights, own=SMALL_RESNET, fits=max(size) <= SMALL_UP_TO)
 
 
-def settle(arch: str, weights: str, own: str, fits: bool = True) -> tuple[str, str]:
+def settle(arch: str, weights: str, *, own: str, fits: bool = True) -> tuple[str, str]:
     """(architecture, weights) with "auto" replaced: the network of our `own`, where it `fits`, from random weights; any other
     from published ones; an earlier run, whose folder `weights` is, brings its own architecture."""
     if arch == "auto" and weights not in ("auto", RANDOM, PRETRAINED) and Path(weights).is_dir():
@@ -82,7 +93,7 @@ def published_or_told(name: str, create: Callable[[], Network]) -> Network:
         ) from error
 
 
-def load_state(path: Path) -> dict:
+def load_state(path: Path) -> State:
     """The state dict in a weight file. Raises `WeightsError`, also where there is no such file."""
     if not path.is_file():
         raise WeightsError(
@@ -95,7 +106,7 @@ def load_state(path: Path) -> dict:
     return state
 
 
-def _from_run(folder: Path, name: str, classes: int) -> Network:
+def _from_run(folder: Path, name: str, *, classes: int) -> Network:
     saved = load_tensors(best_of(folder))
     if saved.get("arch") != name:
         raise WeightsError(f"{folder}: that run used {saved.get('arch')!r}, not {name!r}; name it with --arch")
@@ -105,7 +116,7 @@ def _from_run(folder: Path, name: str, classes: int) -> Network:
         network.model[0].load_state_dict(body)
     except RuntimeError as error:
         raise WeightsError(f"{folder}: its body does not fit {name} here ({error})") from error
-    network.stats = tuple(tuple(values) for values in saved["stats"])
+    network.stats = stats_of(saved["stats"])
     return network
 
 
@@ -117,7 +128,7 @@ def best_of(folder: Path) -> Path:
     return best
 
 
-def without_seen(labelled: LabelledImages, weights: str, strict: bool = False) -> LabelledImages:
+def without_learnt_from(labelled: T, weights: str, *, strict: bool = False) -> T:
     """`labelled` without the test files that the body of the run `weights`, or of the run that one started from, learnt from.
 
     They are set aside and named; where a run did not record what it learnt from, a note says so. A file is known by its
@@ -145,7 +156,8 @@ def without_seen(labelled: LabelledImages, weights: str, strict: bool = False) -
 def _learnt_from(run: Path) -> tuple[set[str], str]:
     """The content hashes of what a run, and the runs its first weights came from, learnt from and chose epochs by; and the
     first of those runs that kept no record, or ""."""
-    contents, done = set(), set()
+    contents: set[str] = set()
+    done: set[Path] = set()
     while True:
         done.add(run.resolve())
         try:

@@ -57,8 +57,8 @@ def answer(program: ImageProgram, chosen: argparse.Namespace) -> int:
             print(json.dumps(line, ensure_ascii=False), flush=True)
         else:
             print(f"{item}  {result.text(top)}", flush=True)
-            for line in _stretches(result.timeline):
-                print(line, flush=True)
+            for stretch in _stretches(result.timeline):
+                print(stretch, flush=True)
     return 1 if failed else 0
 
 

@@ -7,15 +7,17 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
 from toolkit.converters import converter_names, find_converter, fit_image, name_of, needs_of, package_of, read_image, settings_of
-from toolkit.converters.base import Converter
+from toolkit.converters.base import Converter, Windowed
 from toolkit.converters.sources import source_name
 from toolkit.errors import ConversionError, MissingPackage, ProgramError, ToolkitError
 
+Item = Path | str | bytes | Image.Image | np.ndarray  # a path, the bytes of a file, or a picture
 IMAGES = (Image.Image, np.ndarray)
 SMALLEST_DECODED = 64  # pixels: enough for a perceptual hash, however small what is learnt from
 
@@ -52,30 +54,30 @@ class ImageInput:
         """The shape of one prepared item."""
         return [*self.size, 3]
 
-    def prepare(self, item: object) -> np.ndarray:
+    def prepare(self, item: Item) -> np.ndarray:
         """The item as the model sees it: uint8 (height, width, 3). Raises `ConversionError`."""
         return np.asarray(fit_image(self.read(item), self.size, method=self.resize))
 
-    def windows(self, item: object) -> Iterator[tuple[float, float, np.ndarray]]:
+    def windows(self, item: Item) -> Iterator[tuple[float, float, np.ndarray]]:
         """Yield (start, stop, picture) for each window of the item, in seconds, in one pass; one where inputs are not
         `windowed`, or the item is a picture already. Raises `ConversionError`, also midway."""
         if not self.windowed or isinstance(item, IMAGES):
             yield 0.0, 0.0, self.prepare(item)
             return
         given = False
-        for start, stop, image in self.converter.windows(Path(item) if isinstance(item, str) else item):
+        for start, stop, image in cast(Windowed, self.converter).windows(Path(item) if isinstance(item, str) else item):
             given = True
             yield start, stop, np.asarray(fit_image(image, self.size, method=self.resize))
         if not given:
             raise ConversionError(source_name(item), "holds not one window")
 
-    def read(self, item: object) -> Image.Image:
+    def read(self, item: Item) -> Image.Image:
         """The item as an RGB picture of any size; a picture is taken as it is also where there is a converter."""
         if self.converter is None or isinstance(item, IMAGES):
             return read_image(item, max(SMALLEST_DECODED, 2 * max(self.size)) if self.scale_on_load else 0)
         return self.converter(Path(item) if isinstance(item, str) else item)
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         """What `from_card` takes: plain values, for program.json."""
         described = None
         if self.converter is not None:
@@ -92,7 +94,7 @@ class ImageInput:
         }  # fmt: skip
 
     @classmethod
-    def from_card(cls, card: dict, converter: Converter | None = None) -> ImageInput:
+    def from_card(cls, card: dict[str, Any], converter: Converter | None = None) -> ImageInput:
         """The input that program.json describes. An unregistered converter must be handed in: no code is looked up
         by a name the file gives, but those registered here."""
         height, width = (int(side) for side in card["size"])
@@ -108,7 +110,7 @@ class ImageInput:
         return cls((height, width), card["resize"], converter, scale, windowed)
 
 
-def _registered(described: dict) -> Converter:
+def _registered(described: dict[str, Any]) -> Converter:
     """The converter that a card describes, from what is installed here."""
     name, package = described["name"], described.get("package")
     if name not in converter_names():

@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.converters.base import Converter
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import Archive
-from toolkit.program.images.inputs import ImageInput
+from toolkit.program.images.inputs import ImageInput, Item
 from toolkit.program.outputs import ClassOutput, Prediction
 from toolkit.program.session import session_of
 
@@ -42,7 +42,7 @@ class ImageProgram:
             raise ValueError(f"the kind of its output ({self.card['output']['kind']!r})")
         return ImageInput.from_card(self.card["input"], converter), ClassOutput.from_card(self.card["output"])
 
-    def predict(self, item: object) -> Prediction:
+    def predict(self, item: Item) -> Prediction:
         """Predict one item: a path, the bytes of a file, a PIL image or an array.
 
         A long item, where the program looks at windows, is streamed; its prediction has a `timeline`.
@@ -56,7 +56,7 @@ class ImageProgram:
             answers.append(probabilities)
         return self.output.over_time(spans, np.stack(answers))
 
-    def windows(self, item: object, batch_size: int = 16) -> Iterator[tuple[float, float, np.ndarray]]:
+    def windows(self, item: Item, batch_size: int = 16) -> Iterator[tuple[float, float, np.ndarray]]:
         """Yield (start, stop, probabilities of the classes) for each window of an item, as it is read, in constant memory.
 
         Raises `ConversionError` for an item that cannot be read, also midway.
@@ -67,7 +67,7 @@ class ImageProgram:
             yield from zip(starts, stops, self.run(np.stack(prepared)), strict=True)
 
     def predict_many(
-        self, items: Iterable[object], batch_size: int = 16, strict: bool = False
+        self, items: Iterable[Item], batch_size: int = 16, *, strict: bool = False
     ) -> Iterator[Prediction | ConversionError]:
         """Predict any number of items in constant memory, one result for each, in order.
 
@@ -91,7 +91,7 @@ class ImageProgram:
         """The bare model: a batch of prepared items in, its output array out (float32 probabilities)."""
         return self._session.run(None, {"input": prepared})[0]
 
-    def _whole(self, item: object, strict: bool) -> Prediction | ConversionError:
+    def _whole(self, item: Item, strict: bool) -> Prediction | ConversionError:
         try:
             return self.predict(item)
         except ConversionError as error:
@@ -99,7 +99,7 @@ class ImageProgram:
                 raise
             return error
 
-    def _prepare(self, item: object, strict: bool) -> np.ndarray | ConversionError:
+    def _prepare(self, item: Item, strict: bool) -> np.ndarray | ConversionError:
         try:
             return self.input.prepare(item)
         except ConversionError as error:

@@ -1,7 +1,6 @@
 """Does this program still answer as it did when it was exported? Golden inputs, replayed.
 
-It is a file of its own because a program carries it to places where nobody can look inside: another processor, another
-Pillow, another onnxruntime.
+A program carries this to places where nobody can look inside: another processor, another Pillow, another onnxruntime.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One photo explained: what a trained run answers, where it looked, and what that reminds it of.
 
-It is a file of its own because it starts from a run folder and a file, long after training: the program gives the answer,
-the checkpoint the gradients, and training.npz the memory of what was learnt from.
+It starts from a run folder and a file, long after training: the program gives the answer, the checkpoint the gradients, and
+training.npz the index of what was learnt from.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from toolkit.errors import ConversionError, RunError
 from toolkit.evaluation.images.cam import CAM
 from toolkit.evaluation.images.embedding_index import EmbeddingIndex
 from toolkit.files import read_json
+from toolkit.learning.images.networks import Stats
 from toolkit.learning.images.saved import load_network
 from toolkit.program import load
 from toolkit.program.images.inputs import ImageInput
@@ -88,19 +90,10 @@ class Explainer:
             raise not_explained(self.run, program.card)
         self.program = program
         network = load_network(self.run)
-        self.cam = CAM(network.model, network.stats)
+        self.cam = CAM(network.model, cast(Stats, network.stats))  # which come with a trained one
         self.index = EmbeddingIndex.load(self.run)
-        self.items = self._items() if self.index else None
+        self.items = _items(self.run, self.index) if self.index else pd.DataFrame()
         self.classes = list(self.program.output.classes)
-
-    def _items(self) -> pd.DataFrame:
-        try:
-            items = pd.read_csv(self.run / "items.csv", dtype=str, keep_default_na=False)
-            items = items[[name for name in ("path", "label", "start", "stop") if name in items]]
-            items["number"] = items.groupby("path").cumcount()
-            return items.iloc[: self.index.rows.max() + 1]
-        except (OSError, ValueError, KeyError) as error:
-            raise RunError(f"{self.run}: its items.csv cannot be read ({error}): run it again") from error
 
     @cached_property
     def training_input(self) -> ImageInput:
@@ -108,7 +101,8 @@ class Explainer:
         given, about = self.program.input, read_json(self.run / "run.json", "a run").get("about", {})
         if not given.windowed or "training_step" not in about:
             return given
-        return replace(given, converter=replace(given.converter, step=about["training_step"]))
+        converter: Any = given.converter
+        return replace(given, converter=replace(converter, step=about["training_step"]))
 
     def _picture(self, item: Path) -> tuple[np.ndarray, str]:
         """An item as the network sees it; of a long one the window whose answer is surest, and its time."""
@@ -128,7 +122,8 @@ class Explainer:
             raise RunError(f"{self.run}: its checkpoint is not the network of its program.pyz: --resume the run, or run it again")
         shown_classes = list(prediction.probabilities)[:SHOWN_MAPS]
         heat = self.cam.grad_cam(np.repeat(picture[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
-        neighbours, distances = [], {}
+        neighbours: list[Neighbour] = []
+        distances: dict[str, float] = {}
         if self.index:
             near = self.index.nearest(self.cam.features(picture[None])[0], NEAREST)
             rows = self.items.iloc[[row for row, _ in near]]
@@ -151,15 +146,15 @@ class Explainer:
         name = Path(explanation.item).name
         seen = [([as_picture(explanation.picture, f"{name} as the network sees it")], [name, "as the network sees it"])]
         for label, heat in explanation.heat.items():
-            picture = looked_at(explanation.picture, heat, label)[1]
+            picture = looked_at(explanation.picture, heat, what=label)[1]
             seen.append(([picture], [label, f"{said.probabilities[label]:.3f}"]))
         scores = [[label, f"{probability:.3f}"] for label, probability in list(said.probabilities.items())[:SHOWN_CLASSES]]
-        blocks = [Gallery(seen), Table(["class", "probability"], scores)]
+        blocks: list[Text | Gallery | Table] = [Gallery(seen), Table(["class", "probability"], scores)]
         if explanation.heat:
             blocks.insert(0, Text("Bright is where the evidence for each class lies (Grad-CAM)."))
         sections = [Section("What was seen, and where", blocks)]
-        if explanation.neighbours:
-            sections += [self._neighbours(explanation), self._averages(explanation)]
+        if explanation.neighbours and self.index:
+            sections += [self._neighbours(explanation), self._averages(explanation, self.index)]
         else:
             told = (
                 "This run was made by an earlier version and kept no training.npz: nearest pictures and averages are not known."
@@ -189,9 +184,9 @@ class Explainer:
         )
         return Section("What it is like", [Text(told), Gallery(cards)])
 
-    def _averages(self, explanation: Explanation) -> Section:
+    def _averages(self, explanation: Explanation, index: EmbeddingIndex) -> Section:
         nearest = list(explanation.distances)[:5]
-        averages = self.index.averages
+        averages = index.averages
         cards = [
             (
                 [as_picture(averages[self.classes.index(label)], f"the average of {label}")],
@@ -207,7 +202,18 @@ class Explainer:
         return Section("The nearest class average", [Text(told), Gallery(cards)])
 
 
-def _span(times: Sequence) -> str:
+def _items(run: Path, index: EmbeddingIndex) -> pd.DataFrame:
+    """The items that the rows of `index` are among: path, label, start and stop of a window, and its number within its file."""
+    try:
+        items = pd.read_csv(run / "items.csv", dtype=str, keep_default_na=False)
+        items = items[[name for name in ("path", "label", "start", "stop") if name in items]]
+        items["number"] = items.groupby("path").cumcount()
+        return items.iloc[: index.rows.max() + 1]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{run}: its items.csv cannot be read ({error}): run it again") from error
+
+
+def _span(times: Sequence[Any]) -> str:
     """From when to when, as it stands behind a file's name; nothing where there are no times."""
     return f" {float(times[0]):.2f}-{float(times[1]):.2f} s" if times else ""
 

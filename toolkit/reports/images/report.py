@@ -1,23 +1,25 @@
 """The report of an image recogniser: what every recipe shares, and what can be seen in pictures.
 
-It is a file of its own because a picture can be looked into: where the network looked, what its layers respond to, and what
-the simplest method of all, the average of each class, knows.
+A picture can be looked into: where the network looked, what its layers respond to, and what the simplest method of all, the
+average of each class, knows.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from toolkit.errors import DataError
 from toolkit.evaluation.images.cam import CAM
 from toolkit.evaluation.images.embedding_index import EmbeddingIndex
 from toolkit.evaluation.images.scores import ImageScores, images_of
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.evaluation.scores import NETWORK
+from toolkit.evaluation.scores import NETWORK, Scores
 from toolkit.files import read_json
 from toolkit.learning.images.loaders import normalization_of
 from toolkit.learning.runs import Run
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from fastai.learner import Learner
     from torch import nn
 
+Card = tuple[list[Picture], list[str]]
 WRONG, RIGHT, CHANNELS, STRONGEST = 12, 9, 10, 9
 SAMPLE = 1000  # training pictures among which the strongest responses are looked for
 MOST_AVERAGES, MOST_FILTERS = 40, 64
@@ -40,11 +43,14 @@ ABOUT_MAPS = (
 )
 
 
-def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run: Run) -> Path:
+def write_image_report(learn: Learner, scores: Scores, *, log: list[dict[str, Any]], run: Run) -> Path:
     """Write report.html into the run folder, and training.npz, from which single pictures are explained later.
 
-    `log` is what `fit` returned. Returns the report's path.
+    `scores` are what `evaluate` gave, `log` is what `fit` returned. Returns the report's path. Raises `DataError` for scores of
+    another task, and `RunError` where the folder cannot be written to.
     """
+    if not isinstance(scores, ImageScores):
+        raise DataError(f"these are scores of {scores.task}: expected those of a learner of pictures")
     described = read_json(run.folder / "run.json", "a run")
     cam = CAM(learn.model, normalization_of(learn.dls))
     index = EmbeddingIndex.of(learn, cam)
@@ -60,10 +66,10 @@ def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run
             *_gap(scores),
             sections.curve_section(log, [metric.name for metric in learn.metrics], best_epoch=described.get("best_epoch")),
             sections.confusion_section(scores),
-            _most_wrong(learn, scores, cam),
-            _when_right(learn, scores, cam),
+            _most_wrong(learn, scores, cam=cam),
+            _when_right(learn, scores, cam=cam),
             _layers(learn, cam),
-            _averages(scores, index, cam),
+            _averages(scores, index, cam=cam),
             sections.split_section(labelled.table, labelled.rejected, notes=labelled.notes),
             sections.settings_section(described),
         ],
@@ -73,7 +79,7 @@ def write_image_report(learn: Learner, scores: ImageScores, log: list[dict], run
     return path
 
 
-def looked_at(picture: np.ndarray, heat: np.ndarray | None, what: str) -> list[Picture]:
+def looked_at(picture: np.ndarray, heat: np.ndarray | None, *, what: str) -> list[Picture]:
     """A prepared picture, and the same under the map of where the network looked, if there is one."""
     pictures = [as_picture(picture, what)]
     if heat is not None:
@@ -85,24 +91,25 @@ def _test_pictures(learn: Learner, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([pictures for pictures, _ in images_of(learn.dls[2].dataset, rows)])
 
 
-def _cards(learn: Learner, scores: ImageScores, cam: CAM, rows: np.ndarray) -> list[Text | Gallery]:
+def _cards(learn: Learner, scores: ImageScores, *, cam: CAM, rows: np.ndarray) -> list[Text | Gallery]:
     """Test items with what was said, what is true, and where the network looked for what it said."""
     table = scores.predictions.iloc[rows]
     pictures = _test_pictures(learn, rows)
     heat = cam.grad_cam(pictures, [scores.classes.index(label) for label in table.predicted])
-    cards = []
-    for number, item in enumerate(table.itertuples()):
+    cards: list[Card] = []
+    said: Iterable[Any] = table.itertuples()
+    for number, item in enumerate(said):
         right = item.label == item.predicted
         lines = [f"{item.predicted} {item.probability:.3f}" if right else f"said {item.predicted} {item.probability:.3f}"]
         lines += [] if right else [f"is {item.label} {item.probability_of_label:.3f}"]
         what = f"{item.label}, {lines[0]}"
         cards.append(
-            (looked_at(pictures[number], None if heat is None else heat[number], what), [*lines, sections.item_name(item)])
+            (looked_at(pictures[number], None if heat is None else heat[number], what=what), [*lines, sections.item_name(item)])
         )
     return [Text(NO_MAPS if heat is None else ABOUT_MAPS), Gallery(cards, wide=True)]
 
 
-def _most_wrong(learn: Learner, scores: ImageScores, cam: CAM) -> Section:
+def _most_wrong(learn: Learner, scores: ImageScores, *, cam: CAM) -> Section:
     table = scores.predictions
     wrong = np.flatnonzero(table.label != table.predicted)
     if not len(wrong):
@@ -112,10 +119,10 @@ def _most_wrong(learn: Learner, scores: ImageScores, cam: CAM) -> Section:
         "The test items whose true class the network thought least likely, with the probability of what it said and of what is "
         "true: look here first for wrong labels and for kinds of pictures that training lacked."
     )
-    return Section("Most wrong", [Text(told), *_cards(learn, scores, cam, rows)])
+    return Section("Most wrong", [Text(told), *_cards(learn, scores, cam=cam, rows=rows)])
 
 
-def _when_right(learn: Learner, scores: ImageScores, cam: CAM) -> Section:
+def _when_right(learn: Learner, scores: ImageScores, *, cam: CAM) -> Section:
     table = scores.predictions
     right = table[table.label == table.predicted].reset_index().sort_values("probability", ascending=False, kind="stable")
     if right.empty:
@@ -124,7 +131,7 @@ def _when_right(learn: Learner, scores: ImageScores, cam: CAM) -> Section:
     rank = right.groupby("label").cumcount()
     rows = right.loc[rank.sort_values(kind="stable").index, "index"].to_numpy()[:RIGHT]
     told = "The surest answers, each class in turn. A map that lights the ground and not the thing has learnt the ground."
-    return Section("When it was right", [Text(told), *_cards(learn, scores, cam, rows)])
+    return Section("When it was right", [Text(told), *_cards(learn, scores, cam=cam, rows=rows)])
 
 
 def _layers(learn: Learner, cam: CAM) -> Section:
@@ -142,22 +149,22 @@ def _layers(learn: Learner, cam: CAM) -> Section:
         "edges and colours, late ones to parts and whole things."
     )
     told_late = "Late: the channels that tell a class best, and the pictures that excite them, dark where the channel is silent."
-    blocks = [
+    blocks: list[Text | Gallery] = [
         Text(told),
         Text("Early: the channels that differ most from picture to picture, and the places that excite them."),
-        Gallery(_early(cam, early, pictures)),
+        Gallery(_early(cam, early, pictures=pictures)),
         Text(told_late),
-        Gallery(_late(cam, late, pictures, labels, list(learn.dls.vocab))),
+        Gallery(_late(cam, late, pictures=pictures, labels=labels, classes=list(learn.dls.vocab))),
     ]
     return Section(title, blocks)
 
 
-def _early(cam: CAM, layer: nn.Module, pictures: np.ndarray) -> list:
+def _early(cam: CAM, layer: nn.Module, *, pictures: np.ndarray) -> list[Card]:
     peaks, places = cam.peaks(layer, pictures)
     height, width = pictures.shape[1:3]
     reach = max(4, min(height, width) // 10)
     bordered = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
-    cards = []
+    cards: list[Card] = []
     for channel in np.argsort(-peaks.std(axis=0), kind="stable")[:CHANNELS]:
         tiles = []
         for row in np.argsort(-peaks[:, channel], kind="stable")[:STRONGEST]:
@@ -168,12 +175,12 @@ def _early(cam: CAM, layer: nn.Module, pictures: np.ndarray) -> list:
     return cards
 
 
-def _late(cam: CAM, layer: nn.Module, pictures: np.ndarray, labels: np.ndarray, classes: list[str]) -> list:
+def _late(cam: CAM, layer: nn.Module, *, pictures: np.ndarray, labels: np.ndarray, classes: list[str]) -> list[Card]:
     peaks, _ = cam.peaks(layer, pictures)
-    cards = []
-    for channel in _telling(peaks, labels, len(classes)):
+    cards: list[Card] = []
+    for channel in _telling(peaks, labels, classes=len(classes)):
         rows = np.argsort(-peaks[:, channel], kind="stable")[:STRONGEST]
-        maps = cam.responses(layer, pictures[rows], int(channel)).clip(0)
+        maps = cam.responses(layer, pictures[rows], channel=int(channel)).clip(0)
         tiles = [_lit(picture, heat) for picture, heat in zip(pictures[rows], maps, strict=True)]
         most, times = Counter(labels[rows].tolist()).most_common(1)[0]
         name = "several classes" if times <= len(rows) / 2 else classes[most] if times == len(rows) else f"mostly {classes[most]}"
@@ -182,7 +189,7 @@ def _late(cam: CAM, layer: nn.Module, pictures: np.ndarray, labels: np.ndarray, 
     return cards
 
 
-def _telling(peaks: np.ndarray, labels: np.ndarray, classes: int) -> list[int]:
+def _telling(peaks: np.ndarray, labels: np.ndarray, *, classes: int) -> list[int]:
     """For each class the channel that tells it best from the others, `CHANNELS` of them at most, the best first."""
     standard = (peaks - peaks.mean(axis=0)) / np.maximum(peaks.std(axis=0), 1e-12)
     there = [number for number in range(classes) if (labels == number).any()]
@@ -198,7 +205,7 @@ def _lit(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return (picture * (0.3 + 0.7 * strength)).astype(np.uint8)
 
 
-def _averages(scores: ImageScores, index: EmbeddingIndex, cam: CAM) -> Section:
+def _averages(scores: ImageScores, index: EmbeddingIndex, *, cam: CAM) -> Section:
     first, second, mistaken = sections.confused_pair(scores)
     names, why = scores.classes, ", which this network confuses most" if mistaken else ""
     averages = index.averages
@@ -209,7 +216,7 @@ def _averages(scores: ImageScores, index: EmbeddingIndex, cam: CAM) -> Section:
     cards = [([as_picture(averages[i], f"the average of {names[i]}")], [names[i]]) for i in sorted(chosen)]
     part = "" if len(chosen) == len(names) else f" {len(chosen)} of the {len(names)} averages:"
     weights = averages[second].astype(np.float32).mean(axis=2) - averages[first].astype(np.float32).mean(axis=2)
-    blocks = [
+    blocks: list[Text | Gallery] = [
         Text(
             "The simplest way to learn: average the pictures of each class (those of train and valid), and call a new one by the "
             f"average it is nearest to.{part}"
