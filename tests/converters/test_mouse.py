@@ -7,7 +7,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from toolkit.converters import settings_of
 from toolkit.converters.mouse import Mouse
@@ -306,5 +305,5 @@ def test_a_chart_of_many_events_is_as_bright_as_one_of_few():
 
 def test_the_picture_is_an_image_a_network_can_be_given():
     image = Mouse()(log(track()))
-    assert isinstance(image, Image.Image)
+    assert (image.mode, image.size) == ("RGB", (64, 64))
     assert all(plane.std() > 5 for plane in np.moveaxis(pixels(image), -1, 0))
