@@ -26,7 +26,7 @@ test: $(READY)
 newest:
 	$(PYTHON) -m venv --clear --upgrade-deps .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[sound]' filelock imagehash jinja2 joblib \
-		librosa lightgbm matplotlib onnx openpyxl pandas pyarrow pytest rich scikit-learn
+		librosa lightgbm matplotlib onnx openpyxl pandas pyarrow pytest rich scikit-learn shap
 	.venv-newest/bin/python -m pip list
 	.venv-newest/bin/python -m pytest tests/converters tests/data tests/program/segmentation tests/program/tabular/test_inputs.py \
 		tests/program/tabular/test_shapley.py tests/evaluation/segmentation/test_metrics.py tests/evaluation/tabular/test_metrics.py \
