@@ -2,19 +2,23 @@
 
 import csv
 import json
+import math
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from fastai.callback.core import Callback
-from helpers.pictures import make_shapes
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.learner import Learner
+from helpers.image_samples import make_shapes
 
 from recipes.image_classification import build_learner
 from toolkit.errors import RunError, ToolkitError
 from toolkit.learning.cpu import conv_gradients
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU, cpu_has_bfloat16
-from toolkit.learning.fitting import find_rate, fit
+from toolkit.learning.fitting import ADAMW, find_rate, fit
 from toolkit.learning.images.calibration import calibrate
 from toolkit.learning.runs import Run, read_checkpoint
 from toolkit.learning.temperature import best_temperature
@@ -121,12 +125,54 @@ def test_a_diverging_rate_is_a_clear_error(shapes):
         fit(learn, epochs=1, lr=1e-3)
 
 
+class Point(nn.Module):
+    """A point whose place is learnt: the loss is the square of its distance."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place = nn.Parameter(torch.full((8,), place))
+
+    def forward(self, x):
+        return self.place + 0 * x
+
+
+@pytest.mark.parametrize("distance", [0.001, 0.01])
+def test_the_rate_that_is_found_is_of_the_size_of_the_way_to_go(distance):
+    """A step of Adam is as long as its rate, whatever the gradient: from a rate of some distances on, the point is thrown past its
+    goal."""
+    found = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        items = [(row, row) for row in 0.1 * distance * torch.randn(64, 8)]
+        dls = DataLoaders(DataLoader(items, bs=8, shuffle=True), DataLoader(items, bs=8))
+        found.append(find_rate(Learner(dls, Point(distance), loss_func=nn.MSELoss(), opt_func=ADAMW)))
+    assert all(distance < rate < 10 * distance for rate in found)
+    assert max(found) < 3 * min(found)
+
+
 def test_the_rate_is_found_and_the_search_leaves_the_network_as_it_was(shapes):
     learn = learner(shapes)
     before = weights(learn)
-    assert 1e-5 <= find_rate(learn, batches=40) <= 1e-1
+    find_rate(learn, batches=40)
     assert same(before, weights(learn))
     assert not (shapes.parent / "models").exists()
+
+
+class MadeCurve(Callback):
+    """A loss that is lowest at a thousandth, with one lucky batch, whatever the network says."""
+
+    def __init__(self):
+        self.rates, self.losses = [], []
+
+    def after_batch(self):
+        self.rates.append(self.opt.hypers[-1]["lr"])
+        self.losses.append(-0.5 if len(self.rates) == 5 else (math.log10(self.rates[-1]) + 3) ** 2)
+
+
+def test_the_rate_is_where_the_smoothed_loss_is_lowest_and_a_quarter_of_that_for_a_frozen_body(shapes, monkeypatch):
+    monkeypatch.setattr("toolkit.learning.fitting._Curve", MadeCurve)
+    assert find_rate(learner(shapes), batches=60) == pytest.approx(1e-3, rel=0.2)
+    assert find_rate(learner(shapes), frozen=True, batches=60) == pytest.approx(2.5e-4, rel=0.2)
 
 
 def test_two_runs_with_one_seed_are_one_result(shapes):
