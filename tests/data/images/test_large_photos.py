@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.pictures import draw_photo, draw_shape, make_shapes
+from helpers.image_samples import draw_photo, draw_shape, make_shapes
 from PIL import Image
 
 from recipes.image_classification import build_learner
@@ -68,7 +68,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_stops_nothing(tmp_path):
     (tmp_path / "file").write_text("in the way")
     labelled = build_learner(photos, size=32, cache=tmp_path / "file" / "cache").dls.labelled
     assert any("not kept for the next run: cannot write" in note for note in labelled.notes)
-    assert labelled.pixels is not None
+    assert np.array_equal(labelled.pixels[0], labelled.image_input.prepare(labelled.table.path[0]))
     with pytest.raises(DataError, match="expected a folder"):
         build_learner(photos, size=32, cache=tmp_path / "file")
 
@@ -93,4 +93,9 @@ def test_the_program_of_large_photos_answers_as_the_learner(photos, tmp_path):
     for number in range(8, 40):
         draw_photo(number).save(photos / ("left", "right")[number % 2] / f"{number}.jpg")
     learn = build_learner(photos, size=32, cache=tmp_path / "cache")
-    export(learn, tmp_path / "program.pyz")  # the parity gate reads the photos themselves
+    program = export(learn, tmp_path / "program.pyz")
+    paths = learn.dls.labelled.table.path[:4]
+    expected, _ = learn.get_preds(dl=learn.dls.test_dl(list(paths)))
+    for path, row in zip(paths, expected, strict=True):  # the program reads the photos themselves
+        found = program.predict(path).probabilities
+        assert [found[name] for name in learn.dls.vocab] == pytest.approx(row.tolist(), abs=1e-3)
