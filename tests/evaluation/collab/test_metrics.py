@@ -110,7 +110,10 @@ def test_coverage_counts_distinct_items_and_its_interval_holds_it():
     shown = np.array([[0, 1], [0, 2], [0, -1], [3, 1]] * 10)
     found = coverage(shown, 8, Bootstrap.draw(40), np.arange(40))
     assert found.value == 0.5
-    assert found.low <= found.value <= found.high
+    alone = np.arange(40)[:, None]  # everybody is shown something else: a resample leaves out what it does not draw
+    found = coverage(alone, 80, Bootstrap.draw(40), np.arange(40))
+    spread = (40 * (np.exp(-1) - 2 * np.exp(-2))) ** 0.5 / 80  # of how many are drawn at all
+    assert (found.low, found.value, found.high) == pytest.approx((0.5 - 1.96 * spread, 0.5, 0.5 + 1.96 * spread), abs=0.01)
 
 
 def test_what_is_asked_is_what_was_chosen_of_known_and_unknown_items():
