@@ -16,7 +16,8 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import pandas as pd
 
-from toolkit.errors import DataError
+from toolkit.errors import ConversionError, DataError
+from toolkit.program.csv_files import open_csv
 
 PARTS = ("train", "valid", "test")
 PART_NAMES = {"train": "train", "training": "train", "valid": "valid", "val": "valid", "validation": "valid"}
@@ -180,17 +181,21 @@ def _from_csv(root: Path, csv: Path, *, group_by: str, file_column: str, label_c
 
 
 def read_cells(csv: Path) -> pd.DataFrame:
-    """The cells of a CSV, or of a .tsv, as text without spaces around it; None where empty. Raises `DataError`."""
+    """The cells of a CSV (see `open_csv`) as text without spaces around it; None where empty. Raises `DataError`."""
+    if not csv.exists():
+        raise DataError(f"{csv}: no such CSV")
     try:
-        # only an empty cell is missing: "None" and "NA" are names of classes
-        frame = pd.read_csv(
-            csv, sep="\t" if csv.suffix.lower() == ".tsv" else ",", dtype=str, skipinitialspace=True, keep_default_na=False
-        )
-        return frame.apply(lambda column: column.str.strip()).replace("", None)
-    except FileNotFoundError as error:
-        raise DataError(f"{csv}: no such CSV") from error
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"{csv}: cannot be read as a CSV ({error})") from error
+        with open_csv(csv) as table:
+            columns: list[list[str | None]] = [[] for _ in table.names]
+            for chunk in table.chunks():
+                if chunk.cut:
+                    place = min(chunk.cut)
+                    raise DataError(f"{csv}: cannot be read as a CSV (row {chunk.first + place}: {chunk.ragged[place]})")
+                for column, cells in zip(columns, chunk.columns, strict=True):
+                    column += (cell.strip() or None for cell in cells)  # that alone is missing: "None" and "NA" name classes
+    except ConversionError as error:
+        raise DataError(f"{csv}: cannot be read as a CSV ({error.reason})") from error
+    return pd.DataFrame({name: pd.Series(cells, dtype=object) for name, cells in zip(table.names, columns, strict=True)})
 
 
 def part_cells(frame: pd.DataFrame) -> pd.Series:

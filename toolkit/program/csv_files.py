@@ -46,11 +46,12 @@ STRAY = {0xDC00 + byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) fo
 class Chunk:
     """Consecutive rows. `first` is the number of the first of them in the file, 1 for the first below the header; `columns`
     holds one list of cells, as written, for each name; `ragged` says, by position in the chunk, which rows had cells missing
-    (here "") or too many (here cut off)."""
+    (here "") or too many (here cut off: these are `cut`, too)."""
 
     first: int
     columns: list[list[str]]
     ragged: dict[int, str]
+    cut: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -78,21 +79,23 @@ class CsvTable:
         first, width = 1, len(self.names)
         columns: list[list[str]] = [[] for _ in self.names]
         ragged: dict[int, str] = {}
+        cut: set[int] = set()
         while rows := self._take(min(size, PIECE)):
             cells = list(zip(*rows, strict=False))
             widths = set(map(len, rows))
             if widths != {width} and not (widths == {width + 1} and not any(cells[width])):
-                rows, faults = _straightened(rows, width)
+                rows, faults, over = _straightened(rows, width)
                 cells = list(zip(*rows, strict=True))
                 ragged.update((len(columns[0]) + place, fault) for place, fault in faults.items())
+                cut.update(len(columns[0]) + place for place in over)
             for column, more in zip(columns, cells, strict=False):
                 column.extend(more)
             if len(columns[0]) > size - PIECE:
-                yield Chunk(first, columns, ragged)
+                yield Chunk(first, columns, ragged, frozenset(cut))
                 first += len(columns[0])
-                columns, ragged = [[] for _ in self.names], {}
+                columns, ragged, cut = [[] for _ in self.names], {}, set()
         if columns[0]:
-            yield Chunk(first, columns, ragged)
+            yield Chunk(first, columns, ragged, frozenset(cut))
 
     def _take(self, size: int) -> list[list[str]]:
         try:
@@ -323,18 +326,21 @@ def _is_number(text: str) -> bool:
     return bool(re.fullmatch(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?", text))
 
 
-def _straightened(rows: list[list[str]], width: int) -> tuple[list[list[str]], dict[int, str]]:
-    """The rows, each `width` cells long, without empty lines, and what was wrong with which."""
+def _straightened(rows: list[list[str]], width: int) -> tuple[list[list[str]], dict[int, str], set[int]]:
+    """The rows, each `width` cells long, without empty lines, what was wrong with which, and those that cells were cut off."""
     kept: list[list[str]] = []
     ragged: dict[int, str] = {}
+    cut: set[int] = set()
     for row in rows:
         count = len(row)
         if count != width:
             if count == 0 or (count == 1 and not row[0].strip()):
                 continue
-            if count < width or _used(row) > width:
+            if _used(row) > width:
+                cut.add(len(kept))
+            if count < width or len(kept) in cut:
                 unclosed = "; is a quote opened and never closed?" if any("\n" in cell for cell in row) else ""
                 ragged[len(kept)] = f"{count} {'cell' if count == 1 else 'cells'} where the header has {width}{unclosed}"
             row = (row + [""] * (width - count))[:width]
         kept.append(row)
-    return kept, ragged
+    return kept, ragged, cut

@@ -84,7 +84,7 @@ class ReadRows(ReadTabBatch):
         super().__init__(to)
         self.classes = classes
 
-    def encodes(self, to: TabularPandas | list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    def encodes(self, to: TabularPandas | list) -> tuple:  # plain types: fasttransform goes by them
         if isinstance(to, list):  # fasttransform makes one of a tuple
             return tuple(to)
         found = [_tensor(to.cats, np.int64), _tensor(to.conts, np.float32)]
