@@ -57,7 +57,7 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
-    check_choices(arch, augment, ("auto", "photo", "symbol", "none"))
+    check_choices(arch, augment, augmentations=("auto", "photo", "symbol", "none"))
     made_by: Converter | None = converter if not isinstance(converter, str) else find_converter(converter) if converter else None
     suffixes = made_by.suffixes if made_by else IMAGE_SUFFIXES
     split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)

@@ -66,7 +66,7 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
-    check_choices(arch, augment, ("none", "mirror", "scale", "mirror-scale"))
+    check_choices(arch, augment, augmentations=("none", "mirror", "scale", "mirror-scale"))
     split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
     items = find_items(
         data, Mouse.suffixes, csv=csv, label_re=label_re, group_by=group_by, file_column=file_column, label_column=label_column

@@ -66,7 +66,7 @@ def build_learner(
 
     Raises `DataError` for data that cannot be learnt from and `WeightsError` for first weights that cannot be had.
     """
-    check_choices(arch, augment, ("spectrogram", "none"))
+    check_choices(arch, augment, augmentations=("spectrogram", "none"))
     if window and duration:
         raise DataError(f"window {window} and duration {duration} both say how many seconds are seen at once: give one of them")
     split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import ROOT
-from helpers.pictures import draw_photo, make_shapes
-from helpers.sounds import SOUND_RATE, write_recording
+from helpers.image_samples import draw_photo, make_shapes
+from helpers.sound_samples import SOUND_RATE, write_recording
 
 
 @pytest.fixture

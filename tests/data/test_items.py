@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from helpers.pictures import make_shapes
+from helpers.image_samples import make_shapes
 
 from toolkit.converters import IMAGE_SUFFIXES
 from toolkit.data import find_items

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ROOT
-from helpers.pictures import draw_photo
+from helpers.image_samples import draw_photo
 from PIL import Image
 
 from toolkit.converters import fit_image, read_image

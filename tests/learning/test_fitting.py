@@ -125,12 +125,12 @@ def test_a_diverging_rate_is_a_clear_error(shapes):
         fit(learn, epochs=1, lr=1e-3)
 
 
-class Point(nn.Module):
+class Point(torch.nn.Module):
     """A point whose place is learnt: the loss is the square of its distance."""
 
     def __init__(self, place):
         super().__init__()
-        self.place = nn.Parameter(torch.full((8,), place))
+        self.place = torch.nn.Parameter(torch.full((8,), place))
 
     def forward(self, x):
         return self.place + 0 * x
@@ -138,14 +138,14 @@ class Point(nn.Module):
 
 @pytest.mark.parametrize("distance", [0.001, 0.01])
 def test_the_rate_that_is_found_is_of_the_size_of_the_way_to_go(distance):
-    """A step of Adam is as long as its rate, whatever the gradient: from a rate of some distances on, the point is thrown past its
-    goal."""
+    """A step of Adam is as long as its rate, whatever the gradient: from a rate of some distances on, the point is thrown past
+    its goal."""
     found = []
     for seed in range(3):
         torch.manual_seed(seed)
         items = [(row, row) for row in 0.1 * distance * torch.randn(64, 8)]
         dls = DataLoaders(DataLoader(items, bs=8, shuffle=True), DataLoader(items, bs=8))
-        found.append(find_rate(Learner(dls, Point(distance), loss_func=nn.MSELoss(), opt_func=ADAMW)))
+        found.append(find_rate(Learner(dls, Point(distance), loss_func=torch.nn.MSELoss(), opt_func=ADAMW)))
     assert all(distance < rate < 10 * distance for rate in found)
     assert max(found) < 3 * min(found)
 

@@ -9,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 from helpers import ROOT
-from helpers.pictures import make_shapes
+from helpers.image_samples import make_shapes
 
 from recipes.image_classification import build_learner
 from toolkit.errors import DataError, RunError

@@ -135,8 +135,8 @@ def _replayed(program: ImageProgram, paths: list[Path], *, at_once: int = 16) ->
             yield from ([answer for _, _, answer in program.windows(path)] for path in paths)
             return
         for start in range(0, len(paths), at_once):
-            pictures = [program.input.prepare(path) for path in paths[start : start + at_once]]
-            yield from ([answer] for answer in program.run(np.stack(pictures)))
+            images = [program.input.prepare(path) for path in paths[start : start + at_once]]
+            yield from ([answer] for answer in program.run(np.stack(images)))
     except ConversionError as error:
         raise ExportError(f"the program cannot read {error}") from error
 

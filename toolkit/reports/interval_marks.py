@@ -35,7 +35,7 @@ class IntervalMarks:
     kind: str = field(default="marks", init=False)
 
     @classmethod
-    def of(cls, lines: Sequence[IntervalMark], dots: bool = False, line: float | None = None) -> IntervalMarks:
+    def of(cls, lines: Sequence[IntervalMark], dots: bool = False, *, line: float | None = None) -> IntervalMarks:
         """Lines on a scale that holds them all, with zero where they are bars."""
         ends = [end for mark in lines for end in (mark.value, mark.low, mark.high) if end is not None]
         ends += [0.0] if not dots else []

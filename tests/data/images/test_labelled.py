@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fastai.learner import load_learner
-from helpers.pictures import draw_shape, make_shapes
+from helpers.image_samples import draw_shape, make_shapes
 from PIL import Image
 
 from recipes.image_classification import build_learner

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers import ROOT
-from helpers.sounds import write_recording
+from helpers.sound_samples import write_recording
 
 from recipes.mouse_classification import build_learner as mouse_learner
 from recipes.sound_classification import build_learner

@@ -5,7 +5,7 @@ import urllib.error
 import pytest
 import torch
 import torchvision
-from helpers.pictures import make_shapes
+from helpers.image_samples import make_shapes
 
 from recipes.image_classification import build_learner
 from toolkit.errors import ToolkitError, WeightsError

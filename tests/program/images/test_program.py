@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT
-from helpers.pictures import make_shapes
+from helpers.image_samples import make_shapes
 from helpers.programs import rewritten
 from PIL import Image
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import ROOT
-from helpers.pictures import draw_shape
+from helpers.image_samples import draw_shape
 
 from toolkit.errors import ConversionError, DataError, RunError
 from toolkit.evaluation.bootstrap import Bootstrap
@@ -52,7 +52,7 @@ def test_an_explanation_says_what_the_program_says_and_what_it_is_like(trained, 
     explainer = Explainer(trained[1])
     explanation = explainer.explain(photo)
     assert explanation.prediction == explainer.program.predict(photo)
-    assert explanation.picture.shape == (32, 32, 3)
+    assert explanation.image.shape == (32, 32, 3)
     assert list(explanation.heat) == list(explanation.prediction.probabilities)[:3]
     train = set(pd.read_csv(trained[1] / "items.csv").query("split == 'train'").path)
     assert all(near.path in train and near.label in near.path for near in explanation.neighbours)

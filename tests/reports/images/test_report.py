@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers.pictures import make_shapes
+from helpers.image_samples import make_shapes
 from helpers.read_page import Read
 from PIL import Image
 

@@ -71,7 +71,7 @@ class ImageCache:
             return None
         return (pixels, facts) if pixels.shape == self.shape and pixels.dtype == np.uint8 else None
 
-    def store(self, content: str, pixels: np.ndarray, facts: dict[str, Any]) -> None:
+    def store(self, content: str, pixels: np.ndarray, *, facts: dict[str, Any]) -> None:
         """Keep a prepared picture and its `facts`, plain values."""
         if self.trouble:
             return

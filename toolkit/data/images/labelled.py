@@ -116,7 +116,7 @@ def labelled_images(
     sides = sample_sides(paths, converter)
     side = size or usual_size(sides)
     image_input = ImageInput((side, side), resize, converter)
-    kept = _cache(cache, image_input, sides)
+    kept = _cache(cache, image_input, sides=sides)
     readings = read_items(paths, image_input, cache=kept)
     items = items.joined(readings.facts)
     items = items.keep(items.table.error.isna(), items.table.error)
@@ -157,7 +157,7 @@ def usual_size(sides: list[int]) -> int:
     return int(np.clip(round(median / 8) * 8, SMALLEST, LARGEST))
 
 
-def _cache(asked: Path | str, image_input: ImageInput, sides: list[int]) -> ImageCache | None:
+def _cache(asked: Path | str, image_input: ImageInput, *, sides: list[int]) -> ImageCache | None:
     """The cache, where pictures are so much larger than `image_input` asks for that keeping them shrunk saves time."""
     worth = image_input.converter or (sides and np.median(sides) >= MUCH_LARGER * max(image_input.size))
     folder = cache_folder(asked) if worth else None

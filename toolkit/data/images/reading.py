@@ -66,7 +66,7 @@ def read_items(
         except OSError as error:
             return {"error": error.strerror or str(error)}
         if cache and not kept:
-            cache.store(content, prepared, facts)
+            cache.store(content, prepared, facts=facts)
         if pixels is not None:
             pixels[index] = prepared
         return {"content": content, **facts}

@@ -22,7 +22,7 @@ INDEX_LENGTH = 8  # bytes at the end of an entry: how long the index before them
 
 
 class KeptWindows:
-    """The windows of one item: `spans` are (start, stop) in seconds; `picture(number)` reads one, uint8 (height, width, 3).
+    """The windows of one item: `spans` are (start, stop) in seconds; `image(number)` reads one, uint8 (height, width, 3).
 
     All raise `OSError` or `ValueError` where the file is not whole.
     """
@@ -37,7 +37,7 @@ class KeptWindows:
         self.spans = [(start, stop) for start, stop, _ in index]
         self.ends = [0, *(end for _, _, end in index)]
 
-    def picture(self, number: int) -> np.ndarray:
+    def image(self, number: int) -> np.ndarray:
         """The picture of one window."""
         with open(self.path, "rb") as stream:
             stream.seek(self.ends[number])
@@ -88,8 +88,8 @@ class WindowCache(ImageCache):
         index, written = [], 0
         try:
             with replacing(path, durable=False) as temporary, open(temporary, "wb") as stream:
-                for start, stop, picture in windows:
-                    written += stream.write(zlib.compress(picture.tobytes(), 1))
+                for start, stop, image in windows:
+                    written += stream.write(zlib.compress(image.tobytes(), 1))
                     index.append((start, stop, written))
                 described = json.dumps(index).encode()
                 stream.write(described + len(described).to_bytes(INDEX_LENGTH, "big"))

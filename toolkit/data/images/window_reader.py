@@ -55,7 +55,7 @@ class WindowReader:
         kept = self._kept(window.path, content, window.training)
         try:
             if kept is not None:
-                return kept.picture(window.number)
+                return kept.image(window.number)
         except (OSError, ValueError):  # damaged since it was opened
             if cache:
                 cache.forget(content)

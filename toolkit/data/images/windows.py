@@ -161,7 +161,7 @@ def _read_all(table: pd.DataFrame, inputs: Sequence[ImageInput], *, caches: Cach
         return _read_one(recording.path, recording.content, source=source, cache=caches[source], room=room)
 
     frames: list[pd.DataFrame] = []
-    pictures: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     errors: list[str | None] = []
     for place, found in enumerate(in_threads(one, range(len(table)), what="reading")):
         errors.append(found.error)
@@ -169,9 +169,9 @@ def _read_all(table: pd.DataFrame, inputs: Sequence[ImageInput], *, caches: Cach
             continue
         recording, size = table.iloc[place], inputs[place].size
         if room.full:
-            pictures.clear()
-        elif found.pictures is not None:
-            pictures.append(found.pictures)
+            images.clear()
+        elif found.images is not None:
+            images.append(found.images)
         training = recording.split == "train"
         items = [Window(recording.path, number, *span, training) for number, span in enumerate(found.spans)]
         frames.append(
@@ -186,15 +186,15 @@ def _read_all(table: pd.DataFrame, inputs: Sequence[ImageInput], *, caches: Cach
             )
         )  # fmt: skip
     windows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*COLUMNS, "recording"])
-    pixels = None if room.full or not pictures else _joined(pictures)
+    pixels = None if room.full or not images else _joined(images)
     return _Read(windows, pixels, pd.Series(errors, table.index, dtype=object))
 
 
-def _joined(pictures: list[np.ndarray]) -> np.ndarray:
+def _joined(images: list[np.ndarray]) -> np.ndarray:
     """One array of all, each let go of as it is copied: the memory is not needed twice."""
-    whole, at = np.empty((sum(map(len, pictures)), *pictures[0].shape[1:]), np.uint8), 0
-    while pictures:
-        some = pictures.pop(0)
+    whole, at = np.empty((sum(map(len, images)), *images[0].shape[1:]), np.uint8), 0
+    while images:
+        some = images.pop(0)
         whole[at : at + len(some)] = some
         at += len(some)
     return whole
@@ -221,7 +221,7 @@ class _Recording:
     """(start, stop) of each window, its pictures while there is room, and the reason where it cannot be read."""
 
     spans: list[tuple[float, float]]
-    pictures: np.ndarray | None = None
+    images: np.ndarray | None = None
     error: str | None = None
 
 
@@ -234,10 +234,10 @@ def _read_one(path: Path, content: str, *, source: ImageInput, cache: WindowCach
                 return _Recording(kept.spans, kept.all() if room.take(len(kept.spans) * size) else None)
             except (OSError, ValueError):  # damaged, though its index is whole
                 cache.forget(content)
-        windows = [(start, stop, picture if room.take(size) else None) for start, stop, picture in source.windows(path)]
+        windows = [(start, stop, image if room.take(size) else None) for start, stop, image in source.windows(path)]
     except ConversionError as error:
         return _Recording([], error=error.reason)
     except OSError as error:
         return _Recording([], error=error.strerror or str(error))
-    pictures = [picture for _, _, picture in windows if picture is not None]
-    return _Recording([(start, stop) for start, stop, _ in windows], None if room.full else np.stack(pictures))
+    images = [image for _, _, image in windows if image is not None]
+    return _Recording([(start, stop) for start, stop, _ in windows], None if room.full else np.stack(images))

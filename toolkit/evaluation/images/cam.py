@@ -29,12 +29,12 @@ class CAM:
         self.device = next(model.parameters()).device
         self.mean, self.std = (torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in stats)
 
-    def probabilities(self, pictures: np.ndarray) -> np.ndarray:
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
         """The network's answer, float32 (items, classes)."""
         with self._looking(grad=False):
-            return self.model(self._input(pictures)).softmax(dim=1).cpu().numpy()
+            return self.model(self._input(images)).softmax(dim=1).cpu().numpy()
 
-    def features(self, pictures: np.ndarray) -> np.ndarray:
+    def features(self, images: np.ndarray) -> np.ndarray:
         """What the last linear layer sees of each picture, scaled to length 1: float32 (items, features).
 
         The product of two rows is their cosine similarity, how alike the network finds them.
@@ -45,33 +45,33 @@ class CAM:
         with self._looking(grad=False):
             handle = last.register_forward_pre_hook(lambda _, taken: seen.append(taken[0].flatten(1)))
             try:
-                for part in _parts(pictures):
+                for part in _parts(images):
                     self.model[1](self.model[0](self._input(part)))
             finally:
                 handle.remove()
         return nn.functional.normalize(torch.cat(seen), dim=1).cpu().numpy()
 
-    def grad_cam(self, pictures: np.ndarray, classes: Iterable[int]) -> np.ndarray | None:
+    def grad_cam(self, images: np.ndarray, classes: Iterable[int]) -> np.ndarray | None:
         """Where in each picture its class (one number a picture) was seen: float32 (items, rows, columns), 0 to 1.
 
         Gradient-weighted class activation maps (Selvaraju et al. 2017) of the deepest layer that still has places; None
         for a network whose layers are no maps, such as a vision transformer.
         """
-        layer = self._layer_with_places(pictures[:1])
+        layer = self._layer_with_places(images[:1])
         if layer is None:
             return None
         numbers = list(classes)
         maps = []
-        for part in _parts(pictures):
+        for part in _parts(images):
             maps.append(self._grad_cam(layer, part, classes=numbers[: len(part)]))
             numbers = numbers[len(part) :]
         return np.concatenate(maps)
 
-    def _grad_cam(self, layer: nn.Module, pictures: np.ndarray, *, classes: list[int]) -> np.ndarray:
+    def _grad_cam(self, layer: nn.Module, images: np.ndarray, *, classes: list[int]) -> np.ndarray:
         numbers = torch.as_tensor(classes, device=self.device)
         with self._looking(grad=True), self._tapped([layer]) as taps:
             # a leaf, so that there is a gradient also where every weight is frozen
-            scores = self.model[1](self.model[0](self._input(pictures).requires_grad_()))
+            scores = self.model[1](self.model[0](self._input(images).requires_grad_()))
             maps = taps[layer]
             (slopes,) = torch.autograd.grad(scores.gather(1, numbers[:, None]).sum(), maps)
         weights = slopes.mean(dim=(2, 3), keepdim=True)
@@ -85,22 +85,22 @@ class CAM:
             return None
         return first.weight.detach().permute(0, 2, 3, 1).cpu().numpy()
 
-    def layers(self, pictures: np.ndarray) -> tuple[nn.Module, nn.Module] | None:
+    def layers(self, images: np.ndarray) -> tuple[nn.Module, nn.Module] | None:
         """The first and the last layer of the body that give maps of responses; None where there are none."""
-        found = list(self._maps(pictures[:1]))
+        found = list(self._maps(images[:1]))
         if not found:
             return None
         # the first layer after a rectifier: its responses are only ever "how much"
         early = next((layer for layer, maps in found[: len(found) // 2 + 1] if float(maps.min()) >= 0), found[0][0])
         return early, found[-1][0]
 
-    def peaks(self, layer: nn.Module, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def peaks(self, layer: nn.Module, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Each channel's strongest response to each picture, and its place there.
 
         Returns float32 (items, channels), and (row, column) as shares of height and width, float32 (items, channels, 2).
         """
         strengths, places = [], []
-        for part in _parts(pictures):
+        for part in _parts(images):
             maps = self._responses(layer, part)
             count, channels, rows, columns = maps.shape
             value, index = maps.reshape(count, channels, -1).max(dim=2)
@@ -109,17 +109,17 @@ class CAM:
             places.append(place.cpu().numpy())
         return np.concatenate(strengths), np.concatenate(places)
 
-    def responses(self, layer: nn.Module, pictures: np.ndarray, *, channel: int) -> np.ndarray:
+    def responses(self, layer: nn.Module, images: np.ndarray, *, channel: int) -> np.ndarray:
         """One channel's map for each picture, float32 (items, rows, columns)."""
-        return self._responses(layer, pictures)[:, channel].cpu().numpy()
+        return self._responses(layer, images)[:, channel].cpu().numpy()
 
-    def _responses(self, layer: nn.Module, pictures: np.ndarray) -> torch.Tensor:
+    def _responses(self, layer: nn.Module, images: np.ndarray) -> torch.Tensor:
         with self._looking(grad=False), self._tapped([layer]) as taps:
-            self.model[0](self._input(pictures))
+            self.model[0](self._input(images))
             return taps[layer]
 
-    def _layer_with_places(self, picture: np.ndarray) -> nn.Module | None:
-        found = list(self._maps(picture))
+    def _layer_with_places(self, image: np.ndarray) -> nn.Module | None:
+        found = list(self._maps(image))
         if not found:
             return None
         sides = np.array([min(maps.shape[2:]) for _, maps in found])
@@ -128,21 +128,21 @@ class CAM:
         # an early layer knows edges, not things: then a coarse map of the last one says more
         return found[-1][0] if deepest < len(found) / 2 and sides[-1] >= COARSEST else found[deepest][0]
 
-    def _maps(self, picture: np.ndarray) -> Iterable[tuple[nn.Module, torch.Tensor]]:
+    def _maps(self, image: np.ndarray) -> Iterable[tuple[nn.Module, torch.Tensor]]:
         """(layer, its output) for the layers of the body in order, as long as they give maps (1, channels, rows, columns)."""
         body = self.model[0]
         inner = getattr(body, "model", body)  # timm's networks come wrapped
         if getattr(inner, "output_fmt", "NCHW") not in ("NCHW", None):
             return []
         with self._looking(grad=False), self._tapped(list(_steps(inner))) as taps:
-            last = body(self._input(picture))
-            height, width = picture.shape[1:3]
+            last = body(self._input(image))
+            height, width = image.shape[1:3]
             # a layer with channels last, as in some transformers, has not the proportions of the picture
             found = [(layer, maps) for layer, maps in taps.items() if maps.ndim == 4 and _alike(maps.shape[2:], (height, width))]
             return found if last.ndim == 4 else []
 
-    def _input(self, pictures: np.ndarray) -> torch.Tensor:
-        x = torch.from_numpy(np.array(pictures)).to(self.device).permute(0, 3, 1, 2).float() / 255
+    def _input(self, images: np.ndarray) -> torch.Tensor:
+        x = torch.from_numpy(np.array(images)).to(self.device).permute(0, 3, 1, 2).float() / 255
         return (x - self.mean) / self.std
 
     @contextmanager
@@ -175,15 +175,15 @@ class CAM:
                 handle.remove()
 
 
-def _parts(pictures: np.ndarray) -> Iterator[np.ndarray]:
+def _parts(images: np.ndarray) -> Iterator[np.ndarray]:
     """As many of the pictures at a time as the memory of a small machine holds the layers of."""
-    count = max(1, BATCH_PIXELS // (pictures.shape[1] * pictures.shape[2]))
-    yield from (pictures[start : start + count] for start in range(0, len(pictures), count))
+    count = max(1, BATCH_PIXELS // (images.shape[1] * images.shape[2]))
+    yield from (images[start : start + count] for start in range(0, len(images), count))
 
 
-def _alike(shape: Sequence[int], picture: tuple[int, int]) -> bool:
+def _alike(shape: Sequence[int], image: tuple[int, int]) -> bool:
     """Whether maps of (rows, columns) have the proportions of a picture of (height, width), give or take a rounding."""
-    return abs(shape[0] * picture[1] - shape[1] * picture[0]) <= 2 * max(picture)
+    return abs(shape[0] * image[1] - shape[1] * image[0]) <= 2 * max(image)
 
 
 def _steps(module: nn.Module) -> Iterator[nn.Module]:

@@ -49,7 +49,7 @@ class EmbeddingIndex:
         train = learn.dls.train.dataset
         chosen = sample_rows(len(train), MOST_ITEMS)
         chunks = track(images_of(train, chosen, chunk=CHUNK), -(-len(chosen) // CHUNK), what="remembering")
-        features = [cam.features(pictures).astype(np.float16) for pictures, _ in chunks]
+        features = [cam.features(images).astype(np.float16) for images, _ in chunks]
         rows = np.flatnonzero(learn.dls.labelled.table.split == "train")[chosen]
         averages, centroids = class_averages(known_images(learn), len(learn.dls.vocab))
         return cls(rows, np.concatenate(features), (255 * averages).round().astype(np.uint8), centroids)
@@ -76,13 +76,13 @@ class EmbeddingIndex:
         alike = self.features.astype(np.float32) @ features
         return [(int(self.rows[i]), float(alike[i])) for i in np.argsort(-alike, kind="stable")[:count]]
 
-    def distances(self, picture: np.ndarray) -> np.ndarray:
+    def distances(self, image: np.ndarray) -> np.ndarray:
         """How far one prepared picture is from each class average: root mean square over small pixels, 0 to 1; nan where
         there is none."""
-        return np.sqrt(((self.centroids - small_pixels(picture[None])) ** 2).mean(axis=1))
+        return np.sqrt(((self.centroids - small_pixels(image[None])) ** 2).mean(axis=1))
 
 
-def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> tuple[np.ndarray, np.ndarray]:
+def class_averages(images: Iterable[tuple[np.ndarray, np.ndarray]], classes: int) -> tuple[np.ndarray, np.ndarray]:
     """The average picture of each class over chunks of (pictures, class numbers), and its small pixels.
 
     Returns float32 (classes, height, width, 3), at most 64 pixels a side, and (classes, small features), both from 0 to 1.
@@ -90,7 +90,7 @@ def class_averages(pictures: Iterable[tuple[np.ndarray, np.ndarray]], classes: i
     """
     sums: list[Any] = [0.0, 0.0]
     counts, shape = np.zeros(classes), (0, 0)
-    for chunk, targets in pictures:
+    for chunk, targets in images:
         shape = min(chunk.shape[1], AVERAGE_SIDE), min(chunk.shape[2], AVERAGE_SIDE)
         one_hot = np.eye(classes)[targets]
         sums = [total + one_hot.T @ small_pixels(chunk, side) for total, side in zip(sums, (AVERAGE_SIDE, SIDE), strict=True)]

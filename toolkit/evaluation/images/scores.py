@@ -174,9 +174,9 @@ def images_of(dataset: Datasets, rows: np.ndarray, *, chunk: int = 256) -> Itera
                 yield np.stack([x.permute(1, 2, 0).numpy() for x, _ in items]), np.array([int(y) for _, y in items])
 
 
-def _small(pictures: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def _small(images: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Small pixels, float32 (items, features), and class numbers of chunks of pictures."""
-    found = [(small_pixels(pixels), targets) for pixels, targets in pictures]
+    found = [(small_pixels(pixels), targets) for pixels, targets in images]
     return np.concatenate([small for small, _ in found]), np.concatenate([targets for _, targets in found])
 
 

@@ -37,7 +37,7 @@ class ImageSpec(Spec):
         return self.transferred and self.arch != SMALL_RESNET
 
 
-def check_choices(arch: str, augment: str, augmentations: tuple[str, ...]) -> None:
+def check_choices(arch: str, augment: str, *, augmentations: tuple[str, ...]) -> None:
     """Refuse an unknown architecture, or what is none of a recipe's `augmentations`, before any item is read. Raises
     `ToolkitError`."""
     check_name(arch)

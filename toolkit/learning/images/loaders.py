@@ -105,7 +105,7 @@ class ImageLoader(TfmdDL):
         return batch
 
 
-def hold(dataset: Datasets, pixels: np.ndarray, targets: np.ndarray) -> None:
+def hold(dataset: Datasets, pixels: np.ndarray, *, targets: np.ndarray) -> None:
     """Give `dataset` its pixels, uint8 (items, height, width, 3), and class numbers, in its own order."""
     dataset.held = torch.from_numpy(pixels), torch.from_numpy(targets.astype(np.int64))
 
@@ -138,7 +138,7 @@ def image_loaders(labelled: LabelledImages, stats: Stats, *, batch_size: int = 6
     if labelled.pixels is not None:
         targets = np.searchsorted(labelled.classes, table.label.to_numpy(dtype=str))
         for loader, part in zip(dls.loaders, rows, strict=True):
-            hold(loader.dataset, labelled.pixels[part], targets[part])
+            hold(loader.dataset, labelled.pixels[part], targets=targets[part])
     dls.labelled = labelled
     return dls
 

@@ -67,9 +67,9 @@ class SpectrogramWarp(Transform):
         """Resampled along both sides; beyond the edge goes on what is at the edge."""
         batch, _, height, width = pixels.shape
         sizes = pixels.new_tensor([1, 1, 1 / 2])  # a shift, a stretch, a bend
-        rows = _places(height, pixels) + 2 * _curves(self.pitch * sizes, batch, height)
+        rows = _places(height, pixels) + 2 * _curves(self.pitch * sizes, batch, points=height)
         pace = torch.exp(self.pace * _uniform(batch, 1, like=pixels))
-        columns = pace * _places(width, pixels) + 2 * _curves(self.time * sizes, batch, width)
+        columns = pace * _places(width, pixels) + 2 * _curves(self.time * sizes, batch, points=width)
         shape = (batch, height, width)
         grid = torch.stack([columns[:, None, :].expand(shape), rows[:, :, None].expand(shape)], dim=3)
         return grid_sample(pixels, grid, padding_mode="border", align_corners=False)
@@ -77,7 +77,7 @@ class SpectrogramWarp(Transform):
     def _heard(self, pixels: torch.Tensor) -> torch.Tensor:
         """Through another microphone, at another distance, in noise."""
         batch, _, height, width = pixels.shape
-        tilt = _curves(self.tilt * pixels.new_tensor([0, 1, 0.7, 0.5]), batch, height)
+        tilt = _curves(self.tilt * pixels.new_tensor([0, 1, 0.7, 0.5]), batch, points=height)
         level = pixels + tilt[:, None, :, None] + self.gain * _uniform(batch, 1, 1, 1, like=pixels)
         if self.noise:
             floor = self.noise * torch.rand(batch, 1, 1, 1, device=pixels.device)
@@ -89,8 +89,8 @@ class SpectrogramWarp(Transform):
         batch, _, height, width = pixels.shape
         kept = pixels.new_ones(batch, 1, height, width, dtype=torch.bool)
         for _ in range(self.masks):
-            kept &= ~_band(self.mask, batch, height, pixels)[:, None, :, None]
-            kept &= ~_band(self.mask, batch, width, pixels)[:, None, None, :]
+            kept &= ~_band(self.mask, batch, size=height, like=pixels)[:, None, :, None]
+            kept &= ~_band(self.mask, batch, size=width, like=pixels)[:, None, None, :]
         return torch.where(kept, pixels, pixels.mean((2, 3), keepdim=True))
 
 
@@ -104,13 +104,13 @@ def _places(size: int, like: torch.Tensor) -> torch.Tensor:
     return (torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size * 2 - 1
 
 
-def _curves(sizes: torch.Tensor, batch: int, points: int) -> torch.Tensor:
+def _curves(sizes: torch.Tensor, batch: int, *, points: int) -> torch.Tensor:
     """A smooth random curve for each item, (batch, points): a sum of slow cosines, the k-th weighing up to ±sizes[k]."""
     turns = torch.arange(len(sizes), device=sizes.device)[:, None] * (_places(points, sizes) + 1) / 2
     return (_uniform(batch, len(sizes), like=sizes) * sizes) @ torch.cos(math.pi * turns)
 
 
-def _band(share: float, batch: int, size: int, like: torch.Tensor) -> torch.Tensor:
+def _band(share: float, batch: int, *, size: int, like: torch.Tensor) -> torch.Tensor:
     """For each item the pixels of a side that lie in one random band of at most `share` of it, bool (batch, size)."""
     width = share * size * torch.rand(batch, 1, device=like.device)
     start = (size - width) * torch.rand(batch, 1, device=like.device)

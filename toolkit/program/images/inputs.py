@@ -107,7 +107,7 @@ class ImageInput:
                 )
             converter = _registered(described)
         scale, windowed = bool(card.get("scale_on_load", False)), bool(card.get("windowed", False))
-        return cls((height, width), card["resize"], converter, scale, windowed)
+        return cls((height, width), card["resize"], converter=converter, scale_on_load=scale, windowed=windowed)
 
 
 def _registered(described: dict[str, Any]) -> Converter:

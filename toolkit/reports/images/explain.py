@@ -52,7 +52,7 @@ class Neighbour:
 class Explanation:
     """What is known about one item, or about the window of a long one in which the answer was surest.
 
-    `picture` is uint8 (height, width, 3), as the network sees it; `heat` maps the most probable classes to where they
+    `image` is uint8 (height, width, 3), as the network sees it; `heat` maps the most probable classes to where they
     were seen, float32 (rows, columns) from 0 to 1 (empty where the network has no maps). `neighbours` are the nearest
     training pictures, `distances` how far each class's average picture is, nearest first; both are empty for a run that
     kept no training.npz.
@@ -60,7 +60,7 @@ class Explanation:
 
     item: str
     prediction: Prediction
-    picture: np.ndarray
+    image: np.ndarray
     heat: dict[str, np.ndarray]
     neighbours: list[Neighbour]
     distances: dict[str, float]
@@ -109,31 +109,31 @@ class Explainer:
         if not self.program.input.windowed:
             return self.program.input.prepare(item), ""
         sure = [float(answer.max()) for _, _, answer in self.program.windows(item)]
-        start, stop, picture = next(islice(self.program.input.windows(item), int(np.argmax(sure)), None))
-        return picture, _span((start, stop))
+        start, stop, image = next(islice(self.program.input.windows(item), int(np.argmax(sure)), None))
+        return image, _span((start, stop))
 
     def explain(self, item: Path | str) -> Explanation:
         """Explain one item. Raises `ConversionError` where it cannot be read."""
-        picture, span = self._picture(Path(item))
-        prediction = self.program.output.read(self.program.run(picture[None]))[0]
+        image, span = self._picture(Path(item))
+        prediction = self.program.output.read(self.program.run(image[None]))[0]
         first, second = [*prediction.probabilities.values(), 0.0][:2]
-        known = self.classes[int(self.cam.probabilities(picture[None]).argmax())]
+        known = self.classes[int(self.cam.probabilities(image[None]).argmax())]
         if known != prediction.label and first - second > TORN:
             raise RunError(f"{self.run}: its checkpoint is not the network of its program.pyz: --resume the run, or run it again")
         shown_classes = list(prediction.probabilities)[:SHOWN_MAPS]
-        heat = self.cam.grad_cam(np.repeat(picture[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
+        heat = self.cam.grad_cam(np.repeat(image[None], len(shown_classes), 0), map(self.classes.index, shown_classes))
         neighbours: list[Neighbour] = []
         distances: dict[str, float] = {}
         if self.index:
-            near = self.index.nearest(self.cam.features(picture[None])[0], NEAREST)
+            near = self.index.nearest(self.cam.features(image[None])[0], NEAREST)
             rows = self.items.iloc[[row for row, _ in near]]
             spans = zip(rows.start, rows.stop, strict=True) if "start" in rows else [()] * len(rows)
             found = zip(rows.path, rows.label, near, map(_span, spans), rows.number, strict=True)
             neighbours = [Neighbour(path, label, alike, span, number) for path, label, (_, alike), span, number in found]
-            far = self.index.distances(picture)
+            far = self.index.distances(image)
             distances = {self.classes[i]: float(far[i]) for i in np.argsort(far, kind="stable") if np.isfinite(far[i])}
         maps = {} if heat is None else dict(zip(shown_classes, heat, strict=True))
-        return Explanation(f"{_printable(item)}{span}", prediction, picture, maps, neighbours, distances)
+        return Explanation(f"{_printable(item)}{span}", prediction, image, maps, neighbours, distances)
 
     @staticmethod
     def page_name(item: Path) -> str:
@@ -144,10 +144,10 @@ class Explainer:
         """The explanation as a page."""
         said = explanation.prediction
         name = Path(explanation.item).name
-        seen = [([as_picture(explanation.picture, f"{name} as the network sees it")], [name, "as the network sees it"])]
+        seen = [([as_picture(explanation.image, f"{name} as the network sees it")], [name, "as the network sees it"])]
         for label, heat in explanation.heat.items():
-            picture = looked_at(explanation.picture, heat, what=label)[1]
-            seen.append(([picture], [label, f"{said.probabilities[label]:.3f}"]))
+            image = looked_at(explanation.image, heat, what=label)[1]
+            seen.append(([image], [label, f"{said.probabilities[label]:.3f}"]))
         scores = [[label, f"{probability:.3f}"] for label, probability in list(said.probabilities.items())[:SHOWN_CLASSES]]
         blocks: list[Text | Gallery | Table] = [Gallery(seen), Table(["class", "probability"], scores)]
         if explanation.heat:
@@ -173,11 +173,11 @@ class Explainer:
             lines = [near.label, f"alike {near.similarity:.3f}", Path(near.path).name + near.span]
             try:
                 seen = next(islice(self.training_input.windows(Path(near.path)), near.number, None))[2]
-                picture = [as_picture(seen, f"training picture of {near.label}")]
+                image = [as_picture(seen, f"training picture of {near.label}")]
             except (ConversionError, StopIteration) as error:
                 reason = getattr(error, "reason", "the file has changed")
-                picture, lines = [], [*lines, f"cannot be shown: {reason}"]
-            cards.append((picture, lines))
+                image, lines = [], [*lines, f"cannot be shown: {reason}"]
+            cards.append((image, lines))
         told = (
             "The training pictures that the network finds most alike (cosine similarity of what its last layer sees, at most 1). "
             "If they are nothing like this one, it has not seen such a picture before, however sure it is."

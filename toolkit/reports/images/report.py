@@ -79,23 +79,23 @@ def write_image_report(learn: Learner, scores: Scores, *, log: list[dict[str, An
     return path
 
 
-def looked_at(picture: np.ndarray, heat: np.ndarray | None, *, what: str) -> list[Picture]:
+def looked_at(image: np.ndarray, heat: np.ndarray | None, *, what: str) -> list[Picture]:
     """A prepared picture, and the same under the map of where the network looked, if there is one."""
-    pictures = [as_picture(picture, what)]
+    images = [as_picture(image, what)]
     if heat is not None:
-        pictures.append(as_picture(overlay(picture, heat), f"where the network looked: {what}"))
-    return pictures
+        images.append(as_picture(overlay(image, heat), f"where the network looked: {what}"))
+    return images
 
 
 def _test_pictures(learn: Learner, rows: np.ndarray) -> np.ndarray:
-    return np.concatenate([pictures for pictures, _ in images_of(learn.dls[2].dataset, rows)])
+    return np.concatenate([images for images, _ in images_of(learn.dls[2].dataset, rows)])
 
 
 def _cards(learn: Learner, scores: ImageScores, *, cam: CAM, rows: np.ndarray) -> list[Text | Gallery]:
     """Test items with what was said, what is true, and where the network looked for what it said."""
     table = scores.predictions.iloc[rows]
-    pictures = _test_pictures(learn, rows)
-    heat = cam.grad_cam(pictures, [scores.classes.index(label) for label in table.predicted])
+    images = _test_pictures(learn, rows)
+    heat = cam.grad_cam(images, [scores.classes.index(label) for label in table.predicted])
     cards: list[Card] = []
     said: Iterable[Any] = table.itertuples()
     for number, item in enumerate(said):
@@ -104,7 +104,7 @@ def _cards(learn: Learner, scores: ImageScores, *, cam: CAM, rows: np.ndarray) -
         lines += [] if right else [f"is {item.label} {item.probability_of_label:.3f}"]
         what = f"{item.label}, {lines[0]}"
         cards.append(
-            (looked_at(pictures[number], None if heat is None else heat[number], what=what), [*lines, sections.item_name(item)])
+            (looked_at(images[number], None if heat is None else heat[number], what=what), [*lines, sections.item_name(item)])
         )
     return [Text(NO_MAPS if heat is None else ABOUT_MAPS), Gallery(cards, wide=True)]
 
@@ -138,8 +138,8 @@ def _layers(learn: Learner, cam: CAM) -> Section:
     title = "What its layers respond to"
     dataset = learn.dls.train.dataset
     found = zip(*images_of(dataset, sample_rows(len(dataset), SAMPLE)), strict=True)
-    pictures, labels = (np.concatenate(parts) for parts in found)
-    layers = cam.layers(pictures[:1])
+    images, labels = (np.concatenate(parts) for parts in found)
+    layers = cam.layers(images[:1])
     if layers is None:
         return Section(title, [Text("Nothing to draw: the layers of this network are no maps of the picture.")])
     early, late = layers
@@ -152,18 +152,18 @@ def _layers(learn: Learner, cam: CAM) -> Section:
     blocks: list[Text | Gallery] = [
         Text(told),
         Text("Early: the channels that differ most from picture to picture, and the places that excite them."),
-        Gallery(_early(cam, early, pictures=pictures)),
+        Gallery(_early(cam, early, images=images)),
         Text(told_late),
-        Gallery(_late(cam, late, pictures=pictures, labels=labels, classes=list(learn.dls.vocab))),
+        Gallery(_late(cam, late, images=images, labels=labels, classes=list(learn.dls.vocab))),
     ]
     return Section(title, blocks)
 
 
-def _early(cam: CAM, layer: nn.Module, *, pictures: np.ndarray) -> list[Card]:
-    peaks, places = cam.peaks(layer, pictures)
-    height, width = pictures.shape[1:3]
+def _early(cam: CAM, layer: nn.Module, *, images: np.ndarray) -> list[Card]:
+    peaks, places = cam.peaks(layer, images)
+    height, width = images.shape[1:3]
     reach = max(4, min(height, width) // 10)
-    bordered = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+    bordered = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
     cards: list[Card] = []
     for channel in np.argsort(-peaks.std(axis=0), kind="stable")[:CHANNELS]:
         tiles = []
@@ -175,13 +175,13 @@ def _early(cam: CAM, layer: nn.Module, *, pictures: np.ndarray) -> list[Card]:
     return cards
 
 
-def _late(cam: CAM, layer: nn.Module, *, pictures: np.ndarray, labels: np.ndarray, classes: list[str]) -> list[Card]:
-    peaks, _ = cam.peaks(layer, pictures)
+def _late(cam: CAM, layer: nn.Module, *, images: np.ndarray, labels: np.ndarray, classes: list[str]) -> list[Card]:
+    peaks, _ = cam.peaks(layer, images)
     cards: list[Card] = []
     for channel in _telling(peaks, labels, classes=len(classes)):
         rows = np.argsort(-peaks[:, channel], kind="stable")[:STRONGEST]
-        maps = cam.responses(layer, pictures[rows], channel=int(channel)).clip(0)
-        tiles = [_lit(picture, heat) for picture, heat in zip(pictures[rows], maps, strict=True)]
+        maps = cam.responses(layer, images[rows], channel=int(channel)).clip(0)
+        tiles = [_lit(image, heat) for image, heat in zip(images[rows], maps, strict=True)]
         most, times = Counter(labels[rows].tolist()).most_common(1)[0]
         name = "several classes" if times <= len(rows) / 2 else classes[most] if times == len(rows) else f"mostly {classes[most]}"
         what = f"training pictures that excite channel {channel}: {name}"
@@ -198,11 +198,11 @@ def _telling(peaks: np.ndarray, labels: np.ndarray, *, classes: int) -> list[int
     return list(dict.fromkeys(best[np.argsort(-means.max(axis=1), kind="stable")].tolist()))[:CHANNELS]
 
 
-def _lit(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def _lit(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """A picture that is dark where `heat` is low."""
     scaled = Image.fromarray((heat / max(float(heat.max()), 1e-12)).astype(np.float32))
-    strength = np.asarray(scaled.resize(picture.shape[1::-1], Image.Resampling.BICUBIC)).clip(0, 1)[..., None]
-    return (picture * (0.3 + 0.7 * strength)).astype(np.uint8)
+    strength = np.asarray(scaled.resize(image.shape[1::-1], Image.Resampling.BICUBIC)).clip(0, 1)[..., None]
+    return (image * (0.3 + 0.7 * strength)).astype(np.uint8)
 
 
 def _averages(scores: ImageScores, index: EmbeddingIndex, *, cam: CAM) -> Section:
@@ -230,17 +230,17 @@ def _averages(scores: ImageScores, index: EmbeddingIndex, *, cam: CAM) -> Sectio
         ),
     ]
     drawing = signed(weights, (names[first], names[second]), numbers=(first + 1, second + 1))
-    pictures = [drawn(drawing, f"weights that tell {names[second]} from {names[first]}")]
+    images = [drawn(drawing, f"weights that tell {names[second]} from {names[first]}")]
     filters = cam.filters()
     if filters is not None:
         tiles = filter_tiles(filters[:MOST_FILTERS])
         columns = int(np.ceil(len(tiles) ** 0.5))
-        pictures.append(
+        images.append(
             as_picture(
                 sheet(tiles, columns, side=TILE, gap=6), f"{len(tiles)} of {len(filters)} filters", longest=440, lossless=True
             )
         )
-    return Section("Averages, and what was learnt instead", [*blocks, Figure(pictures)])
+    return Section("Averages, and what was learnt instead", [*blocks, Figure(images)])
 
 
 def _whole_files(scores: ImageScores) -> list[Section]:
