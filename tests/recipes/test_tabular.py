@@ -316,9 +316,9 @@ def test_a_whole_run_and_going_on(file, tmp_path, capsys):
         Explainer(tmp_path / "run")
     main(file, "bought", blend=True, epochs=2, run=str(tmp_path / "run"), by="work", leave_out="paid", resume=True)
     assert json.loads((tmp_path / "run" / "scores.json").read_text()) == before
-    assert (
-        set(before["by_group"]["work"]) == {"farm", "office", "sea"} or "(fewer than 20 rows each)" in before["by_group"]["work"]
-    )
+    work = before["by_group"]["work"]
+    assert "(fewer than 20 rows each)" in work  # of 48 rows three kinds cannot have 20 each
+    assert sum(group["n"] for group in work.values()) == 48
 
 
 def test_a_stopped_training_goes_on_to_the_same_result(file, tmp_path):
