@@ -32,7 +32,7 @@ def stand_in():
 
 def learner_of(found, weight=1.0):
     known = Known.of(found, "test")
-    biases, ease = Biases.fit(known), Ease.fit(known.chosen, known.history, 50.0)
+    biases, ease = Biases.fit(known), Ease.fit(known.chosen, known.history, ridge=50.0)
     return knowing_learner(found, biases.rates, biases.ranks if found.objective == "rating" else ease.ranks, weight)
 
 
@@ -65,7 +65,7 @@ def test_ratings_are_scored_by_how_far_off_they_are(rating):
     simple = {name: row["RMSE"].value for name, row in list(scores.table.items())[2:] if "RMSE" in row}
     assert scores.best_simple == min(simple, key=simple.get)
     assert scores.difference.value == pytest.approx(simple[scores.best_simple] - scores.table["network"]["RMSE"].value, abs=1e-6)
-    assert scores.difference.low <= scores.difference.value <= scores.difference.high
+    assert scores.difference.low < scores.difference.value < scores.difference.high
     assert scores.verdict == verdict(scores.best_simple, scores.difference, of="RMSE")
     interval = scores.table["network"]["RMSE"]
     assert interval.low < interval.value < interval.high
