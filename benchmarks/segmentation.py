@@ -130,8 +130,10 @@ def same_network(figures: list[Figure], data: Path, short: bool) -> tuple[Learne
     """The same U-Net at 96x128 in both: an epoch, validation included. Returns ours and plain fastai's."""
     size = plain_segmentation.SIZE
     labelled = build_learner(data, arch="resnet18", weights="random", size=min(size)).dls.labelled
-    labelled = replace(labelled, view=size, crop=size)  # the recipe's steps see a part of each picture, plain fastai's all of it
-    learn = segmentation_learner(labelled, "resnet18", "random", batch_size=plain_segmentation.BATCH, seed=0)
+    labelled = replace(
+        labelled, crop_from=size, crop=size
+    )  # the recipe's steps see a part of each picture, plain fastai's all of it
+    learn = segmentation_learner(labelled, "resnet18", weights="random", batch_size=plain_segmentation.BATCH, seed=0)
     plain = plain_segmentation.build(data)
     assert learn.dls.one_batch()[0].shape == plain.dls.one_batch()[0].shape
     assert [part.n for part in learn.dls.loaders[:2]] == [plain.dls.train.n, plain.dls.valid.n]
@@ -204,7 +206,9 @@ def parity(figures: list[Figure], name: str, learn: Learner, program: Program, s
     sizes |= {f"{width}x{height}": [picture.resize((width, height)) for picture in pictures[:5]] for width, height in OTHER_SIZES}
     for what, some in sizes.items():
         same = [
-            segment(one, run, learn.dls.labelled.segmentation_input) == segment(one, program.run, program.input) for one in some
+            segment(one, run, segmentation_input=learn.dls.labelled.segmentation_input)
+            == segment(one, program.run, segmentation_input=program.input)
+            for one in some
         ]
         shares[what] = float(np.mean([part.mean() for part in same]))
     worst, note = min(shares.values()), ", ".join(f"{what} {share:.6f}" for what, share in shares.items())

@@ -5,6 +5,7 @@ As a script: `python -m recipes.segmentation roads/`. From Python: `build_learne
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import report_plainly
 from toolkit.needs import require
@@ -17,6 +18,7 @@ from toolkit.data.segmentation.class_mapping import read_class_mapping
 from toolkit.data.segmentation.labelled import labelled_segmentation
 from toolkit.data.segmentation.mask_doctor import check_masks
 from toolkit.data.segmentation.pairs import find_pairs
+from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
 from toolkit.export import export
 from toolkit.learning.fitting import fit
@@ -59,15 +61,41 @@ def build_learner(
     Raises `DataError` for data that cannot be learnt from, masks that are wrong throughout among them, and `WeightsError` for
     first weights that cannot be had.
     """
-    check_segmentation_choices(arch, augment, class_weights)
-    items = find_pairs(data, images, masks, mask_suffix, csv, group_by, image_column, mask_column)
-    class_mapping = read_class_mapping(classes, ignore, items.table["mask"].tolist(), root=items.root)
+    check_segmentation_choices(arch, augment, weighing=class_weights)
+    split = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
+    items = find_pairs(
+        data,
+        images=images,
+        masks=masks,
+        mask_suffix=mask_suffix,
+        csv=csv,
+        group_by=group_by,
+        image_column=image_column,
+        mask_column=mask_column,
+    )
+    class_mapping = read_class_mapping(items.table["mask"].tolist(), classes, ignore=ignore, root=items.root)
     check_masks(items, class_mapping)
     arch, weights = choose_segmentation_network(arch, str(weights))
     labelled = labelled_segmentation(
-        items, class_mapping, size, scale, stride_of(arch), valid_pct, test_pct, seed, group_near, strict
+        items,
+        class_mapping,
+        size=size,
+        scale=scale,
+        multiple=stride_of(arch),
+        split=split,
+        group_near=group_near,
+        strict=strict,
     )
-    return segmentation_learner(labelled, arch, weights, augment, class_weights, batch_size, seed, strict)
+    return segmentation_learner(
+        labelled,
+        arch,
+        weights=weights,
+        augment=augment,
+        weighing=class_weights,
+        batch_size=batch_size,
+        seed=seed,
+        strict=strict,
+    )
 
 
 @call_parse
@@ -80,7 +108,7 @@ def main(
     run: str = "",  # folder for all that comes out; empty: runs/ and the data's name
     resume: bool = False,  # go on with the run that was stopped
     golden: int = 3,  # test items that travel inside the program for its self-test; 0 where pictures are private
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Train a segmentation, score it beside simple methods on held-out pictures, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
@@ -92,5 +120,5 @@ def main(
         scores = evaluate(learn)
         scores.save(place.folder)
         export(learn, place.program, scores=scores, name=place.folder.name, golden=golden)
-        write_segmentation_report(learn, scores, log, place)
+        write_segmentation_report(learn, scores, log=log, run=place)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

@@ -73,8 +73,9 @@ TASKS = {
         evaluate="toolkit.evaluation.segmentation.scores:evaluate_segmentation",
         scores="toolkit.evaluation.segmentation.scores:SegmentationScores",
         export="toolkit.export.segmentation:SegmentationExport",
+        calibrate="toolkit.learning.segmentation.calibration:calibrate",
         instead="explain is for recognisers, which give a picture one class; report.html shows its masks",
-        doctor="toolkit.data.segmentation.mask_doctor",
+        doctor="toolkit.data.segmentation.doctor",
     ),
     "tabular": Task(
         "tabular",

@@ -48,7 +48,7 @@ def make_labelled(folder, count=20, change=lambda mask, number: mask, suffix=".p
 
 def examine(folder, quick=False, classes="", ignore="auto", **options):
     pairs = find_pairs(folder, **options)
-    return diagnose(pairs, read_class_mapping(classes, ignore, pairs.table["mask"].tolist()), quick)
+    return diagnose(pairs, read_class_mapping(pairs.table["mask"].tolist(), classes, ignore=ignore), quick=quick)
 
 
 def kinds(diagnosis):

@@ -238,7 +238,7 @@ def test_own_pixels_of_large_pictures_are_validated_on_their_middle(tmp_path):
 def test_turning_pictures_keeps_their_proportions(scenes, scale, kept):
     learn = build_learner(scenes, size=64, scale=scale, augment="turned", batch_size=4)
     labelled = learn.dls.labelled
-    assert {round(labelled.view[1] / labelled.view[0], 2)} == kept
+    assert {round(labelled.crop_from[1] / labelled.crop_from[0], 2)} == kept
     assert learn.dls.one_batch()[0].shape[2:] == labelled.crop
 
 

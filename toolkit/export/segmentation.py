@@ -1,6 +1,6 @@
 """What a network that answers for each pixel is exported as.
 
-It is a file of its own because its program takes pictures of any size: one graph has to serve them all, and is tried on several.
+Its program takes pictures of any size: one graph has to serve them all, and is tried on several.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -40,17 +40,22 @@ SIDES = ((1.0, 1.0), (0.51, 1.37), (1.63, 0.77))  # of the usual picture: other 
 
 
 class SegmentationExport:
-    """A learner of scenes as the parts of a program: `input`, and `output` as the card describes it."""
+    """A segmentation learner as the parts of a program.
+
+    `input` takes pictures; `output`, `needs` and `described` are what the card says of its output, of the packages it takes and
+    besides; `network` is what becomes ONNX.
+    """
 
     def __init__(self, learn: Learner) -> None:
         self.labelled: LabelledSegmentation = learn.dls.labelled
         self.input, class_mapping = self.labelled.segmentation_input, self.labelled.class_mapping
         self.output = MaskOutput(class_mapping.classes, class_mapping.values, class_mapping.colours).card()
-        self.needs, self.described = [*NEEDS, *self.input.needs], {}
+        self.needs: list[str] = [*NEEDS, *self.input.needs]
+        self.described: dict[str, Any] = {}
         self.run = pixel_network(learn)
-        self.network = Deployed(_plain(learn.model), *normalization_of(learn.dls)).to("cpu", torch.float32).eval()
-        rows = np.flatnonzero(self.labelled.table.split == "test")
-        self.rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_REPLAYED)).round().astype(int)].tolist()
+        self.network = Deployed(_traceable(learn.model), normalization_of(learn.dls)).to("cpu", torch.float32).eval()
+        rows = self.labelled.rows("test")
+        self.rows = [rows[place] for place in _spread(len(rows), MOST_REPLAYED)]
 
     def members(self) -> dict[str, bytes]:
         """The network as ONNX, float32, any number of pictures of any size."""
@@ -60,14 +65,14 @@ class SegmentationExport:
         example = torch.zeros((2, height, width, 3), dtype=torch.uint8)
         return {MODEL: onnx_bytes(self.network, {"input": example}, dynamic=dict(enumerate(dims)))}
 
-    def golden(self, count: int, path: Path | str) -> list[dict]:
+    def golden(self, count: int, path: Path | str) -> list[dict[str, Any]]:
         """A few test pictures, in one tile each: raw file, prepared pixels and the learner's mask for each."""
-        chosen = []
-        for row in np.linspace(0, len(self.rows) - 1, min(max(0, count), len(self.rows))).round().astype(int):
-            picture = self.labelled.picture(self.rows[row])
+        chosen: list[dict[str, Any]] = []
+        for place in _spread(len(self.rows), count):
+            picture = self.labelled.picture(self.rows[place])
             picture.thumbnail((GOLDEN_SIDE, GOLDEN_SIDE))
             names = [f"golden/{len(chosen)}{ending}" for ending in (".png", ".prepared.png", ".mask.png")]
-            prepared, mask = self.input.prepare(picture), segment(picture, self.run, self.input)
+            prepared, mask = self.input.prepare(picture), segment(picture, self.run, segmentation_input=self.input)
             members = dict(zip(names, map(to_png, (picture, *map(Image.fromarray, (prepared, mask)))), strict=True))
             chosen.append({"item": names[0], "prepared": names[1], "mask": names[2], "members": members})
         return chosen
@@ -78,7 +83,10 @@ class SegmentationExport:
         """
         sizes: dict[tuple[int, int], list[int]] = {}
         for name, picture, again in self._replayed(program):
-            expected, found = segment(picture, self.run, self.input), segment(again, program.run, program.input)
+            expected, found = (
+                segment(picture, self.run, segmentation_input=self.input),
+                segment(again, program.run, segmentation_input=program.input),
+            )
             if expected.shape != found.shape:
                 raise ExportError(f"{name}: the program's mask is {found.shape}, the learner's {expected.shape}")
             counted = sizes.setdefault(picture.size, [0, 0])
@@ -118,7 +126,12 @@ class SegmentationExport:
                 )
 
 
-def _plain(model: nn.Module) -> nn.Module:
+def _spread(length: int, count: int) -> list[int]:
+    """At most `count` places of a list, evenly spread."""
+    return [round(place) for place in np.linspace(0, length - 1, min(max(0, count), length)).tolist()]
+
+
+def _traceable(model: nn.Module) -> nn.Module:
     """A copy of the network that torch can trace: fastai's U-Net ends in a layer that only changes the tensor's class, and keeps
     what its body saw last."""
     for module in model.modules():

@@ -1,4 +1,4 @@
-"""Masks are read as they are, and a code says which value is which class: from a list, or from the masks themselves."""
+"""Masks are read as they are, and a mapping says which value is which class: from a list, or from the masks themselves."""
 
 import json
 
@@ -29,7 +29,7 @@ def paletted(numbers, colours):
 def code_of(folder, text, name="codes.json", ignore="auto", raw=VALUES):
     saved(folder, raw)
     (folder / name).write_text(text if isinstance(text, str) else json.dumps(text))
-    return read_class_mapping(folder / name, ignore, [folder / "mask.png"])
+    return read_class_mapping([folder / "mask.png"], folder / name, ignore=ignore)
 
 
 # reading
@@ -107,7 +107,7 @@ def test_a_mask_over_the_size_bound_is_refused(tmp_path, monkeypatch):
         read_mask(saved(tmp_path, VALUES))
 
 
-# the code
+# the class mapping
 
 
 def test_values_become_class_numbers():
@@ -128,9 +128,9 @@ def test_colours_become_class_numbers_and_grey_is_a_colour():
 
 
 def test_a_code_travels_as_json():
-    class_mapping = ClassMapping(("a", "b"), ((0, 0, 0), (200, 0, 0)), ((9, 9, 9),))
+    class_mapping = ClassMapping(("a", "b"), ((0, 0, 0), (200, 0, 0)), ignored=((9, 9, 9),))
     kept = json.loads(json.dumps([class_mapping.classes, class_mapping.values, class_mapping.ignored, class_mapping.colours]))
-    assert ClassMapping(*kept) == class_mapping
+    assert ClassMapping(*kept[:2], ignored=kept[2], colours=kept[3]) == class_mapping
 
 
 @pytest.mark.parametrize(
@@ -144,9 +144,9 @@ def test_a_code_travels_as_json():
         ((tuple(map(str, range(255))), tuple(range(255))), "1 to 254"),
     ],
 )
-def test_a_code_that_does_not_fit_together_is_refused(fields, reason):
+def test_a_mapping_that_does_not_fit_together_is_refused(fields, reason):
     with pytest.raises(DataError, match=reason):
-        ClassMapping(*fields)
+        ClassMapping(*fields[:2], ignored=fields[2] if len(fields) > 2 else ())
 
 
 def test_colours_of_any_count_differ():
@@ -233,68 +233,68 @@ def test_lists_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"stra\xdfe\nb")
     for name, reason in (("none.txt", "no such file"), ("x.csv", "a .txt of one name"), ("latin.txt", "cannot be read as text")):
         with pytest.raises(DataError, match=reason):
-            read_class_mapping(tmp_path / name, "auto", [mask])
+            read_class_mapping([mask], tmp_path / name)
 
 
 def test_a_list_is_found_near_the_masks_and_that_is_said(tmp_path):
     folder = make_labelled(tmp_path / "data", 3)
     masks = sorted((folder / "masks").iterdir())
-    class_mapping = read_class_mapping("", "auto", masks)
+    class_mapping = read_class_mapping(masks)
     assert class_mapping.classes == ("ground", "disc", "box")
     assert class_mapping.notes == (f"the classes are those of {folder / 'codes.txt'}",)
     (folder / "codes.txt").rename(folder.parent / "classes.txt")
-    assert read_class_mapping("", "auto", masks).classes == ("ground", "disc", "box")
+    assert read_class_mapping(masks).classes == ("ground", "disc", "box")
 
 
 def test_without_a_list_the_values_are_the_classes(tmp_path):
     folder = make_labelled(tmp_path / "data", 3, codes=())
-    class_mapping = read_class_mapping("", "auto", sorted((folder / "masks").iterdir()))
+    class_mapping = read_class_mapping(sorted((folder / "masks").iterdir()))
     assert class_mapping.classes == ("class 0", "class 1", "class 2")
     assert "no list of classes" in class_mapping.notes[0]
     raw = saved(tmp_path, np.array(COLOURS, np.uint8)[VALUES % 3])
-    assert read_class_mapping("", "auto", [raw]).classes == ("class #00008e", "class #804080", "class #dc143c")
+    assert read_class_mapping([raw]).classes == ("class #00008e", "class #804080", "class #dc143c")
 
 
 def test_a_list_beside_the_data_is_not_its_own(tmp_path):
     folder = make_labelled(tmp_path / "data", 3)
     masks = sorted((folder / "masks").iterdir())
     (folder / "codes.txt").rename(tmp_path / "codes.txt")
-    assert read_class_mapping("", "auto", masks, root=folder).classes == ("class 0", "class 1", "class 2")
+    assert read_class_mapping(masks, root=folder).classes == ("class 0", "class 1", "class 2")
 
 
 def test_lists_beside_the_masks_of_each_part_are_taken_and_have_to_agree(tmp_path):
     for part in ("train", "test"):
         make_labelled(tmp_path / "data" / part, 3)
     masks = sorted((tmp_path / "data").glob("*/masks/*"))
-    assert read_class_mapping("", "auto", masks, root=tmp_path / "data").classes == ("ground", "disc", "box")
+    assert read_class_mapping(masks, root=tmp_path / "data").classes == ("ground", "disc", "box")
     (tmp_path / "data" / "test" / "codes.txt").write_text("a\nb\nc\n")
     with pytest.raises(DataError, match="list different classes"):
-        read_class_mapping("", "auto", masks, root=tmp_path / "data")
+        read_class_mapping(masks, root=tmp_path / "data")
 
 
 def test_palettes_that_differ_need_a_list(tmp_path):
     colours = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
     masks = [saved(tmp_path, paletted(VALUES, colours), f"{number}.png") for number in range(70)]
-    assert read_class_mapping("", "auto", masks, sample=8).values == (0, 1, 2, 3)
+    assert read_class_mapping(masks, sample=8).values == (0, 1, 2, 3)
     saved(tmp_path, paletted(VALUES, colours[::-1]), "33.png")
     with pytest.raises(DataError, match=r"33\.png: 0 is #0000ff, in others #000000"):
-        read_class_mapping("", "auto", masks, sample=8)
+        read_class_mapping(masks, sample=8)
 
 
 def test_a_value_in_the_last_of_many_masks_is_found_too(tmp_path):
     masks = [saved(tmp_path, VALUES % (3 if number == 65 else 2), f"{number}.png") for number in range(66)]
-    assert read_class_mapping("", "auto", masks, sample=8).values == (0, 1, 2)
+    assert read_class_mapping(masks, sample=8).values == (0, 1, 2)
 
 
 def test_photos_are_not_taken_for_masks(tmp_path):
     ramp = np.arange(100, dtype=np.uint8).reshape(10, 10)
     with pytest.raises(DataError, match="more than 40 values.*toolkit.data.doctor"):
-        read_class_mapping("", "auto", [saved(tmp_path, ramp)])
+        read_class_mapping([saved(tmp_path, ramp)])
 
 
 def test_one_class_is_too_few(tmp_path):
     with pytest.raises(DataError, match="only 'class 0' is left"):
-        read_class_mapping("", "auto", [saved(tmp_path, VALUES * 0)])
+        read_class_mapping([saved(tmp_path, VALUES * 0)])
     with pytest.raises(DataError, match="only 'a' is left"):
         code_of(tmp_path, "a\nvoid", "codes.txt")
 
@@ -315,7 +315,7 @@ def test_classes_called_void_do_not_count(tmp_path):
 )
 def test_255_does_not_count_beside_class_numbers(tmp_path, values, ignored):
     raw = saved(tmp_path, np.array([values], np.uint8))
-    assert read_class_mapping("", "auto", [raw]).ignored == ignored
+    assert read_class_mapping([raw]).ignored == ignored
 
 
 def test_what_does_not_count_is_named_by_class_value_or_colour(tmp_path):

@@ -1,4 +1,4 @@
-"""From pairs to scenes that are split: what was found stays as it was found."""
+"""From pairs to labelled pictures that are split: what was found stays as it was found."""
 
 import numpy as np
 from helpers.segmentation_samples import draw_labelled, make_labelled
@@ -8,12 +8,12 @@ from toolkit.data.segmentation.labelled import labelled_segmentation
 from toolkit.data.segmentation.pairs import find_pairs
 
 
-def test_pairs_never_change_and_give_the_same_scenes_twice(tmp_path):
+def test_pairs_never_change_and_give_the_same_data_twice(tmp_path):
     folder = make_labelled(tmp_path / "scenes")
     (folder / "images" / "broken.png").write_bytes(b"no picture")
     draw_labelled(1)[1].save(folder / "masks" / "broken.png")
     pairs = find_pairs(folder)
-    class_mapping = read_class_mapping(folder / "codes.txt", "auto", pairs.table["mask"].tolist())
+    class_mapping = read_class_mapping(pairs.table["mask"].tolist(), folder / "codes.txt")
     table, rejected, notes = pairs.table.copy(), list(pairs.rejected), list(pairs.notes)
     first, second = (labelled_segmentation(pairs, class_mapping) for _ in range(2))
     assert pairs.table.equals(table)

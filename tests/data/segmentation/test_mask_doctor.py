@@ -38,7 +38,7 @@ def test_nothing_is_found_in_clean_masks(tmp_path, codes):
     diagnosis = examine(make_labelled(tmp_path / "data", codes=codes))
     assert diagnosis.findings == []
     assert diagnosis.refusal() == ""
-    assert diagnosis.mapping.items() >= {0: 0, 1: 1, 2: 2}.items()
+    assert diagnosis.reading.items() >= {0: 0, 1: 1, 2: 2}.items()
 
 
 def test_nothing_is_found_in_the_drawn_roads():
@@ -55,7 +55,7 @@ def test_255_that_does_not_count_is_no_fault(tmp_path):
     )
     diagnosis = examine(folder)
     assert diagnosis.findings == []
-    assert diagnosis.mapping[255] == IGNORED
+    assert diagnosis.reading[255] == IGNORED
 
 
 # values
@@ -66,7 +66,7 @@ def test_0_and_255_for_0_and_1(tmp_path):
     diagnosis = examine(folder)
     finding = only(diagnosis)
     assert (finding.kind, finding.fatal, finding.repairable, len(finding.files)) == ("spread", True, True, 20)
-    assert diagnosis.mapping == {0: 0, 255: 1}
+    assert diagnosis.reading == {0: 0, 255: 1}
     assert all((mask == (draw_labelled(int(name))[1] > 0)).all() for name, mask in mended(folder).items())
 
 
@@ -168,7 +168,7 @@ def test_blends_along_borders_take_the_class_of_the_nearest_pixel(tmp_path, code
 def examine_blends(folder):
     pairs = find_pairs(folder)
     try:
-        class_mapping = read_class_mapping("", "auto", pairs.table["mask"].tolist())
+        class_mapping = read_class_mapping(pairs.table["mask"].tolist())
     except TooManyValues:
         class_mapping = None
     return diagnose(pairs, class_mapping)
@@ -246,7 +246,7 @@ def test_255_where_all_was_to_count(tmp_path):
     diagnosis = examine(folder, ignore="none")
     assert only(diagnosis).kind == "not_counted"
     assert "--ignore" in only(diagnosis).todo
-    assert diagnosis.mapping[255] == IGNORED
+    assert diagnosis.reading[255] == IGNORED
 
 
 def test_photos_in_the_place_of_masks(tmp_path):

@@ -37,7 +37,7 @@ def test_a_refusal_ends_in_the_command_that_shows_all(tmp_path, capsys):
     folder = make_labelled(tmp_path / "my data", change=lambda mask, number: mask + 1)
     (folder / "codes.txt").rename(tmp_path / "names.txt")
     pairs = find_pairs(folder)
-    class_mapping = read_class_mapping(tmp_path / "names.txt", "none", pairs.table["mask"].tolist())
+    class_mapping = read_class_mapping(pairs.table["mask"].tolist(), tmp_path / "names.txt", ignore="none")
     with pytest.raises(DataError, match="count classes from 1 to 3") as caught:
         check_masks(pairs, class_mapping)
     command = str(caught.value).splitlines()[-1]

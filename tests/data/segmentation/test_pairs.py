@@ -34,7 +34,7 @@ def test_two_folders_of_the_usual_names(tmp_path, images, masks):
 def test_folders_named_by_the_user(tmp_path):
     touch(tmp_path, "data/pics/1.jpg", "elsewhere/1.png")
     for masks in (tmp_path / "elsewhere", "../elsewhere"):
-        assert paired(find_pairs(tmp_path / "data", "pics", masks)) == {"1.jpg": "1.png"}
+        assert paired(find_pairs(tmp_path / "data", images="pics", masks=masks)) == {"1.jpg": "1.png"}
 
 
 def test_parts_above_and_below_the_two_folders_decide_the_split(tmp_path):
@@ -95,7 +95,7 @@ def test_a_csv(tmp_path):
 def test_a_csv_with_columns_and_folders_of_other_names(tmp_path):
     touch(tmp_path, "x/1.jpg", "y/1.png")
     (tmp_path / "t.csv").write_text("photo no,answer\n1.jpg,1.png\n")
-    items = find_pairs(tmp_path / "t.csv", "x", "y", image_column="photo no", mask_column="answer")
+    items = find_pairs(tmp_path / "t.csv", images="x", masks="y", image_column="photo no", mask_column="answer")
     assert paired(items) == {"1.jpg": "1.png"}
     with pytest.raises(DataError, match="--image-column"):
         find_pairs(tmp_path / "t.csv")

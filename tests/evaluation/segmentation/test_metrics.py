@@ -30,7 +30,7 @@ def tally_of(pairs, classes):
 
 def test_a_picture_of_four_pixels_counted_by_hand():
     truth, said = mask("00", "11"), mask("01", "11")
-    assert pixel_confusion(truth, said, 2).tolist() == [[1, 1], [0, 2]]
+    assert pixel_confusion(truth, said, classes=2).tolist() == [[1, 1], [0, 2]]
     metrics, classes = segmentation_metrics(tally_of([(truth, said)], 2), Bootstrap.draw(1))
     assert metrics["mean IoU"].value == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert metrics["pixel accuracy"].value == 3 / 4
@@ -46,11 +46,11 @@ def test_counts_are_summed_over_the_pictures_before_they_are_divided():
 
 def test_ignored_pixels_count_for_nothing():
     truth, said = mask("0-1", "0--"), mask("001", "110")
-    assert pixel_confusion(truth, said, 2).tolist() == [[1, 1], [0, 1]]
+    assert pixel_confusion(truth, said, classes=2).tolist() == [[1, 1], [0, 1]]
     other = np.where(truth == IGNORED, 1 - said, said)
-    assert np.array_equal(pixel_confusion(truth, other, 2), pixel_confusion(truth, said, 2))
-    assert boundary_f1(truth, other, 2) == boundary_f1(truth, said, 2)
-    assert np.isnan(boundary_f1(mask("--"), mask("01"), 2))
+    assert np.array_equal(pixel_confusion(truth, other, classes=2), pixel_confusion(truth, said, classes=2))
+    assert boundary_f1(truth, other, classes=2) == boundary_f1(truth, said, classes=2)
+    assert np.isnan(boundary_f1(mask("--"), mask("01"), classes=2))
 
 
 def test_figures_equal_scikit_learns():
@@ -79,24 +79,24 @@ def halves(border, height, width):
 
 def test_boundaries_within_the_tolerance_are_found():
     truth = halves(120, 180, 240)  # a diagonal of 300: a tolerance of 2.25 pixels
-    assert boundary_f1(truth, truth, 2) == 1
+    assert boundary_f1(truth, truth, classes=2) == 1
     within, beyond = (halves(120 + off, 180, 240) for off in (2, 3))
-    assert boundary_f1(truth, within, 2) == 1
-    assert boundary_f1(truth, beyond, 2) == 0
-    assert boundary_f1(truth, np.zeros_like(truth), 2) == 0
+    assert boundary_f1(truth, within, classes=2) == 1
+    assert boundary_f1(truth, beyond, classes=2) == 0
+    assert boundary_f1(truth, np.zeros_like(truth), classes=2) == 0
 
 
 def test_one_pixel_off_is_always_tolerated():
-    assert boundary_f1(mask("0011", "0011"), mask("0111", "0111"), 2) == 1
-    assert boundary_f1(mask("000011", "000011"), mask("001111", "001111"), 2) == 0
+    assert boundary_f1(mask("0011", "0011"), mask("0111", "0111"), classes=2) == 1
+    assert boundary_f1(mask("000011", "000011"), mask("001111", "001111"), classes=2) == 0
 
 
 def test_the_border_of_the_picture_and_of_what_is_ignored_is_no_boundary():
     assert (_outline(mask("00-11", "00-11")) == IGNORED).all()
     assert np.array_equal(_outline(mask("0001", "0001")), mask("--01", "--01"))
-    assert boundary_f1(mask("0000"), mask("0000"), 2) == 1
-    assert boundary_f1(mask("0000"), mask("1111"), 2) == 0
-    assert boundary_f1(mask("00-11"), mask("00011"), 2) == 1
+    assert boundary_f1(mask("0000"), mask("0000"), classes=2) == 1
+    assert boundary_f1(mask("0000"), mask("1111"), classes=2) == 0
+    assert boundary_f1(mask("00-11"), mask("00011"), classes=2) == 1
 
 
 def outline_of(mask, number):
@@ -124,13 +124,13 @@ def by_distance(truth, said, classes):
 def test_boundary_f1_is_that_of_distance_transforms_also_on_large_pictures(enlarged):
     for truth, said in random_pairs(3, skill=0.9):
         truth, said = (np.kron(part, np.ones((enlarged, enlarged), np.uint8)) for part in (truth, said))
-        assert boundary_f1(truth, said, 4) == pytest.approx(by_distance(truth, said, 4))
+        assert boundary_f1(truth, said, classes=4) == pytest.approx(by_distance(truth, said, 4))
 
 
 def test_both_ways_to_look_for_neighbours_find_the_same():
     for truth, said in random_pairs(5):
         for reach in (1.0, 2.25, 4.5):
-            one, other = (_alone(_outline(truth), _outline(said), reach) for _alone in (_alone_near, _alone_far))
+            one, other = (_alone(_outline(truth), _outline(said), reach=reach) for _alone in (_alone_near, _alone_far))
             assert np.array_equal(np.bincount(one, minlength=4), np.bincount(other, minlength=4))
     nothing = np.full((3, 3), IGNORED, np.uint8)
     assert len(_alone_far(nothing, nothing, 1.0)) == len(_alone_near(nothing, nothing, 1.0)) == 0
@@ -162,7 +162,7 @@ def test_groups_are_drawn_whole():
     groups = np.repeat(np.arange(15), 8)
     tally = tally_of(pairs, 4)
     alone, _ = segmentation_metrics(tally, Bootstrap.draw(120))
-    grouped, _ = segmentation_metrics(tally, Bootstrap.draw(120, groups), groups)
+    grouped, _ = segmentation_metrics(tally, Bootstrap.draw(120, groups), groups=groups)
     assert grouped["mean IoU"].value == alone["mean IoU"].value
     assert grouped["mean IoU"].high - grouped["mean IoU"].low > 2 * (alone["mean IoU"].high - alone["mean IoU"].low)
 
@@ -186,12 +186,12 @@ def test_a_difference_is_paired():
     rng = np.random.default_rng(1)
     worse = [(truth, np.where(rng.random(said.shape) < 0.05, 0, said).astype(np.uint8)) for truth, said in pairs]
     one, other, bootstrap = tally_of(pairs, 4), tally_of(worse, 4), Bootstrap.draw(60)
-    found = paired_difference(one, other, bootstrap)
+    found = paired_difference(one, other, bootstrap=bootstrap)
     scores = [segmentation_metrics(tally, bootstrap)[0]["mean IoU"] for tally in (one, other)]
     assert found.value == pytest.approx(scores[0].value - scores[1].value, abs=1e-6)
     assert found.low > 0
     assert found.high - found.low < (scores[0].high - scores[0].low) / 3
-    same = paired_difference(one, one, bootstrap)
+    same = paired_difference(one, one, bootstrap=bootstrap)
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 

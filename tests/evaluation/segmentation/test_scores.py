@@ -19,6 +19,7 @@ from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.segmentation.baselines import BY_COLOUR, BY_POSITION, MAJORITY, PixelBaselines, resize_nearest
 from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.evaluation.segmentation.scores import evaluate_segmentation
+from toolkit.learning.segmentation.learner import SegmentationSpec
 from toolkit.learning.segmentation.loaders import segmentation_loaders
 from toolkit.program.about import about
 from toolkit.program.segmentation.inputs import SegmentationInput
@@ -117,19 +118,23 @@ def learn(tmp_path_factory):
         }
         pairs.append((picture, truth))
     table = pd.DataFrame(rows).assign(width=64, height=48)
-    class_mapping = ClassMapping(("red", "blue", "other"), (0, 1, 2), (IGNORED,))
+    class_mapping = ClassMapping(("red", "blue", "other"), (0, 1, 2), ignored=(IGNORED,))
     counts = np.array([np.bincount(truth.ravel(), minlength=256)[:3] for _, truth in pairs])
-    labelled = LabelledSegmentation(table, pairs, counts, class_mapping, SegmentationInput(0), (64, 64), (64, 64), [], [])
+    labelled = LabelledSegmentation(
+        table=table, pairs=pairs, counts=counts, class_mapping=class_mapping, segmentation_input=SegmentationInput(0),
+        crop_from=(64, 64), crop=(64, 64), rejected=[], notes=[],
+    )  # fmt: skip
     stats = (0.4, 0.2, 0.5), (0.3, 0.1, 0.3)
     model = Painter()
     weights = {"layer.weight": torch.zeros(3, 3, 1, 1), "layer.bias": torch.tensor([0.0, 0.0, 1.0])}
     with torch.no_grad():
         model.layer.weight.copy_(torch.tensor([[3.0, 0, -3], [-3, 0, 3], [0, 0, 0]])[..., None, None])
         model.layer.bias.copy_(torch.tensor([0.0, 0.0, -9.0]))
-    return SimpleNamespace(
-        model=model, dls=segmentation_loaders(labelled, stats, 4, "none"), about={"task": "segmentation", "stats": stats},
-        first_weights=SimpleNamespace(weights=weights),
-    )  # fmt: skip
+    spec = SegmentationSpec(
+        task="segmentation", arch="painter", augment="none", class_weights="none", code="", size=0, crop=(64, 64), stats=stats
+    )
+    dls = segmentation_loaders(labelled, stats, augment="none")
+    return SimpleNamespace(model=model, dls=dls, spec=spec, first_weights=SimpleNamespace(weights=weights))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +158,7 @@ def test_a_learner_is_scored_on_its_test_pictures_beside_itself_untrained_and_si
     pictures = scores.predictions
     assert pictures["pixel accuracy"].mean() == pytest.approx(scores.table["network"]["pixel accuracy"].value)
     assert set(pictures["worst class"]) <= {"red", "blue"}
-    again = evaluate_segmentation(learn, run=pixel_network(learn))
+    again = evaluate_segmentation(learn, network=pixel_network(learn))
     assert again.to_json() == scores.to_json()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from toolkit.program.segmentation import inputs as scenes
+from toolkit.program.segmentation import inputs
 from toolkit.program.segmentation.inputs import SegmentationInput, segment
 from toolkit.program.segmentation.outputs import MaskOutput
 
@@ -28,7 +28,7 @@ def noise(width, height, seed=0):
 @pytest.mark.parametrize("size", [(64, 64), (65, 33), (1, 1), (200, 31), (129, 257)])
 def test_in_own_pixels_every_pixel_gets_its_own_answer_whatever_the_size(size):
     picture = noise(*size)
-    answer = segment(picture, strongest, SegmentationInput(0, multiple=32, tile=96, overlap=32))
+    answer = segment(picture, strongest, segmentation_input=SegmentationInput(0, multiple=32, tile=96, overlap=32))
     assert (answer == np.asarray(picture).argmax(axis=2)).all()
     assert (answer.dtype, answer.shape) == (np.uint8, size[::-1])
 
@@ -40,11 +40,11 @@ def test_the_network_sees_whole_multiples_and_never_more_than_a_tile():
         seen.append(pixels.shape[1:3])
         return strongest(pixels)
 
-    segment(noise(300, 70), run, SegmentationInput(0, multiple=32, tile=96, overlap=32))
+    segment(noise(300, 70), run, segmentation_input=SegmentationInput(0, multiple=32, tile=96, overlap=32))
     assert set(seen) == {(96, 96)}
     assert len(seen) == 5
     seen.clear()
-    segment(noise(50, 70), run, SegmentationInput(0, multiple=32, tile=96, overlap=32))
+    segment(noise(50, 70), run, segmentation_input=SegmentationInput(0, multiple=32, tile=96, overlap=32))
     assert seen == [(96, 64)]
 
 
@@ -55,8 +55,8 @@ def test_a_network_that_looks_around_answers_the_same_in_tiles_as_at_once():
         return strongest(np.asarray(around)[None])
 
     picture = noise(24, 20).resize((480, 400))
-    at_once = segment(picture, blurred, SegmentationInput(0, multiple=16, tile=480, overlap=0))
-    tiled = segment(picture, blurred, SegmentationInput(0, multiple=16, tile=160, overlap=80))
+    at_once = segment(picture, blurred, segmentation_input=SegmentationInput(0, multiple=16, tile=480, overlap=0))
+    tiled = segment(picture, blurred, segmentation_input=SegmentationInput(0, multiple=16, tile=160, overlap=80))
     assert (at_once == tiled).mean() > 0.995
 
 
@@ -64,7 +64,7 @@ def test_a_network_that_looks_around_answers_the_same_in_tiles_as_at_once():
 def test_at_another_scale_borders_stay_where_they_are_and_smooth(width):
     picture = Image.new("RGB", (width, width // 2), "red")
     picture.paste("blue", (width // 2, 0, width, width // 2))
-    answer = segment(picture, strongest, SegmentationInput(60, multiple=16, tile=96, overlap=32))
+    answer = segment(picture, strongest, segmentation_input=SegmentationInput(60, multiple=16, tile=96, overlap=32))
     border = (answer == 2).argmax(axis=1)
     assert np.abs(border - width / 2).max() <= width / 100
     assert set(np.unique(answer)) == {0, 2}
@@ -75,16 +75,16 @@ def test_strips_are_not_blown_up_beyond_a_tile(size):
     segmentation_input = SegmentationInput(600, multiple=16)
     picture = noise(*size)
     assert max(segmentation_input.scaled_size(*size)) <= max(*size, segmentation_input.tile)
-    answer = segment(picture, strongest, segmentation_input)
+    answer = segment(picture, strongest, segmentation_input=segmentation_input)
     assert answer.shape == size[::-1]
     assert (answer == np.asarray(picture).argmax(axis=2)).mean() > 0.6
 
 
 def test_strips_of_a_large_answer_fit_together(monkeypatch):
     picture = noise(20, 15).resize((700, 525), Image.Resampling.BICUBIC)
-    whole = segment(picture, strongest, SegmentationInput(60, multiple=16))
-    monkeypatch.setattr(scenes, "STRIP", 700 * 7)
-    assert (segment(picture, strongest, SegmentationInput(60, multiple=16)) == whole).all()
+    whole = segment(picture, strongest, segmentation_input=SegmentationInput(60, multiple=16))
+    monkeypatch.setattr(inputs, "STRIP", 700 * 7)
+    assert (segment(picture, strongest, segmentation_input=SegmentationInput(60, multiple=16)) == whole).all()
 
 
 def test_the_mask_has_the_values_and_the_palette_of_what_was_learnt_from(tmp_path):

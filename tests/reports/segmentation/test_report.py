@@ -60,7 +60,7 @@ def reported(data, folder, epochs=1):
     with run:
         log = fit(learn, epochs, lr=3e-3, run=run)
         scores = evaluate(learn)
-        path = write_segmentation_report(learn, scores, log, run)
+        path = write_segmentation_report(learn, scores, log=log, run=run)
     return SimpleNamespace(learn=learn, run=run, log=log, scores=scores, path=path, page=Read(path.read_text(encoding="utf-8")))
 
 
@@ -110,7 +110,7 @@ def test_a_number_changes_with_the_scores(made, tmp_path):
     changed = replace(made.scores, per_class={**made.scores.per_class, NETWORK: iou}, verdict="it was a dream")
     folder = SimpleNamespace(folder=tmp_path)
     (tmp_path / "run.json").write_bytes((made.run.folder / "run.json").read_bytes())
-    page = Read(write_segmentation_report(made.learn, changed, made.log, folder).read_text(encoding="utf-8"))
+    page = Read(write_segmentation_report(made.learn, changed, log=made.log, run=folder).read_text(encoding="utf-8"))
     assert "0.123 [0.111, 0.135]" in page.text
     assert "0.123 [0.111, 0.135]" not in made.page.text
     assert "It was a dream." in page.text
@@ -207,11 +207,11 @@ def test_doubt_is_the_entropy_and_large_pictures_are_seen_whole():
     pixels = np.zeros((150, 230, 3), np.uint8)
     pixels[20:140, 60:200] = 255
     segmentation_input = SegmentationInput(0, multiple=16, tile=64, overlap=32)
-    unsure, answer = uncertainty(pixels, network, segmentation_input)
+    unsure, answer = uncertainty(pixels, network, segmentation_input=segmentation_input)
     bright = pixels[..., 0] > 127
     assert np.allclose(unsure, np.where(bright, 0, 1), atol=1e-5)
     assert (answer == bright).all()
-    assert (answer == segment(Image.fromarray(pixels), network, segmentation_input)).all()
+    assert (answer == segment(Image.fromarray(pixels), network, segmentation_input=segmentation_input)).all()
 
 
 def test_masks_and_doubt_are_drawn():

@@ -1,6 +1,6 @@
 """Lists of classes, in the files people keep them in: names line by line, or JSON of names and values.
 
-It is a file of its own because such files are written by hand, and every slip in one is told with its place.
+Such files are written by hand, so every slip in one is told with its place.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from toolkit.data.segmentation.mask_io import Value, check_value, from_hex, show_value
 from toolkit.errors import DataError
@@ -28,7 +29,7 @@ class ClassList:
     path: Path
 
 
-def find_list(masks: Path, leaves: Iterable[Path] = (), root: Path | None = None) -> Path | None:
+def find_list(masks: Path, leaves: Iterable[Path] = (), *, root: Path | None = None) -> Path | None:
     """The first of `LIST_FILES` in the folder `masks`, beside it, or one folder up, but not above `root`; else in or beside one
     of `leaves`, the folders below it that masks are in. Raises `DataError` where lists there differ."""
     above = [folder for folder in [masks, *masks.parents][:3] if root is None or folder.is_relative_to(root)]
@@ -89,11 +90,11 @@ def _from_json(text: str, path: Path) -> list[tuple[str, Value, str]]:
     return [(name.strip(), _value(value, f"{path}: class {name!r}"), f"class {name!r}") for name, value in parsed]
 
 
-class _Pairs(list):
+class _Pairs(list[tuple[str, Any]]):
     """A JSON object with all its entries: a dict would keep the last of two of one name and say nothing."""
 
 
-def _pairs(pairs: list[tuple[str, object]]) -> _Pairs:
+def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
     return _Pairs(pairs)
 
 
@@ -101,16 +102,15 @@ def _is_hex(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", text.strip()) is not None
 
 
-def _value(value: object, where: str) -> Value:
+def _value(value: Any, where: str) -> Value:
     if _is_hex(value):
         return from_hex(str(value).strip())
     if isinstance(value, list) and not isinstance(value, _Pairs):
         value = tuple(value)
     try:
-        check_value(value)
+        return check_value(value)
     except DataError as error:
         raise DataError(f"{where}: {error}, or #rrggbb") from error
-    return value
 
 
 def _checked(entries: list[tuple[str, Value, str]]) -> tuple[tuple[str, ...], tuple[Value, ...]]:

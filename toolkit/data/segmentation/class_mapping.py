@@ -1,7 +1,7 @@
-"""The code of a set of masks: which raw value stands for which class, and which do not count.
+"""The class mapping of a set of masks: which raw value stands for which class, and which do not count.
 
-It is a file of its own because sets of masks differ in nothing as much: class numbers, 0 and 255, palettes, colours. Past this
-file there are class numbers, and `IGNORED`, alone.
+Sets of masks differ in nothing as much: class numbers, 0 and 255, palettes, colours. Past this file there are class numbers, and
+`IGNORED`, alone.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from toolkit.data.progress import track
+from toolkit.data.reading import in_threads
 from toolkit.data.segmentation.class_lists import ClassList, find_list, read_list
 from toolkit.data.segmentation.mask_io import (
     Colour,
     Value,
     check_value,
+    colour_of,
     count_values,
     from_hex,
     packed,
@@ -60,6 +60,7 @@ class ClassMapping:
 
     classes: tuple[str, ...]
     values: tuple[Value, ...]
+    _: KW_ONLY
     ignored: tuple[Value, ...] = ()
     colours: tuple[Colour, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -67,7 +68,7 @@ class ClassMapping:
     found: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, kind in (("classes", str), ("values", _plain), ("ignored", _plain), ("colours", _plain)):
+        for name, kind in (("classes", str), ("values", _as_tuple), ("ignored", _as_tuple), ("colours", _as_tuple)):
             object.__setattr__(self, name, tuple(kind(entry) for entry in getattr(self, name)))
         if not self.colours:
             object.__setattr__(self, "colours", default_colours(len(self.classes)))
@@ -144,21 +145,21 @@ def default_colours(count: int) -> tuple[Colour, ...]:
     while len(colours) < count:  # each golden-ratio turn of the hue lands in the widest gap that earlier ones left
         turn += 1
         made = colorsys.hsv_to_rgb(0.618034 * turn % 1, (0.9, 0.55, 0.75)[turn % 3], (0.9, 0.75, 0.5, 0.98)[turn % 4])
-        colour = tuple(round(255 * level) for level in made)
+        colour = colour_of(round(255 * level) for level in made)
         if colour not in colours:
             colours.append(colour)
     return tuple(colours)
 
 
-def _plain(value: object) -> object:
-    """Lists as tuples, numpy's whole numbers as Python's: a code may come from JSON, or from an array."""
+def _as_tuple(value: object) -> object:
+    """Lists as tuples, numpy's whole numbers as Python's: a mapping may come from JSON, or from an array."""
     if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(_plain(level) for level in value)
+        return tuple(_as_tuple(level) for level in value)
     return int(value) if isinstance(value, np.integer) else value
 
 
 def read_class_mapping(
-    classes: str | Path = "", ignore: str = "auto", masks: Sequence[Path] = (), sample: int = 64, root: Path | None = None
+    masks: Sequence[Path], classes: str | Path = "", *, ignore: str = "auto", sample: int = 64, root: Path | None = None
 ) -> ClassMapping:
     """Find out which value of `masks`, a set of mask files, stands for which class.
 
@@ -176,7 +177,7 @@ def read_class_mapping(
         raise DataError("there are no masks to read the classes of")
     found = _look(masks[:: -(-len(masks) // sample)])
     folders = {Path(mask).absolute().parent for mask in masks}
-    path = Path(classes) if str(classes) else find_list(common_folder(masks), folders, root and Path(root).absolute())
+    path = Path(classes) if str(classes) else find_list(common_folder(masks), folders, root=root and Path(root).absolute())
     options = (*(("--classes", str(classes)) if str(classes) else ()), *(("--ignore", ignore) if ignore != "auto" else ()))
     if path is None:
         whole = found if len(masks) <= sample or len(found.values) > MOST_FOUND else _look(masks)
@@ -187,16 +188,18 @@ def read_class_mapping(
                 f"{whole.conflict}, and no list says which class a value is: the palettes of the masks differ. Name a list with "
                 f"classes, or let the doctor look: python -m toolkit.data.doctor masks IMAGES {common_folder(masks)}"
             )
-        return replace(found_class_mapping(whole.values, common_folder(masks), ignore, whole.palette), options=options)
+        mapping = found_class_mapping(whole.values, common_folder(masks), ignore=ignore, palette=whole.palette)
+        return replace(mapping, options=options)
     notes = () if str(classes) else (f"the classes are those of {path}",)
-    return replace(_code(read_list(path), ignore, found.values, found.palette, notes), options=options)
+    mapping = _of_list(read_list(path), ignore, found=found.values, palette=found.palette, notes=notes)
+    return replace(mapping, options=options)
 
 
 def found_class_mapping(
-    values: Sequence[Value], masks: Path, ignore: str = "auto", palette: np.ndarray | None = None
+    values: Sequence[Value], masks: Path, *, ignore: str = "auto", palette: np.ndarray | None = None
 ) -> ClassMapping:
-    """The code where no list says it: each of the `values` found in the folder `masks` that counts is a class, see
-    `read_class_mapping`. Raises `TooManyValues`, and `DataError` where fewer than two count."""
+    """The mapping where no list says it: each of the `values` found in the folder `masks` that counts is a class, drawn as in the
+    `palette`, uint8 (256, 3); see `read_class_mapping`. Raises `TooManyValues`, and `DataError` where fewer than two count."""
     if len(values) > MOST_FOUND:
         raise TooManyValues(
             f"{masks}: the masks hold more than {MOST_FOUND} values, and no list says which are classes. Either borders are "
@@ -210,7 +213,7 @@ def found_class_mapping(
         classes = [value for value in values if value != 255]
     listed = ClassList(tuple(f"class {show_value(value)}" for value in classes), tuple(classes), masks)
     notes = (f"no list of classes: they are the {len(classes)} values found in the masks",)
-    return replace(_code(listed, ignore, tuple(values), palette, notes), found=True)
+    return replace(_of_list(listed, ignore, found=tuple(values), palette=palette, notes=notes), found=True)
 
 
 class PalettesDiffer(DataError):
@@ -221,13 +224,13 @@ class TooManyValues(DataError):
     """Masks hold more values than classes are likely to be, and no list of classes says which count."""
 
 
-def _code(
-    listed: ClassList, ignore: str, found: tuple[Value, ...], palette: np.ndarray | None, notes: tuple[str, ...]
+def _of_list(
+    listed: ClassList, ignore: str, *, found: tuple[Value, ...], palette: np.ndarray | None, notes: tuple[str, ...]
 ) -> ClassMapping:
-    """The code that a list makes of masks which hold the values `found` and share a palette, or do not."""
+    """The mapping that a list makes of masks which hold the values `found` and share a palette, or do not."""
     colours = _drawn(listed.values, palette)
     values = _in_palette(listed.values, palette)
-    ignored = _ignored(ignore, listed, values, found)
+    ignored = _ignored(ignore, listed, values=values, found=found)
     kept = [place for place, value in enumerate(values) if value not in ignored]
     if len(kept) < 2:
         left = f"only {listed.names[kept[0]]!r}" if kept else "none"
@@ -239,9 +242,9 @@ def _code(
     return ClassMapping(
         tuple(listed.names[place] for place in kept),
         tuple(values[place] for place in kept),
-        tuple(ignored),
-        tuple(colours[place] for place in kept) if colours else (),
-        notes,
+        ignored=tuple(ignored),
+        colours=tuple(colours[place] for place in kept) if colours else (),
+        notes=notes,
     )
 
 
@@ -264,24 +267,27 @@ def _look(masks: Sequence[Path]) -> _Found:
             return str(error)
         return list(count_values(raw)), palette, path
 
-    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(delayed(one)(path) for path in masks)
     values: set[Value] = set()
-    palettes, unreadable, drawn, conflict = [], [], {}, ""
-    for seen in track(work, total=len(masks), what="looking at masks"):
-        if isinstance(seen, str):
-            unreadable.append(seen)
+    palettes: list[np.ndarray | None] = []
+    unreadable: list[str] = []
+    drawn: dict[Value, Colour] = {}
+    conflict = ""
+    for look in in_threads(one, masks, what="looking at masks"):
+        if isinstance(look, str):
+            unreadable.append(look)
         elif len(values) <= MOST_FOUND:
-            values.update(seen[0])
-            palettes.append(seen[1])
-            for value in seen[0] if seen[1] is not None else ():
-                colour = tuple(seen[1][value].tolist())
+            held, palette, path = look
+            values.update(held)
+            palettes.append(palette)
+            for value in held if palette is not None else ():
+                colour = colour_of(palette[value])
                 if drawn.setdefault(value, colour) != colour:
-                    conflict = conflict or f"{seen[2]}: {value} is {show_value(colour)}, in others {show_value(drawn[value])}"
+                    conflict = conflict or f"{path}: {value} is {show_value(colour)}, in others {show_value(drawn[value])}"
     shared = bool(palettes) and all(one is not None and np.array_equal(one, palettes[0]) for one in palettes)
     return _Found(tuple(sorted(values, key=_order)), palettes[0] if shared else None, tuple(unreadable), conflict)
 
 
-def _order(value: Value) -> tuple:
+def _order(value: Value) -> Colour:
     return value if isinstance(value, tuple) else (value, value, value)
 
 
@@ -293,10 +299,11 @@ def common_folder(files: Sequence[Path]) -> Path:
 def _drawn(values: tuple[Value, ...], palette: np.ndarray | None) -> tuple[Colour, ...]:
     """How the classes are drawn: in the colours that the list or the masks' palette says, where those differ."""
     if isinstance(values[0], tuple):
-        return values
-    if palette is None or max(values) > 255:
+        return tuple(value for value in values if isinstance(value, tuple))  # all are
+    indices = [value for value in values if isinstance(value, int)]
+    if palette is None or max(indices) > 255:
         return ()
-    colours = tuple(tuple(int(level) for level in palette[value]) for value in values)
+    colours = tuple(colour_of(palette[index]) for index in indices)
     return colours if len(set(colours)) == len(colours) else ()
 
 
@@ -304,7 +311,7 @@ def _in_palette(values: tuple[Value, ...], palette: np.ndarray | None) -> tuple[
     """Colours as the indices they have in the masks' palette, where it has them all."""
     if palette is None or not isinstance(values[0], tuple):
         return values
-    places = {tuple(int(level) for level in colour): place for place, colour in reversed(list(enumerate(palette)))}
+    places: dict[Value, Value] = {colour_of(colour): place for place, colour in reversed(list(enumerate(palette)))}
     return tuple(places[value] for value in values) if all(value in places for value in values) else values
 
 
@@ -314,7 +321,7 @@ def evenly_spread(values: Sequence[Value]) -> bool:
     return len(wanted) > 0 and not isinstance(values[0], tuple) and bool(np.all(np.abs(np.sort(values) - wanted) <= 1))
 
 
-def _ignored(ignore: str, listed: ClassList, values: tuple[Value, ...], found: tuple[Value, ...]) -> list[Value]:
+def _ignored(ignore: str, listed: ClassList, *, values: tuple[Value, ...], found: tuple[Value, ...]) -> list[Value]:
     by_name = {name.casefold(): value for name, value in zip(listed.names, values, strict=True)}
     asked = ignore.strip()
     if asked.casefold() in ("none", ""):

@@ -1,6 +1,6 @@
 """The values that a set of masks holds, and which of them form areas, as classes do, rather than borders, as blends and noise do.
 
-It is a file of its own because it is the one place where values are weighed: what follows from it is said in `mask_values`.
+What follows from it is said in `mask_values`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def split_values(seen: Readable) -> tuple[list[Value], set[Value]]:
         areas = _centres(solid, seen)
     else:
         solid = [value for value in solid if seen.values[value].count >= RARE * seen.pixels]
-        areas = [value for value in solid if not satellite(value, solid, seen.values)]
+        areas = [value for value in solid if not _satellite(value, solid, tallies=seen.values)]
     return sorted(areas, key=lifted), seen.values.keys() - set(areas)
 
 
@@ -63,14 +63,14 @@ def area_values(seen: Readable, values: dict[Value, ValueTally]) -> list[Value]:
     if len(values) <= SMEARED:
         return areas
     common = [value for value in areas if values[value].count >= RARE * seen.pixels]
-    return [value for value in common if not satellite(value, list(seen.values), seen.values)]
+    return [value for value in common if not _satellite(value, list(seen.values), tallies=seen.values)]
 
 
-def reach_of(seen: Readable, mapping: dict[Value, int]) -> int:
-    """How far a value of a JPEG file may be from the one that it was: less than halfway to the next."""
-    if not seen.jpeg or len(mapping) < 2:
+def reach_of(seen: Readable, reading: dict[Value, int]) -> int:
+    """By how many levels a value of a JPEG file may be off the one that it was: less than halfway to the next of `reading`."""
+    if not seen.jpeg or len(reading) < 2:
         return 0
-    held = [value for value in mapping if value in seen.values]
+    held = [value for value in reading if value in seen.values]
     return min([NEAR, *((apart(a, b) - 1) // 2 for place, a in enumerate(held) for b in held[:place])])
 
 
@@ -93,7 +93,7 @@ def _centres(values: list[Value], seen: Readable) -> list[Value]:
     return [value for value, count in centres.items() if count >= 10 * RARE * seen.pixels]
 
 
-def satellite(value: Value, others: list[Value], tallies: dict[Value, ValueTally]) -> bool:
+def _satellite(value: Value, others: list[Value], *, tallies: dict[Value, ValueTally]) -> bool:
     """Whether a value is next to a far commoner one, as JPEG leaves them."""
     reach = NEAR if isinstance(value, tuple) else NEAR // 4
     return any(tallies[other].count > 20 * tallies[value].count and apart(value, other) <= reach for other in others)

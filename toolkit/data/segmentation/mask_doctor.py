@@ -1,7 +1,7 @@
 """The mask doctor: what is wrong with a set of masks, file by file, and whether it stops training.
 
-It is a file of its own because wrong masks are the commonest failure of segmentation and the quietest: a network trained on
-0 and 255, on blended borders or on its neighbour's mask learns something, and nothing says what.
+Wrong masks are the commonest failure of segmentation and the quietest: a network trained on 0 and 255, on blended borders or on
+its neighbour's mask learns something, and nothing says what.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -30,20 +31,21 @@ ENOUGH = 16  # pictures from which on borders can be held against edges
 COMMAND = "python -m toolkit.data.doctor masks"
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """What the doctor found.
 
-    `findings`: one for each kind of fault, those that stop training first. `mapping`: raw value -> class number of
-    `class_mapping`, the proposed reading of the masks; `own`: the same for single masks that need one of their own, by path.
-    `outside`: values of which nobody can tell the class. `reach`: by how many levels JPEG changed values that still are what they
-    were. `averaged`: the masks whose class numbers were. `in_colour`: whether palettes are to be read as colours. `pixels` of
-    each value. Of `total` masks `looked` were looked at. `options`: of the command line that finds the same masks.
+    `findings`: one for each kind of fault, those that stop training first. `class_mapping`: what the masks should follow, None
+    where that could not be told. `reading`: raw value -> class number, as the masks should be read; `own`: the same for single
+    masks that need one of their own, by path. `outside`: values of which nobody can tell the class. `reach`: by how many levels
+    JPEG changed values that still are what they were. `averaged`: the masks whose class numbers were. `in_colour`: whether
+    palettes are to be read as colours. `pixels` of each value. Of `total` masks `looked` were looked at. `options`: of the
+    command line that finds the same masks.
     """
 
     findings: list[Finding]
     class_mapping: ClassMapping | None
-    mapping: dict[Value, int] = field(default_factory=dict)
+    reading: dict[Value, int] = field(default_factory=dict)
     own: dict[str, dict[Value, int]] = field(default_factory=dict)
     outside: tuple[Value, ...] = ()
     reach: int = 0
@@ -72,7 +74,7 @@ class Diagnosis:
         lines += ["To see each file" + (", and how to repair them:" if mended else ":"), f"  {self.command}"]
         return "\n".join(lines)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         number = {**dict(enumerate(self.class_mapping.classes if self.class_mapping else ())), IGNORED: "does not count"}
         return {
@@ -87,13 +89,13 @@ class Diagnosis:
             ],
             "classes": list(self.class_mapping.classes) if self.class_mapping else [],
             "mapping": [
-                {"value": _plain(value), "number": to, "class": number[to], "pixels": self.pixels.get(value, 0)}
-                for value, to in self.mapping.items()
+                {"value": _json_value(value), "number": to, "class": number[to], "pixels": self.pixels.get(value, 0)}
+                for value, to in self.reading.items()
             ],
             "own_mappings": {
-                path: [{"value": _plain(value), "number": to} for value, to in own.items()] for path, own in self.own.items()
+                path: [{"value": _json_value(value), "number": to} for value, to in own.items()] for path, own in self.own.items()
             },
-            "outside": [_plain(value) for value in self.outside],
+            "outside": [_json_value(value) for value in self.outside],
             "reach": self.reach,
             "averaged": sorted(self.averaged),
         }  # fmt: skip
@@ -107,59 +109,64 @@ def check_masks(pairs: Items, class_mapping: ClassMapping | None) -> None:
 
 
 def diagnose(
-    pairs: Items, class_mapping: ClassMapping | None, quick: bool = False, ignore: str = "auto", palette: ClassList | None = None
+    pairs: Items,
+    class_mapping: ClassMapping | None,
+    *,
+    quick: bool = False,
+    ignore: str = "auto",
+    palette: ClassList | None = None,
 ) -> Diagnosis:
     """Look at the masks of `pairs` (see `find_pairs`) and say what is wrong with them.
 
     `class_mapping` is what their values should stand for (see `read_class_mapping`); None finds it out as far as that can be
-    done, with `ignore`. `palette` lists the colours of `class_mapping`'s classes for masks that are in colours. `quick` looks at
-    64 masks, evenly spread, for faults that are no accident: fatal ones, which at least 5 % of the masks have and more than 3
-    files, or half of few files.
+    done, with `ignore`. `palette` lists the colours of its classes for masks that are in colours. `quick` looks at 64 masks,
+    evenly spread, for faults that are no accident: fatal ones, which at least 5 % of the masks have and more than 3 files, or
+    half of few files.
 
     Raises `DataError` where `palette` names other classes than `class_mapping`.
     """
     table = pairs.table
     rows = np.unique(np.linspace(0, len(table) - 1, min(QUICK, len(table)) if quick else len(table)).round().astype(int))
     in_colour = palette is not None or (class_mapping is not None and class_mapping.in_colour)
-    facts = look_at(table.path.iloc[rows].tolist(), table["mask"].iloc[rows].tolist(), in_colour, "looking at masks")
-    seen = Readable([fact for fact in facts if fact.size], in_colour)
-    values = judge_values(seen, class_mapping, ignore, palette, common_folder(table["mask"].tolist()))
-    findings = [*values.findings, *_misfits(facts), *_unreadable(facts), *_blank(values)]
-    findings += [*_repeated(values.seen.facts), *_astray(values.seen.facts)]
-    if values.class_mapping is not None and values.mapping and not quick:
-        findings += _absent(values)
+    facts = look_at(
+        table.path.iloc[rows].tolist(), table["mask"].iloc[rows].tolist(), in_colour=in_colour, what="looking at masks"
+    )
+    readable = Readable([fact for fact in facts if fact.size], in_colour)
+    folder = common_folder(table["mask"].tolist())
+    judged = judge_values(readable, class_mapping, ignore=ignore, palette=palette, folder=folder)
+    findings = [*judged.findings, *_misfits(facts), *_unreadable(facts), *_blank(judged)]
+    findings += [*_repeated(judged.seen.facts), *_astray(judged.seen.facts)]
+    if judged.class_mapping is not None and judged.reading and not quick:
+        findings += _absent(judged, judged.class_mapping)
     if not quick:
         findings += _unpaired(pairs)
-    judged = [_judged(finding, len(facts)) for finding in findings]
-    options = getattr(pairs, "options", ()) or (
-        str(common_folder(table.path.tolist())),
-        str(common_folder(table["mask"].tolist())),
-    )
+    findings = [_no_accident(finding, len(facts)) for finding in findings]
+    options = getattr(pairs, "options", ()) or (str(common_folder(table.path.tolist())), str(folder))
     return Diagnosis(
-        sorted(judged, key=lambda finding: not finding.fatal),
-        values.class_mapping,
-        values.mapping,
-        values.own,
-        values.outside,
-        values.reach,
-        values.averaged,
-        in_colour or (values.class_mapping is not None and values.class_mapping.in_colour),
-        {value: tally.count for value, tally in values.seen.values.items()},
-        len(facts),
-        len(table),
-        (*options, *(class_mapping.options if class_mapping is not None else ())),
+        findings=sorted(findings, key=lambda finding: not finding.fatal),
+        class_mapping=judged.class_mapping,
+        reading=judged.reading,
+        own=judged.own,
+        outside=judged.outside,
+        reach=judged.reach,
+        averaged=judged.averaged,
+        in_colour=in_colour or (judged.class_mapping is not None and judged.class_mapping.in_colour),
+        pixels={value: tally.count for value, tally in judged.seen.values.items()},
+        looked=len(facts),
+        total=len(table),
+        options=(*options, *(class_mapping.options if class_mapping is not None else ())),
     )
 
 
-def _plain(value: Value) -> int | list[int]:
+def _json_value(value: Value) -> int | list[int]:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _judged(finding: Finding, looked: int) -> Finding:
+def _no_accident(finding: Finding, looked: int) -> Finding:
     """A finding that stops training only where it is no accident."""
     count = len(finding.files)
     often = count >= OFTEN * looked and (count > FEW or 2 * count >= looked)
-    return finding if often or not finding.fatal else Finding(**{**vars(finding), "fatal": False})
+    return finding if often or not finding.fatal else replace(finding, fatal=False)
 
 
 def _of(files: Iterable[Facts]) -> tuple[tuple[str, str], ...]:
@@ -204,7 +211,9 @@ def _misfits(facts: list[Facts]) -> list[Finding]:
         what, todo = said[kind, lost]
         repairable = kind in (SCALED, TURNED) and not lost
         name = "turned_unknown" if lost else kind
-        findings.append(Finding(name, tuple(files), f"{many(len(files))} {what}", todo, repairable, True))
+        findings.append(
+            Finding(name, tuple(files), found=f"{many(len(files))} {what}", todo=todo, repairable=repairable, fatal=True)
+        )
     return findings
 
 
@@ -216,38 +225,41 @@ def _unreadable(facts: list[Facts]) -> list[Finding]:
         if files:
             found = f"{many(len(files), what)} that cannot be read"
             findings.append(
-                Finding(kind, files, found, "make them anew, or leave them out: training sets them aside", False, True)
+                Finding(kind, files, found=found, todo="make them anew, or leave them out: training sets them aside", fatal=True)
             )
     return findings
 
 
 def _blank(judged: Judgement) -> list[Finding]:
     """Masks that say nothing, or the same of every pixel."""
-    facts, class_mapping, mapping = judged.seen.facts, judged.class_mapping, judged.mapping
-    nothing = [fact for fact in facts if mapping and all(mapping.get(value) == IGNORED for value in fact.values)]
+    facts, classes, reading = judged.seen.facts, judged.class_mapping, judged.reading
+    nothing = [fact for fact in facts if reading and all(reading.get(value) == IGNORED for value in fact.values)]
     one = [fact for fact in facts if len(fact.values) == 1 and fact not in nothing]
     findings = []
     if nothing:
         todo = "see whether what they hold should count (--ignore none), or leave them out: training sets them aside"
         findings.append(
-            Finding("nothing_counts", _of(nothing), f"{many(len(nothing))} without a pixel that counts", todo, False, True)
+            Finding(
+                "nothing_counts", _of(nothing), found=f"{many(len(nothing))} without a pixel that counts", todo=todo, fatal=True
+            )
         )
     if one:
-        named = {number: repr(name) for number, name in enumerate(class_mapping.classes if class_mapping else ())}
-        what = Counter(named.get(mapping.get(next(iter(fact.values)), -1), "one value") for fact in one).most_common(1)[0][0]
+        named = {number: repr(name) for number, name in enumerate(classes.classes if classes else ())}
+        what = Counter(named.get(reading.get(next(iter(fact.values)), -1), "one value") for fact in one).most_common(1)[0][0]
         files = tuple((str(fact.mask), f"all {show_value(next(iter(fact.values)))}") for fact in one)
         found = f"{many(len(one))} of one value only ({what if len(one) == 1 else 'mostly ' + what})"
         todo = "right where a picture shows nothing else; else they are masks that nobody drew, or drew in another layer"
-        findings.append(Finding("one_value", files, found, todo, False, len(one) == len(facts)))
+        findings.append(Finding("one_value", files, found=found, todo=todo, fatal=len(one) == len(facts)))
     return findings
 
 
-def _absent(judged: Judgement) -> list[Finding]:
+def _absent(judged: Judgement, class_mapping: ClassMapping) -> list[Finding]:
     """Classes that no mask shows, or one alone."""
-    facts, class_mapping = judged.seen.facts, judged.class_mapping
+    facts = judged.seen.facts
     shows: dict[int, list[Facts]] = defaultdict(list)
     for fact in facts:
-        for number in {judged.own.get(str(fact.mask), judged.mapping).get(value) for value in fact.values} - {None, IGNORED}:
+        reading = judged.own.get(str(fact.mask), judged.reading)
+        for number in {reading[value] for value in fact.values if value in reading} - {IGNORED}:
             shows[number].append(fact)
     none = [name for number, name in enumerate(class_mapping.classes) if not shows[number]]
     once = [(name, shows[number][0]) for number, name in enumerate(class_mapping.classes) if len(shows[number]) == 1]
@@ -255,12 +267,12 @@ def _absent(judged: Judgement) -> list[Finding]:
     if none:
         found = f"no mask shows {', '.join(map(repr, none))}"
         todo = "see whether the list of classes is this data's and in its order; a class without pixels cannot be learnt"
-        findings.append(Finding("empty_class", (), found, todo))
+        findings.append(Finding("empty_class", (), found=found, todo=todo))
     if once and len(facts) > 1:
         files = tuple((str(fact.mask), f"the only one with {name!r}") for name, fact in once)
         found = f"in one mask only: {', '.join(repr(name) for name, _ in once)}"
         findings.append(
-            Finding("rare_class", files, found, "label more pictures that show them, or join them with another class")
+            Finding("rare_class", files, found=found, todo="label more pictures that show them, or join them with another class")
         )
     return findings
 
@@ -279,7 +291,7 @@ def _repeated(facts: list[Facts]) -> list[Finding]:
     if not files:
         return []
     todo = "keep the picture that the mask was drawn for; a still camera may give equal masks, a copying mistake does too"
-    return [Finding("repeated", tuple(files), f"{len(files)} masks that are the same for different pictures", todo)]
+    return [Finding("repeated", tuple(files), found=f"{len(files)} masks that are the same for different pictures", todo=todo)]
 
 
 def _astray(facts: list[Facts]) -> list[Finding]:
@@ -298,7 +310,9 @@ def _astray(facts: list[Facts]) -> list[Finding]:
     if not files:
         return []
     found = f"{many(len(files))} whose borders follow the edges of other pictures rather than of the own one"
-    return [Finding("astray", tuple(files), found, "a suspicion: look whether each is its picture's mask", False, False)]
+    return [
+        Finding("astray", tuple(files), found=found, todo="a suspicion: look whether each is its picture's mask", fatal=False)
+    ]
 
 
 def _unpaired(pairs: Items) -> list[Finding]:
@@ -316,8 +330,8 @@ def _unpaired(pairs: Items) -> list[Finding]:
         Finding(
             kind,
             tuple(files),
-            f"{many(len(files), 'mask' if kind == 'no_picture' else 'picture')} {said[kind][0]}",
-            said[kind][1],
+            found=f"{many(len(files), 'mask' if kind == 'no_picture' else 'picture')} {said[kind][0]}",
+            todo=said[kind][1],
         )
         for kind, files in kinds.items()
     ]

@@ -1,26 +1,24 @@
 """What one look at a picture and its mask tells: sizes, values, which of these form areas, and where borders run.
 
-It is a file of its own because a look is the dear part, done once for each pair in parallel; judging what many looks say
-together is another thing (`mask_doctor`).
+A look is the dear part, done once for each pair in parallel; judging what many looks say together is another thing
+(`mask_doctor`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from toolkit.converters import read_image
-from toolkit.data.progress import track
-from toolkit.data.segmentation.mask_io import Colour, Value, packed, read_paletted, unpacked
+from toolkit.data.reading import in_threads
+from toolkit.data.segmentation.mask_io import Colour, Value, colour_of, packed, read_paletted, unpacked
 from toolkit.errors import ConversionError
 
 GRID = 96  # points across and down at which borders of a mask are held against edges of a picture
@@ -85,8 +83,10 @@ class Facts:
     own_turned: float | None = None
 
     def fit(self) -> tuple[str, int]:
-        """How mask and picture, both read, fit: "" (they do), SCALED, TURNED or SIZE; and the EXIF orientation to apply to the
-        mask, 1 for none and 0 where nobody can tell which."""
+        """How mask and picture fit: "" (they do, or one could not be read), SCALED, TURNED or SIZE; and the EXIF orientation to
+        apply to the mask, 1 for none and 0 where nobody can tell which."""
+        if self.size is None or self.upright is None:
+            return "", 1
         turned_by = (self.mask_turned, self.turned)
         if self.size == self.upright:
             wrong = self.own is not None and self.own_turned is not None and self.own_turned > self.own + CLEARLY
@@ -102,14 +102,16 @@ class Facts:
         return (TURNED, 0) if self.size == self.upright[::-1] else (SIZE, 1)
 
 
-def look_at(pictures: Sequence[Path], masks: Sequence[Path], in_colour: bool, what: str) -> list[Facts]:
-    """Look at each pair, in parallel threads; with `in_colour` palettes are read as colours. Nothing is raised. At most
+def look_at(pictures: Sequence[Path], masks: Sequence[Path], *, in_colour: bool, what: str) -> list[Facts]:
+    """Look at each pair, in parallel threads; with `in_colour` palettes are read as colours. Nothing is raised. `what` names
+    the work in the progress bar. At most
     `MOST_EDGES` looks, evenly spread, keep `edges`: those that masks are held against."""
-    work = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
-        delayed(look)(Path(picture), Path(mask), in_colour) for picture, mask in zip(pictures, masks, strict=True)
-    )
+
+    def one(pair: tuple[Path, Path]) -> Facts:
+        return look(Path(pair[0]), Path(pair[1]), in_colour=in_colour)
+
     looks, step = [], max(1, -(-len(masks) // MOST_EDGES))
-    for number, facts in enumerate(track(work, total=len(masks), what=what)):
+    for number, facts in enumerate(in_threads(one, list(zip(pictures, masks, strict=True)), what=what)):
         facts.edges = facts.edges if number % step == 0 else None
         looks.append(facts)
     return looks
@@ -141,12 +143,14 @@ def agreement(facts: Sequence[Facts]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     Gives, for each of `facts`, all with `borders`: by how many standard deviations its own picture is above the others' mean,
     the same for the picture that it fits best, and which of `facts` that is. Others are those that kept their `edges`.
     """
-    tried = np.array([place for place, fact in enumerate(facts) if fact.edges is not None])
-    edges = np.stack([facts[place].edges for place in tried]).astype(np.float32).T
+    kept = {place: fact.edges for place, fact in enumerate(facts) if fact.edges is not None}
+    tried, edges = np.array(list(kept)), np.stack(list(kept.values())).astype(np.float32).T
     own, best, which = (np.zeros(len(facts)) for _ in range(3))
     for start in range(0, len(facts), 1000):  # so many at a time, for memory
         part = slice(start, start + 1000)
-        borders = np.unpackbits(np.stack([fact.borders for fact in facts[part]]), axis=1).astype(np.float32)
+        borders = np.unpackbits(np.stack([fact.borders for fact in facts[part] if fact.borders is not None]), axis=1).astype(
+            np.float32
+        )
         scores = borders @ edges / borders.sum(axis=1, keepdims=True)
         strange = tried[None, :] != np.arange(len(facts))[part, None]
         mean = scores.mean(axis=1, where=strange)
@@ -191,8 +195,8 @@ def solid_pixels(codes: np.ndarray) -> np.ndarray:
     return solid
 
 
-def look(picture: Path, mask: Path, in_colour: bool) -> Facts:
-    """Look at one pair; what cannot be read is told in the facts."""
+def look(picture: Path, mask: Path, *, in_colour: bool) -> Facts:
+    """Look at one pair, with `in_colour` at the colours of a palette; what cannot be read is told in the facts."""
     facts = Facts(picture, mask)
     try:
         facts.stored, facts.turned = _header(picture)
@@ -209,9 +213,9 @@ def look(picture: Path, mask: Path, in_colour: bool) -> Facts:
         return facts
     facts.size = (raw.shape[1], raw.shape[0])
     if palette is not None:
-        facts.palette = {int(value): tuple(int(level) for level in palette[value]) for value in np.unique(raw)}
+        facts.palette = {int(value): colour_of(palette[value]) for value in np.unique(raw)}
         raw = palette[raw] if in_colour else raw
-    facts.digest = hashlib.blake2b(np.ascontiguousarray(raw), digest_size=16, salt=str(len(raw)).encode()).hexdigest()
+    facts.digest = hashlib.blake2b(np.ascontiguousarray(raw).data, digest_size=16, salt=str(len(raw)).encode()).hexdigest()
     borders = _borders(raw)
     if borders.any() and facts.edges is not None:
         facts.borders, facts.own = np.packbits(borders), float(facts.edges[borders].mean())
@@ -234,11 +238,14 @@ def _header(path: Path) -> tuple[tuple[int, int], int]:
 
 
 def _tally(raw: np.ndarray, facts: Facts) -> None:
+    """Count what the values of a mask are, and write it into `facts`."""
+    codes: np.ndarray
+    values: list[Value]
     if raw.ndim == 3:
-        codes, keys = pd.factorize(packed(raw).ravel())
-        codes, values = codes.reshape(raw.shape[:2]), unpacked(keys)
+        flat, keys = pd.factorize(packed(raw).ravel())
+        codes, values = np.reshape(flat, raw.shape[:2]), [*unpacked(keys)]
     else:
-        codes, values = raw, range(int(raw.max()) + 1)
+        codes, values = raw, [*range(int(raw.max()) + 1)]
     solid = _almost_solid(raw) if facts.mask.suffix.lower() in JPEG else solid_pixels(codes)
     counts, areas = np.bincount(codes.ravel()), np.bincount(codes[solid], minlength=len(values))
     common = np.argsort(-counts, kind="stable")[:MOST_VALUES]
@@ -246,15 +253,16 @@ def _tally(raw: np.ndarray, facts: Facts) -> None:
     facts.others = int(counts.sum() - counts[common].sum())
     if raw.ndim == 2:
         climbs, facts.steps = climbing(raw)
-        for value, count in enumerate(np.bincount(raw[climbs])):
+        for level, count in enumerate(np.bincount(raw[climbs])):
             if count:
-                facts.values[value].climb = int(count)
+                facts.values[level].climb = int(count)
     if raw.ndim == 2 and any(tally.thin for tally in facts.values.values()):
         low = minimum_filter(np.where(solid, raw.astype(np.int32), 65535), REACH)
         high = maximum_filter(np.where(solid, raw.astype(np.int32), -1), REACH)
         inside = np.bincount(raw[(low < raw) & (raw < high)], minlength=len(values))
-        for value, tally in facts.values.items():
-            tally.between = int(inside[value])
+        for level, count in enumerate(inside):
+            if level in facts.values:
+                facts.values[level].between = int(count)
 
 
 def _borders(raw: np.ndarray) -> np.ndarray:

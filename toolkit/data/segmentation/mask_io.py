@@ -1,12 +1,14 @@
 """Mask files, read as they are: one value a pixel, or one colour.
 
-It is a file of its own because a mask looks like a picture and is a table of class numbers: nothing of what is done when a
-picture is read (colours made of palettes, 16 bits brought to 8, EXIF rotation) may happen to it.
+A mask looks like a picture and is a table of class numbers: nothing of what is done when a picture is read (colours made of
+palettes, 16 bits brought to 8, EXIF rotation) may happen to it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,16 +41,18 @@ def read_mask(source: Path | str | bytes, in_colour: bool = False) -> np.ndarray
 def read_paletted(source: Path | str | bytes) -> tuple[np.ndarray, np.ndarray | None]:
     """As `read_mask`, and the palette, uint8 (256, 3), of a file that has one and whose palette is not the grey scale."""
     name = source_name(source)
-    with decoding(name), Image.open(check_source(source)) as image:
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-            raise ConversionError(name, f"an animation or a document of {image.n_frames} pictures: save the one you want")
+    with decoding(name), Image.open(check_source(source)) as opened:
+        image: Image.Image = opened
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":
+            raise ConversionError(name, f"an animation or a document of {frames} pictures: save the one you want")
         if image.width * image.height > MAX_PIXELS:
             raise ConversionError(name, f"more than {MAX_PIXELS / 1e6:.0f} megapixels: save it smaller")
         # Pillow spreads 2 and 4 bits over 0 to 255
-        spread = {"L;2": 85, "L;4": 17}.get(str(image.tile[0][3]) if image.tile else "", 1)
+        spread = {"L;2": 85, "L;4": 17}.get(str(opened.tile[0][3]) if opened.tile else "", 1)
         image.load()
         if image.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
-            if image.getchannel("A" if image.mode[-1] == "A" else "a").getextrema()[0] < 255:
+            if np.asarray(image.getchannel("A" if image.mode[-1] == "A" else "a")).min() < 255:
                 raise ConversionError(name, "in part transparent, and no class is: save it without transparency")
             image = image.getchannel(0) if len(image.mode) == 2 else image.convert("RGB")
         if image.mode in ("1", "L", "P"):
@@ -73,20 +77,26 @@ def show_value(value: object) -> str:
     return "#{:02x}{:02x}{:02x}".format(*value) if isinstance(value, tuple) else repr(value)
 
 
-def check_value(value: object) -> None:
-    """Raise `DataError` for what is no value of a mask."""
+def check_value(value: object) -> Value:
+    """The same, a value of a mask. Raises `DataError` for what is none."""
     if isinstance(value, tuple):
-        fits = len(value) == 3 and all(type(level) is int and 0 <= level <= 255 for level in value)
-    else:
-        fits = type(value) is int and 0 <= value <= 65535
-    if not fits:
-        shown = list(value) if isinstance(value, tuple) else value
-        raise DataError(f"value {shown!r}: expected a whole number from 0 to 65535, or a colour of three from 0 to 255")
+        if len(value) == 3 and all(type(level) is int and 0 <= level <= 255 for level in value):
+            return value
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535:
+        return value
+    shown = list(value) if isinstance(value, tuple) else value
+    raise DataError(f"value {shown!r}: expected a whole number from 0 to 65535, or a colour of three from 0 to 255")
 
 
 def from_hex(text: str) -> Colour:
     """The colour that #rrggbb, or the same without #, says."""
     return int(text[-6:-4], 16), int(text[-4:-2], 16), int(text[-2:], 16)
+
+
+def colour_of(levels: Iterable[Any]) -> Colour:
+    """Three levels, from 0 to 255, as a colour."""
+    red, green, blue = (int(level) for level in levels)
+    return red, green, blue
 
 
 def packed(raw: np.ndarray) -> np.ndarray:

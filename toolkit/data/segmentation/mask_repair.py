@@ -1,11 +1,11 @@
 """Repairing masks as the doctor proposes: into PNGs of class numbers, of their pictures' size, in a tree of their own.
 
-It is a file of its own because it writes, and the doctor only looks; the masks it reads are never changed.
+The masks that are read are never changed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +28,12 @@ MOST_UNKNOWN = 0.5  # part of a mask's pixels beyond which nearest pixels are a 
 
 @dataclass(frozen=True)
 class Repair:
-    """Writes the mask `item` repaired to a path, by `diagnosis`; `pictures` has the picture of each mask, by path."""
+    """Writes the mask `item` repaired to a path, by `diagnosis`, whose `class_mapping` it has; `pictures` has the picture of each
+    mask, by path."""
 
     diagnosis: Diagnosis
+    class_mapping: ClassMapping
+    _: KW_ONLY
     pictures: dict[str, Path]
 
     def __call__(self, item: Path, path: Path) -> str:
@@ -38,8 +41,8 @@ class Repair:
         picture = self.pictures.get(str(item))
         if picture is None:
             raise ConversionError(item, "no one picture goes with it")
-        facts = look(picture, item, self.diagnosis.in_colour)
-        if facts.trouble or facts.picture_trouble:
+        facts = look(picture, item, in_colour=self.diagnosis.in_colour)
+        if facts.size is None or facts.upright is None:
             raise ConversionError(item, facts.trouble or f"its picture {picture.name}: {facts.picture_trouble}")
         kind, turn = facts.fit()
         if kind == SIZE or not turn:
@@ -51,7 +54,7 @@ class Repair:
         numbers = turned(self._numbers(item, raw), turn)
         if numbers.shape != facts.upright[::-1]:
             numbers = np.asarray(Image.fromarray(numbers).resize(facts.upright, Image.Resampling.NEAREST))
-        _paletted(numbers, self.diagnosis.class_mapping).save(path, "PNG")
+        _paletted(numbers, self.class_mapping).save(path, "PNG")
         return COPIED if np.array_equal(numbers, raw) and not kind else REPAIRED
 
     def _numbers(self, item: Path, raw: np.ndarray) -> np.ndarray:
@@ -62,11 +65,11 @@ class Repair:
         strangers = [value for value in self.diagnosis.outside if own is None and _equals(raw, value).any()]
         if strangers:
             raise ConversionError(item, f"holds {', '.join(map(show_value, strangers[:5]))}, which no class has")
-        mapping, reach = own or self.diagnosis.mapping, self.diagnosis.reach
+        reading, reach = own or self.diagnosis.reading, self.diagnosis.reach
         numbers = np.zeros(raw.shape[:2], dtype=np.uint8)
         known = np.zeros(raw.shape[:2], dtype=bool)
-        for value, number in mapping.items():
-            here = _equals(raw, value, reach)
+        for value, number in reading.items():
+            here = _equals(raw, value, reach=reach)
             numbers[here] = number
             known |= here
         if str(item) in self.diagnosis.averaged:
@@ -80,9 +83,10 @@ class Repair:
         return numbers
 
 
-def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: int | None = None) -> Outcome:
+def repair_masks(pairs: Items, diagnosis: Diagnosis, *, target: Path | str, jobs: int | None = None) -> Outcome:
     """Write the masks of `pairs`, repaired as `diagnosis` proposes, below `target`: palette PNGs of class numbers, with the
-    masks' names, and codes.txt and doctor.json. What cannot be repaired is left out and listed in `target`/failed.csv.
+    masks' names, and codes.txt and doctor.json. What cannot be repaired is left out and
+    listed in `target`/failed.csv. `jobs` is how many threads (None: one a core).
 
     Stopped and run again it goes on where it was. Raises `DataError` where `target` is among the masks or the pictures or holds
     other files, and where the masks' classes could not be told.
@@ -92,7 +96,8 @@ def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: i
     for folder in (source, common_folder(pairs.table.path.tolist())):
         if target.resolve().is_relative_to(folder.resolve()):
             raise DataError(f"{target}: lies within {folder}, which is not written into: name a folder elsewhere")
-    if diagnosis.class_mapping is None or not diagnosis.mapping:
+    class_mapping = diagnosis.class_mapping
+    if class_mapping is None or not diagnosis.reading:
         raise DataError(
             f"{source}: no telling which value is which class, so nothing can be repaired: say it with --classes or --palette"
         )
@@ -102,17 +107,17 @@ def repair_masks(pairs: Items, diagnosis: Diagnosis, target: Path | str, jobs: i
     diagnosis = replace(diagnosis, own=own, averaged=averaged)
     settings = {key: value for key, value in diagnosis.as_dict().items() if key in AFFECTS}
     settings["mapping"] = [{**entry, "pixels": None} for entry in settings["mapping"]]  # how often a value is changes no result
-    settings |= {"verb": "repair masks", "colours": diagnosis.class_mapping.colours, "in_colour": diagnosis.in_colour}
+    settings |= {"verb": "repair masks", "colours": class_mapping.colours, "in_colour": diagnosis.in_colour}
     outcome = sync(
-        source, target, make=Repair(diagnosis, pictures), suffixes=IMAGE_SUFFIXES, settings=settings,
+        source, target, make=Repair(diagnosis, class_mapping, pictures=pictures), suffixes=IMAGE_SUFFIXES, settings=settings,
         name=lambda name: f"{Path(name).stem}.png", jobs=jobs, wanted=lambda path: str(path.absolute()) in pictures,
     )  # fmt: skip
-    write_text(target / "codes.txt", "".join(f"{name}\n" for name in diagnosis.class_mapping.classes))
+    write_text(target / "codes.txt", "".join(f"{name}\n" for name in class_mapping.classes))
     write_json(target / "doctor.json", diagnosis.as_dict())
     return outcome
 
 
-def _equals(raw: np.ndarray, value: Value, reach: int = 0) -> np.ndarray:
+def _equals(raw: np.ndarray, value: Value, *, reach: int = 0) -> np.ndarray:
     """Where a mask holds a value, or one `reach` levels from it; grey levels and colours that are grey are the same."""
     if raw.ndim == 2 and isinstance(value, tuple):
         if max(value) - min(value) > reach:

@@ -1,13 +1,12 @@
 """Finding pictures and their masks: two folders of the same names, one folder with a suffix, or a CSV.
 
-It is a file of its own because a pair is found by two names that must agree, and sets of masks agree in many ways; a picture
-that lost its mask, or took another's, must not go unnoticed.
+A pair is found by two names that must agree, and sets of masks agree in many ways; a picture that lost its mask, or took
+another's, must not go unnoticed.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -47,6 +46,7 @@ NO_MASK, NO_PICTURE = "no mask of its name", "a mask, but no picture of its name
 
 def find_pairs(
     data: Path | str,
+    *,
     images: Path | str = "",
     masks: Path | str = "",
     mask_suffix: str = "",
@@ -82,11 +82,18 @@ def find_pairs(
     if not csv and (image_column or mask_column):
         raise DataError("image_column and mask_column are columns of a CSV, and there is none: name it with csv")
     if csv:
-        items = _from_csv(data, Path(csv), [str(images), str(masks)], group_by, image_column, mask_column)
+        items = _from_csv(
+            data,
+            Path(csv),
+            folders=[str(images), str(masks)],
+            group_by=group_by,
+            image_column=image_column,
+            mask_column=mask_column,
+        )
         named = (("--csv", csv), ("--image-column", image_column), ("--mask-column", mask_column))
         options = (str(data), *(str(part) for option in named if option[1] for part in option))
     else:
-        items = _from_folders(data, str(images), str(masks), _affixes(mask_suffix), compiled(group_by, "group_by"), group_by)
+        items = _from_folders(data, images=str(images), masks=str(masks), affixes=_affixes(mask_suffix), group_by=group_by)
         options = (*items.options, *(("--mask-suffix", mask_suffix) if mask_suffix else ()))
     items = _with_shared_noted(without_repeats(replace(items, options=options), "mask"))
     if items.table.empty:
@@ -114,16 +121,17 @@ Affixes = tuple[str, str]  # what a mask's name has before and after its picture
 Names = dict[tuple[str, str], list[Path]]  # by the folder below their own, and by name without what is besides
 
 
-def _from_folders(root: Path, images: str, masks: str, affixes: Affixes, group_of: re.Pattern | None, group_by: str) -> Pairs:
+def _from_folders(root: Path, *, images: str, masks: str, affixes: Affixes, group_by: str) -> Pairs:
+    group_of = compiled(group_by, "group_by")
     rows: list[tuple] = []
     rejected: list[tuple[str, str]] = []
     notes: list[str] = []
-    places = _places(root, images, masks, any(affixes))
+    places = _places(root, images=images, masks=masks, by_suffix=any(affixes))
     usual = len(places) > 1 and not (images or masks)
     options = (str(root),) if usual else (str(places[0].images), str(places[0].masks))
     for place in places:
         parted = place.part is None and has_parts(place.images)
-        for picture, mask in _matches(place, affixes, rejected, notes):
+        for picture, mask in _matches(place, affixes, rejected=rejected, notes=notes):
             first = picture.relative_to(place.images).parts[0]
             part = PART_NAMES.get(first.lower()) if parted else place.part
             below = _below(picture, root)
@@ -143,22 +151,26 @@ def _below(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-def _places(root: Path, images: str, masks: str, by_suffix: bool) -> list[_Place]:
+def _places(root: Path, *, images: str, masks: str, by_suffix: bool) -> list[_Place]:
     """Where pictures and masks are. Raises `DataError`."""
-    here = _both(root, images, masks)
+    here = _both(root, images=images, masks=masks)
     if here:
         return [_Place(*here)]
     folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    parts = [(PART_NAMES[path.name.lower()], _both(path, images, masks)) for path in folders if path.name.lower() in PART_NAMES]
+    parts = [
+        (PART_NAMES[path.name.lower()], _both(path, images=images, masks=masks))
+        for path in folders
+        if path.name.lower() in PART_NAMES
+    ]
     found = [_Place(*both, part) for part, both in parts if both]
     if found:
         return found
     if by_suffix and not masks:
-        single = _named(root, images, ()) if images else root
+        single = _named(root, images, usual=()) if images else root
         if single:
             return [_Place(single, single)]
     for option, name in (("images", images), ("masks", masks)):
-        if name and not _named(root, name, ()):
+        if name and not _named(root, name, usual=()):
             raise DataError(f"{option} {name!r}: no such folder in {root}, nor in train/, valid/ and test/ there{_told(folders)}")
     raise DataError(
         f"{root}: found no folder of pictures ({', '.join(IMAGE_FOLDERS[:5])}, …) beside one of masks "
@@ -172,12 +184,12 @@ def _told(folders: list[Path]) -> str:
     return f"; it has the folders {names}" + (" …" if len(folders) > 12 else "") if names else "; it has no folders"
 
 
-def _both(folder: Path, images: str, masks: str) -> tuple[Path, Path] | None:
-    pictures, answers = _named(folder, images, IMAGE_FOLDERS), _named(folder, masks, MASK_FOLDERS)
+def _both(folder: Path, *, images: str, masks: str) -> tuple[Path, Path] | None:
+    pictures, answers = _named(folder, images, usual=IMAGE_FOLDERS), _named(folder, masks, usual=MASK_FOLDERS)
     return (pictures, answers) if pictures and answers else None
 
 
-def _named(folder: Path, asked: str, usual: Iterable[str]) -> Path | None:
+def _named(folder: Path, asked: str, *, usual: Iterable[str]) -> Path | None:
     if asked:
         return next((path for path in (folder / asked, Path(asked)) if path.is_dir()), None)
     there = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
@@ -193,7 +205,7 @@ def _affixes(mask_suffix: str) -> Affixes:
     return (before, after) if star else ("", whole)
 
 
-def _matches(place: _Place, affixes: Affixes, rejected: list[tuple[str, str]], notes: list[str]) -> list[tuple[Path, Path]]:
+def _matches(place: _Place, affixes: Affixes, *, rejected: list[tuple[str, str]], notes: list[str]) -> list[tuple[Path, Path]]:
     """(picture, mask) of each pair in a place; what has no partner is added to `rejected`, what a user should know to `notes`."""
     together = os.path.samefile(place.images, place.masks)
     if together and not any(affixes):
@@ -205,15 +217,15 @@ def _matches(place: _Place, affixes: Affixes, rejected: list[tuple[str, str]], n
         pictures = sorted(set(pictures) - set(chosen))
     elif len(chosen) < len(answers):
         notes.append(f"{len(answers) - len(chosen)} files in {place.masks} left out: their names are not those of masks")
-    by_picture, by_mask = _names(pictures, place.images, ("", "")), _names(chosen, place.masks, affixes)
+    by_picture, by_mask = _names(pictures, place.images, affixes=("", "")), _names(chosen, place.masks, affixes=affixes)
     if not by_picture.keys() & by_mask.keys():
         for own in _shared([path.stem for path in pictures]):  # as in Cityscapes: x_leftImg8bit, x_gtFine_labelIds
-            by_picture = _names(pictures, place.images, own)
+            by_picture = _names(pictures, place.images, affixes=own)
             if by_picture.keys() & by_mask.keys():
                 notes.append(f"pictures' names without {'*'.join(own)!r} are those of their masks")
                 break
         else:
-            raise DataError(_no_match(place, pictures, answers, affixes))
+            raise DataError(_no_match(place, affixes, pictures=pictures, answers=answers))
     pairs = []
     for key, paths in by_picture.items():
         found = by_mask.get(key, [])
@@ -242,7 +254,7 @@ def _core(stem: str, affixes: Affixes) -> str | None:
     return stem[len(before) : len(stem) - len(after)] if fits else None
 
 
-def _names(paths: list[Path], root: Path, affixes: Affixes) -> Names:
+def _names(paths: list[Path], root: Path, *, affixes: Affixes) -> Names:
     names: Names = {}
     for path in paths:
         core = _core(path.stem, affixes)
@@ -265,7 +277,7 @@ def _begin(names: list[str]) -> str:
     return next((first[:place] for place, letter in enumerate(first) if last[place : place + 1] != letter), first)
 
 
-def _no_match(place: _Place, pictures: list[Path], answers: list[Path], affixes: Affixes) -> str:
+def _no_match(place: _Place, affixes: Affixes, *, pictures: list[Path], answers: list[Path]) -> str:
     """Why no pair was found, with what masks' names seem to have besides."""
     if not pictures or not answers:
         empty = place.masks if pictures else place.images
@@ -302,7 +314,7 @@ def _written(affixes: Affixes) -> str:
     return "*".join(affixes) if affixes[0] else affixes[1]
 
 
-def _from_csv(root: Path, csv: Path, folders: list[str], group_by: str, image_column: str, mask_column: str) -> Pairs:
+def _from_csv(root: Path, csv: Path, *, folders: list[str], group_by: str, image_column: str, mask_column: str) -> Pairs:
     csv = csv if csv.exists() else root / csv
     frame = read_cells(csv)
     pictures = column_named(csv, frame, asked=image_column, usual=IMAGE_COLUMNS, option="--image-column")

@@ -1,7 +1,7 @@
 """Simple methods that name each pixel: what a segmentation network has to beat to earn its place.
 
-It is a file of its own because they look at single pixels, not at pictures: what is commonest overall, what is commonest at that
-place, and what a pixel's colour, its surroundings' colour and its place say.
+They look at single pixels, not at pictures: what is commonest overall, what is commonest at that place, and what a pixel's
+colour, its surroundings' colour and its place say.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_LEAVES = 10_000_000  # times classes, over all trees: some 200 MB
 
 
 class PixelBaselines:
-    """The simple methods, fitted in one pass over pictures; `predict` answers with all of them.
+    """The simple methods for so many `classes`, fitted in one pass over pictures; `predict` answers with all of them.
 
     "colour and position" are extremely randomised trees (Geurts et al. 2006), with classes weighted by the inverse square root of
     their shares: mean IoU counts rare classes as much as common ones, and unweighted trees would hardly name them.
@@ -41,12 +41,15 @@ class PixelBaselines:
         rng = np.random.default_rng(self.seed)
         each = -(-MOST_SAMPLES // max(1, count))
         totals = np.zeros(self.classes, dtype=np.int64)
-        places, samples, labels = None, [], []
+        shape: tuple[int, ...] = ()
+        places = np.zeros((self.classes + 1, 0), dtype=np.int32)  # how often each class is where; the last: not counted
+        samples: list[np.ndarray] = []
+        labels: list[np.ndarray] = []
         for picture, truth in pictures:
             totals += np.bincount(truth.ravel(), minlength=IGNORED + 1)[: self.classes]
-            if places is None:
+            if not shape:
                 shape = tuple(min(MOST_SIDE, side) for side in truth.shape)
-                places = np.zeros((self.classes + 1, shape[0] * shape[1]), dtype=np.int32)  # the last: not counted
+                places = np.zeros((self.classes + 1, shape[0] * shape[1]), dtype=np.int32)
             there = np.where(truth == IGNORED, self.classes, truth)
             places[resize_nearest(there, shape).ravel(), np.arange(places.shape[1])] += 1
             features, cells = pixel_features(picture)
@@ -102,7 +105,7 @@ def pixel_features(picture: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     return np.concatenate(found, axis=2).reshape(cells[0] * cells[1], -1), cells
 
 
-def _averaged(values: np.ndarray, parts: int, axis: int) -> np.ndarray:
+def _averaged(values: np.ndarray, parts: int, *, axis: int) -> np.ndarray:
     """Means of `parts` stretches of an axis, as nearly as possible of one length: float32."""
     starts = np.linspace(0, values.shape[axis], parts, endpoint=False).astype(int)
     sums = np.add.reduceat(values, starts, axis=axis, dtype=np.float32)
@@ -110,7 +113,7 @@ def _averaged(values: np.ndarray, parts: int, axis: int) -> np.ndarray:
     return sums / np.expand_dims(lengths, [other for other in range(values.ndim) if other != axis])
 
 
-def resize_nearest(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def resize_nearest(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A mask (height, width) brought to `shape` (rows, columns): each pixel takes the value at its centre's place."""
     rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(shape, mask.shape, strict=True))
     return mask[rows[:, None], columns]

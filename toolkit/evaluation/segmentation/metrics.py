@@ -1,7 +1,7 @@
 """Metrics of a class for each pixel: counts and boundaries of one picture, figures of a set with bootstrap intervals.
 
-It is a file of its own because what is drawn here are pictures, not pixels, which are far too alike within one; so a picture is
-three counts a class, and a resample their weighted sum.
+What the bootstrap draws here are pictures, not pixels, which are far too alike within one; so a picture is three counts a class,
+and a resample their weighted sum.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TOLERANCE = 0.0075  # of the picture's diagonal: how far off a boundary still co
 NEAR = 5  # pixels: up to here trying each neighbour is faster than a search tree
 
 
-def pixel_confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+def pixel_confusion(truth: np.ndarray, predicted: np.ndarray, *, classes: int) -> np.ndarray:
     """Counts [true][predicted], int64 (classes, classes), of class numbers (height, width) each; pixels whose truth is IGNORED
     are left out."""
     counted = truth != IGNORED
@@ -27,7 +27,7 @@ def pixel_confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> n
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-def boundary_f1(truth: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+def boundary_f1(truth: np.ndarray, predicted: np.ndarray, *, classes: int) -> float:
     """How well outlines are found in one picture, from 0 to 1: the mean F1 of the classes in its truth (Csurka et al. 2013).
 
     A class's boundary is its pixels beside (above, below, left, right) another class. Precision is the share of the said
@@ -43,7 +43,7 @@ def boundary_f1(truth: np.ndarray, predicted: np.ndarray, classes: int) -> float
     if not there.any():
         return float("nan")
     reach = max(1.0, TOLERANCE * float(np.hypot(*truth.shape)))
-    (edges, found), (said_edges, right) = _matched(_outline(truth), _outline(predicted), reach, classes)
+    (edges, found), (said_edges, right) = _matched(_outline(truth), _outline(predicted), reach=reach, classes=classes)
     precision, recall = right / np.maximum(said_edges, 1), found / np.maximum(edges, 1)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(np.where(edges + said_edges > 0, f1, said)[there].mean())
@@ -60,17 +60,17 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     return np.where(edge, mask, np.uint8(IGNORED))
 
 
-def _matched(first: np.ndarray, second: np.ndarray, reach: float, classes: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _matched(first: np.ndarray, second: np.ndarray, *, reach: float, classes: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """For either outline the number of its pixels of each class, and of those within `reach` of such a one in the other."""
     counts = []
     for outline, other in ((first, second), (second, first)):
         total = np.bincount(outline[outline != IGNORED], minlength=classes)
-        alone = (_alone_near if reach <= NEAR else _alone_far)(outline, other, reach)
+        alone = (_alone_near if reach <= NEAR else _alone_far)(outline, other, reach=reach)
         counts.append((total, total - np.bincount(alone, minlength=classes)))
     return counts
 
 
-def _alone_near(outline: np.ndarray, other: np.ndarray, reach: float) -> np.ndarray:
+def _alone_near(outline: np.ndarray, other: np.ndarray, *, reach: float) -> np.ndarray:
     """The classes of the pixels of `outline` that have none like them in `other`: each neighbour is tried, the closest first."""
     edge = int(reach)
     down, right = np.mgrid[-edge : edge + 1, -edge : edge + 1].reshape(2, -1)
@@ -85,7 +85,7 @@ def _alone_near(outline: np.ndarray, other: np.ndarray, reach: float) -> np.ndar
     return numbers
 
 
-def _alone_far(outline: np.ndarray, other: np.ndarray, reach: float) -> np.ndarray:
+def _alone_far(outline: np.ndarray, other: np.ndarray, *, reach: float) -> np.ndarray:
     """As `_alone_near`, for large pictures: one search tree, in which classes lie too far apart to be neighbours."""
     apart = 10.0 * max(outline.shape)
     points = [np.argwhere(mask != IGNORED) for mask in (outline, other)]
@@ -113,10 +113,10 @@ class Tally:
 
     def add(self, truth: np.ndarray, predicted: np.ndarray) -> None:
         """Count one picture: class numbers (height, width), IGNORED where its truth does not count."""
-        found = pixel_confusion(truth, predicted, self.classes)
+        found = pixel_confusion(truth, predicted, classes=self.classes)
         self.confusion += found
         self.counts.append(np.stack([np.diag(found), found.sum(axis=1), found.sum(axis=0)]))
-        self.boundary.append(boundary_f1(truth, predicted, self.classes))
+        self.boundary.append(boundary_f1(truth, predicted, classes=self.classes))
 
     def picture(self, number: int) -> tuple[dict[str, float], int]:
         """The metrics of one picture alone, and the class of its truth with the lowest IoU; NaN and -1 where none of its pixels
@@ -124,13 +124,13 @@ class Tally:
         right, there, said = self.counts[number].astype(float)
         if not there.any():
             return dict.fromkeys(PICTURE_METRICS, float("nan")), -1
-        iou = _iou(right, there, said)
+        iou = _iou(right, there, said=said)
         figures = np.nanmean(iou), right.sum() / there.sum(), self.boundary[number]
         return dict(zip(PICTURE_METRICS, map(float, figures), strict=True)), int(np.nanargmin(iou))
 
 
 def segmentation_metrics(
-    tally: Tally, bootstrap: Bootstrap, groups: np.ndarray | None = None
+    tally: Tally, bootstrap: Bootstrap, *, groups: np.ndarray | None = None
 ) -> tuple[dict[str, Interval], dict[int, Interval]]:
     """Mean IoU, pixel accuracy and boundary F1 of all pictures, and IoU of each class number that is in their truth, each with
     its interval over pictures, or over `groups` (pictures,) where those are what the bootstrap drew."""
@@ -150,7 +150,7 @@ def metric_samples(tally: Tally, bootstrap: Bootstrap) -> tuple[dict[str, np.nda
     """
     counts = np.stack(tally.counts, axis=1)
     right, there, said = (_totals(bootstrap.weights, each) for each in counts)
-    iou = _iou(right, there, said)
+    iou = _iou(right, there, said=said)
     known = ~np.isnan(iou)
     pixels, boundary = there.sum(axis=1), np.array(tally.boundary)
     drawn = _totals(bootstrap.weights, np.stack([np.nan_to_num(boundary), ~np.isnan(boundary)], axis=1))
@@ -170,6 +170,6 @@ def _totals(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     return totals
 
 
-def _iou(right: np.ndarray, there: np.ndarray, said: np.ndarray) -> np.ndarray:
+def _iou(right: np.ndarray, there: np.ndarray, *, said: np.ndarray) -> np.ndarray:
     """Intersection over union; NaN where the truth has none."""
     return np.where(there > 0, right / np.maximum(there + said - right, 1), np.nan)

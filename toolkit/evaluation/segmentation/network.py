@@ -1,4 +1,4 @@
-"""The network of a learner that answers for each pixel, as a function."""
+"""The network of a learner that answers for each pixel, as a function from pixels to probabilities."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from fastai.learner import Learner
 
-    from toolkit.program.segmentation.inputs import Run
+    from toolkit.program.segmentation.inputs import PixelNetwork
 
 
-def pixel_network(learn: Learner) -> Run:
+def pixel_network(learn: Learner) -> PixelNetwork:
     """The learner's network, with the weights it has when it is called, from pixels, uint8 (n, height, width, 3), to
     probabilities, float32 (n, classes, height, width)."""
     import torch  # here, so that finished runs are compared without it
@@ -21,10 +21,12 @@ def pixel_network(learn: Learner) -> Run:
     mean, std = (torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in learn.spec.stats)
 
     @torch.inference_mode()
-    def run(pixels: np.ndarray) -> np.ndarray:
+    def network(pixels: np.ndarray) -> np.ndarray:
         model.eval()
         scaled = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
         device = next(model.parameters()).device
-        return torch.as_tensor(model(((scaled - mean) / std).to(device))).softmax(dim=1).float().cpu().numpy()
+        scores = torch.as_tensor(model(((scaled - mean) / std).to(device)))
+        probabilities: np.ndarray = scores.softmax(dim=1).float().cpu().numpy()
+        return probabilities
 
-    return run
+    return network

@@ -1,7 +1,6 @@
 """Scoring a learner that answers for each pixel, beside the untrained network and simple methods.
 
-It is a file of its own because masks are too large to be kept: test pictures are gone through one at a time, and of each only
-counts stay.
+Masks are too large to be kept: test pictures are gone through one at a time, and of each only counts stay.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from toolkit.evaluation.scores import NETWORK, UNTRAINED, Metrics, Paired, Score
 from toolkit.evaluation.segmentation.baselines import PixelBaselines, resize_nearest
 from toolkit.evaluation.segmentation.metrics import MEAN_IOU, PICTURE_METRICS, Tally, metric_samples, segmentation_metrics
 from toolkit.evaluation.segmentation.network import pixel_network
-from toolkit.program.segmentation.inputs import Run, segment
+from toolkit.program.segmentation.inputs import PixelNetwork, segment
 from toolkit.spec import spec_of
 
 if TYPE_CHECKING:
@@ -82,35 +81,35 @@ class SegmentationScores(ClassScores):
         return [f"IoU of each class, {NETWORK}: {', '.join(f'{name} {iou}' for name, iou in own.items())}"] if own else []
 
 
-def evaluate_segmentation(learn: Learner, seed: int = 0, run: Run | None = None) -> SegmentationScores:
+def evaluate_segmentation(learn: Learner, seed: int = 0, *, network: PixelNetwork | None = None) -> SegmentationScores:
     """Score `learn`, whose loaders carry `LabelledSegmentation`, on its test pictures, each at its own size, and nothing else.
 
-    The simple methods are fitted on the train and valid parts, and see pictures at the scale the network does. `run` is the
-    network as a function from pixels to probabilities, which follows the learner's weights; None makes one of `learn`. The
+    The simple methods are fitted on the train and valid parts, and see pictures at the scale the network does. `network` is the
+    learner's as a function from pixels to probabilities, which follows its weights; None makes one of `learn`. The
     verdict is about mean IoU: the difference is taken on the same resamples for both sides.
     """
     labelled: LabelledSegmentation = learn.dls.labelled
     classes = tuple(map(str, labelled.classes))
-    run = run or pixel_network(learn)
+    answer = network or pixel_network(learn)
     simple = _fitted(labelled, seed)
 
-    def network(picture: Image.Image) -> Masks:
-        return {NETWORK: segment(picture, run, labelled.segmentation_input)}
+    def by_network(picture: Image.Image) -> Masks:
+        return {NETWORK: segment(picture, answer, segmentation_input=labelled.segmentation_input)}
 
     def by_simple(picture: Image.Image) -> Masks:
         found = simple.predict(np.asarray(labelled.segmentation_input.scaled(picture)))
         return {name: resize_nearest(mask, picture.size[::-1]) for name, mask in found.items()}
 
-    found = tallies(labelled, lambda picture: {**network(picture), **by_simple(picture)}, "segmenting")
+    found = tallies(labelled, lambda picture: {**by_network(picture), **by_simple(picture)})
     with first_weights(learn) as untrained:
-        before = tallies(labelled, network, "segmenting untrained") if untrained else None
+        before = tallies(labelled, by_network, what="segmenting untrained") if untrained else None
     methods = {NETWORK: found.pop(NETWORK), **({UNTRAINED: before[NETWORK]} if before else {}), **found}
 
     groups = test_groups(learn)
     bootstrap = Bootstrap.draw(len(methods[NETWORK].counts), groups, seed=seed)
-    measured = {name: segmentation_metrics(tally, bootstrap, groups) for name, tally in methods.items()}
+    measured = {name: segmentation_metrics(tally, bootstrap, groups=groups) for name, tally in methods.items()}
     best_simple = max(found, key=lambda name: measured[name][0][MEAN_IOU].value)
-    difference = paired_difference(methods[NETWORK], methods[best_simple], bootstrap)
+    difference = paired_difference(methods[NETWORK], methods[best_simple], bootstrap=bootstrap)
     return SegmentationScores(
         task=spec_of(learn).task,
         classes=classes,
@@ -121,16 +120,19 @@ def evaluate_segmentation(learn: Learner, seed: int = 0, run: Run | None = None)
         best_simple=best_simple,
         difference=difference,
         verdict=verdict(best_simple, difference, of=MEAN_IOU) + _of_few(groups),
-        predictions=_per_picture(labelled, methods[NETWORK], classes),
+        predictions=_per_picture(labelled, methods[NETWORK]),
         per_class={name: {classes[number]: iou for number, iou in each.items()} for name, (_, each) in measured.items()},
     )
 
 
-def tallies(labelled: LabelledSegmentation, answer: Callable[[Image.Image], Masks], what: str = "segmenting") -> dict[str, Tally]:
-    """Go over the test pictures in their order, one at a time, and tally what each method of `answer` makes of them."""
+def tallies(
+    labelled: LabelledSegmentation, answer: Callable[[Image.Image], Masks], *, what: str = "segmenting"
+) -> dict[str, Tally]:
+    """Go over the test pictures in their order, one at a time, and tally what each method of `answer` makes of them. `what` names
+    the work in the progress bar. Raises `DataError` where there are none."""
     found: dict[str, Tally] = {}
-    rows = _rows(labelled, "test")
-    if not len(rows):
+    rows = labelled.rows("test")
+    if not rows:
         raise DataError("this learner's data holds no test pictures: build it with a recipe")
     for row in track(rows, len(rows), what=what):
         truth = labelled.truth(row)
@@ -139,7 +141,7 @@ def tallies(labelled: LabelledSegmentation, answer: Callable[[Image.Image], Mask
     return found
 
 
-def paired_difference(one: Tally, other: Tally, bootstrap: Bootstrap) -> Interval:
+def paired_difference(one: Tally, other: Tally, *, bootstrap: Bootstrap) -> Interval:
     """Mean IoU of `one` less that of `other`: resamples draw the same pictures for both."""
     first, second = (metric_samples(tally, bootstrap)[0][MEAN_IOU] for tally in (one, other))
     return bounded_interval(first - second, bootstrap.units, lowest=-1.0)
@@ -147,7 +149,7 @@ def paired_difference(one: Tally, other: Tally, bootstrap: Bootstrap) -> Interva
 
 def _fitted(labelled: LabelledSegmentation, seed: int) -> PixelBaselines:
     """The simple methods, fitted on (a sample of) the train and valid parts."""
-    known = np.array([*_rows(labelled, "train"), *_rows(labelled, "valid")])
+    known = np.array([*labelled.rows("train"), *labelled.rows("valid")])
     some = known[sample_rows(len(known), MOST_PICTURES, seed=seed)].tolist()
 
     def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -162,14 +164,10 @@ def _of_few(groups: np.ndarray | None) -> str:
     return f" (the test's pictures are of only {few} groups: too few to rely on)" if 0 < few < FEWEST_GROUPS else ""
 
 
-def _rows(labelled: LabelledSegmentation, part: str) -> list[int]:
-    return np.flatnonzero(labelled.table.split == part).tolist()
-
-
-def _per_picture(labelled: LabelledSegmentation, tally: Tally, classes: tuple[str, ...]) -> pd.DataFrame:
+def _per_picture(labelled: LabelledSegmentation, tally: Tally) -> pd.DataFrame:
     table = labelled.table[labelled.table.split == "test"]
     figures, worst = zip(*map(tally.picture, range(len(table))), strict=True)
     described = {name: table[name].fillna("").tolist() for name in ("content", "group") if name in table}
-    named = {"worst class": [classes[number] if number >= 0 else "" for number in worst]}
+    named = {"worst class": [labelled.classes[number] if number >= 0 else "" for number in worst]}
     paths = {"path": [str(Path(path).absolute()) for path in table.path]}
     return pd.DataFrame({**paths, **described, **{name: [row[name] for row in figures] for name in figures[0]}, **named})

@@ -1,8 +1,4 @@
-"""What a training picture and its mask go through together, a whole batch at a time.
-
-It is a file of its own because both have to be altered alike, and because a step sees a part of each picture, zoomed: cutting it
-out and zooming is one resampling.
-"""
+"""What a training picture and its mask go through together, alike, a whole batch at a time: a crop, zoomed in one resampling."""
 
 from __future__ import annotations
 
@@ -32,12 +28,15 @@ class InTraining(Transform):
 
 
 class ColourJitter(RandTransform):
-    """Each picture of a batch, float (batch, 3, height, width) from 0 to 1, in another light: contrast and saturation up to a
-    third more or less, a tenth brighter or darker, each channel up to an eighth stronger or weaker. Masks stay as they are."""
+    """Each picture of a batch, float (batch, 3, height, width) from 0 to 1, in another light; masks stay as they are.
+
+    `contrast`, `saturation` and `tint` (of each channel) are factors in logarithms, up to which it is drawn either way: a third
+    more or less, and an eighth. `brightness` is what is added at most, a tenth.
+    """
 
     order, split_idx = 40, 0
 
-    def __init__(self, contrast: float = 0.3, brightness: float = 0.1, saturation: float = 0.36, tint: float = 0.12) -> None:
+    def __init__(self, *, contrast: float = 0.3, brightness: float = 0.1, saturation: float = 0.36, tint: float = 0.12) -> None:
         super().__init__(p=1.0)
         self.contrast, self.brightness, self.saturation, self.tint = contrast, brightness, saturation, tint
 
@@ -54,22 +53,23 @@ class ColourJitter(RandTransform):
         return TensorImage(((x - middle) * gain + middle + drawn(self.brightness)).clamp_(0, 1))
 
 
-def segmentation_augmentations(name: str, seen: tuple[int, int], view: tuple[int, int]) -> list[Transform]:
-    """What batches of training pictures of `view`, and their masks, become: `seen` large, both (height, width) in pixels.
+def segmentation_augmentations(name: str, *, crop: tuple[int, int], crop_from: tuple[int, int]) -> list[Transform]:
+    """What batches of training pictures of the size `crop_from`, and their masks, go through to become crops of the size `crop`,
+    both (height, width) in pixels.
 
-    `photo`: a part, at 0.75 to 1.5 times its scale, half of them mirrored left to right, in another light. `turned`: also
-    mirrored top to bottom, and, where `view` and `seen` are square, turned by any quarter, for where no side is up (aerial
-    pictures, microscopes). `none`: as they are; then `view` has to be `seen`. Raises `ToolkitError` for an unknown name.
+    `photo`: a crop, at 0.75 to 1.5 times its scale, half of them mirrored left to right, in another light. `turned`: also
+    mirrored top to bottom, and, where both sizes are square, turned by any quarter, for where no side is up (aerial pictures,
+    microscopes). `none`: as they are; then the two sizes have to be the same. Raises `ToolkitError` for an unknown name.
     """
     if name == "none":
         return []
     if name not in SEGMENTATION_AUGMENTATIONS:
         raise ToolkitError(f"augment {name!r}; choose from {', '.join(SEGMENTATION_AUGMENTATIONS)}")
-    scale = (view[0] * view[1] / (seen[0] * seen[1])) ** 0.5  # a zoom of this much shows a part at its own scale
-    zoom = Zoom(min_zoom=scale * ZOOM[0], max_zoom=scale * ZOOM[1], p=1.0, size=seen)
-    square = view[0] == view[1] and seen[0] == seen[1]
-    turned = Dihedral(p=1.0, size=seen, draw=None if square else _half_turns)
-    return [InTraining(setup_aug_tfms([turned if name == "turned" else Flip(size=seen), zoom])), ColourJitter()]
+    scale = (crop_from[0] * crop_from[1] / (crop[0] * crop[1])) ** 0.5  # a zoom of this much shows a crop at its own scale
+    zoom = Zoom(min_zoom=scale * ZOOM[0], max_zoom=scale * ZOOM[1], p=1.0, size=crop)
+    square = crop_from[0] == crop_from[1] and crop[0] == crop[1]
+    turned = Dihedral(p=1.0, size=crop, draw=None if square else _half_turns)
+    return [InTraining(setup_aug_tfms([turned if name == "turned" else Flip(size=crop), zoom])), ColourJitter()]
 
 
 def _half_turns(pictures: torch.Tensor) -> torch.Tensor:

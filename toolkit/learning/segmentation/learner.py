@@ -1,7 +1,7 @@
-"""A fastai Learner from labelled scenes: loss, metrics and network of a segmentation, the last steps of its `build_learner`.
+"""A fastai Learner from labelled pictures and masks: loss, metrics and network of a segmentation.
 
-It is a file of its own because a pixel is learnt from otherwise than a picture: some do not count, and some classes have a
-thousand times as many of them as others.
+A pixel is learnt from otherwise than a picture: some do not count, and some classes have a thousand times as many of them as
+others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from toolkit.learning.class_weights import WEIGHINGS, class_weights
 from toolkit.learning.cpu.bfloat16 import BFloat16OnCPU
 from toolkit.learning.cpu.conv_gradients import ConvolutionGradients
 from toolkit.learning.fitting import ADAMW
-from toolkit.learning.images.networks import LIGHT
+from toolkit.learning.images.networks import LIGHT, Stats
 from toolkit.learning.images.weights import without_learnt_from
 from toolkit.learning.segmentation.augment import SEGMENTATION_AUGMENTATIONS
 from toolkit.learning.segmentation.loaders import segmentation_loaders, segmentation_stats
@@ -52,7 +52,7 @@ class PixelCrossEntropy(CrossEntropyLossFlat):
 
 
 class PixelMetric(Metric):
-    """A figure of the confusion of all pixels that count, added up over batches."""
+    """A figure of the confusion of all pixels that count, added up over batches; `classes` is how many there are."""
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
@@ -101,17 +101,17 @@ class SegmentationSpec(Spec):
 
     augment: str
     class_weights: str
-    code: str
+    code: str  # the class mapping in words; runs have it under this name
     size: int
     crop: tuple[int, int]
-    stats: tuple
+    stats: Stats
 
     @property
     def fine_tuned(self) -> bool:
         return self.transferred and self.arch != LIGHT
 
 
-def check_segmentation_choices(arch: str, augment: str, weighing: str) -> None:
+def check_segmentation_choices(arch: str, augment: str, *, weighing: str) -> None:
     """Refuse an unknown architecture, augmentation or weighing before any picture is read. Raises `ToolkitError`."""
     check_segmentation_network(arch)
     for what, name, known in (("augment", augment, SEGMENTATION_AUGMENTATIONS), ("class weights", weighing, WEIGHINGS)):
@@ -122,6 +122,7 @@ def check_segmentation_choices(arch: str, augment: str, weighing: str) -> None:
 def segmentation_learner(
     labelled: LabelledSegmentation,
     arch: str,
+    *,
     weights: str,
     augment: str = "photo",
     weighing: str = "auto",
@@ -131,15 +132,16 @@ def segmentation_learner(
 ) -> Learner:
     """A Learner whose loaders are train, valid and the held-out test of `labelled`.
 
-    `arch` and `weights` are as `choose_segmentation_network` gives them, the rest is as in the recipe. Its `spec` says what was
-    chosen, for the run's record. Raises `WeightsError` for first weights that cannot be had.
+    `arch` and `weights` are as `choose_segmentation_network` gives them; `augment`, `weighing` (of classes), `batch_size`, `seed`
+    and `strict` are as in the recipe. Its `spec` says what was chosen, for the run's record. Raises `WeightsError` for first
+    weights that cannot be had.
     """
     set_seed(seed)
-    network = segmentation_network(arch, len(labelled.classes), labelled.crop, weights)
+    network = segmentation_network(arch, len(labelled.classes), size=labelled.crop, weights=weights)
     labelled = without_learnt_from(labelled, weights, strict=strict)
     stats = network.stats or segmentation_stats(labelled)
-    dls = segmentation_loaders(labelled, stats, batch_size, augment)
-    learnt = labelled.counts[(labelled.table.split == "train").to_numpy()].sum(axis=0)
+    dls = segmentation_loaders(labelled, stats, batch_size=batch_size, augment=augment)
+    learnt = labelled.counts[labelled.rows("train")].sum(axis=0)
     weighing = "root" if weighing == "auto" else weighing
     weight = class_weights(learnt, weighing)
     loss = PixelCrossEntropy(None if weight is None else torch.from_numpy(weight))
@@ -149,14 +151,14 @@ def segmentation_learner(
         cbs=[FirstWeights(), BFloat16OnCPU(), ConvolutionGradients()],
     )  # fmt: skip
     learn.spec = SegmentationSpec(
-        task="segmentation", arch=arch, weights=weights, augment=augment, class_weights=weighing,
-        code=_described(labelled.code), size=labelled.segmentation_input.size, crop=labelled.crop, seed=seed, stats=stats,
+        task="segmentation", arch=arch, weights=weights, augment=augment, class_weights=weighing, seed=seed, stats=stats,
+        code=_described(labelled.class_mapping), size=labelled.segmentation_input.size, crop=labelled.crop,
         epochs=int(np.clip(round(SHOWN / len(dls.train.dataset)), FEWEST, MOST)), lr=LIGHT_RATE if arch == LIGHT else None,
     )  # fmt: skip
     return learn
 
 
-def _described(code: ClassMapping) -> str:
+def _described(class_mapping: ClassMapping) -> str:
     """Which value is which class, in one line: a run that is gone on with must read its masks as it did."""
-    listed = ", ".join(f"{name} {value}" for name, value in zip(code.classes, code.values, strict=True))
-    return listed + (f"; left out {', '.join(map(str, code.ignored))}" if code.ignored else "")
+    listed = ", ".join(f"{name} {value}" for name, value in zip(class_mapping.classes, class_mapping.values, strict=True))
+    return listed + (f"; left out {', '.join(map(str, class_mapping.ignored))}" if class_mapping.ignored else "")

@@ -1,8 +1,8 @@
-"""A light network that answers for each pixel, fit for two cores and random weights.
+"""A light U-Net of our own, fit for two cores and random weights.
 
-It is a file of its own because it is the one segmentation network that is ours: 2.7 million weights, a residual body and the
-way back up of a U-Net, which learns street scenes of 240x180 pixels from a few hundred pictures in minutes. Every layer looks a
-limited way around: nothing is averaged over the whole picture, so that a large one may be answered in tiles.
+2.7 million weights, a residual body and the way back up of a U-Net, which learns streets of 240x180 pixels from a few hundred
+pictures in minutes. Every layer looks a limited way around: nothing is averaged over the whole picture, so that a large one may
+be answered in tiles.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, dilation: int = 1) -> None:
         super().__init__()
-        self.change = nn.Sequential(
-            _conv(channels, channels, dilation=dilation), _conv(channels, channels, dilation=dilation, relu=False)
-        )
-        nn.init.zeros_(self.change[1][1].weight)
+        first, last = _conv(channels, channels, dilation=dilation), _conv(channels, channels, dilation=dilation, relu=False)
+        nn.init.zeros_(last[1].get_parameter("weight"))
+        self.change = nn.Sequential(first, last)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -34,7 +33,7 @@ class Down(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.change = nn.Sequential(_conv(channels_in, channels_out, stride=2), _conv(channels_out, channels_out, relu=False))
-        self.short = nn.Sequential(nn.AvgPool2d(2), _conv(channels_in, channels_out, 1, relu=False))
+        self.short = nn.Sequential(nn.AvgPool2d(2), _conv(channels_in, channels_out, size=1, relu=False))
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -42,11 +41,12 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the size, with what was seen on the way down (U-Net, Ronneberger et al. 2015), added as in FPN (Lin et al. 2017)."""
+    """Maps (batch, below, height / 2, width / 2), and those `beside` from the way down (U-Net, Ronneberger et al. 2015), to
+    (batch, channels, height, width); added as in FPN (Lin et al. 2017)."""
 
-    def __init__(self, below: int, beside: int, channels: int) -> None:
+    def __init__(self, channels: int, *, below: int, beside: int) -> None:
         super().__init__()
-        self.beside, self.below = _conv(beside, channels, 1, relu=False), _conv(below, channels, 1, relu=False)
+        self.beside, self.below = _conv(beside, channels, size=1, relu=False), _conv(below, channels, size=1, relu=False)
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
         self.change = nn.Sequential(nn.ReLU(inplace=True), _conv(channels, channels))
 
@@ -63,8 +63,9 @@ class LightBody(nn.Module):
         self.quarter = nn.Sequential(Down(width, 2 * width), Residual(2 * width))
         self.eighth = nn.Sequential(Down(2 * width, 4 * width), Residual(4 * width))
         self.sixteenth = nn.Sequential(Down(4 * width, 6 * width), Residual(6 * width), Residual(6 * width, 2))
-        self.to_eighth, self.to_quarter = Up(6 * width, 4 * width, 3 * width), Up(3 * width, 2 * width, 2 * width)
-        self.to_half = Up(2 * width, width, width)
+        self.to_eighth = Up(3 * width, below=6 * width, beside=4 * width)
+        self.to_quarter = Up(2 * width, below=3 * width, beside=2 * width)
+        self.to_half = Up(width, below=2 * width, beside=width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         half = self.stem(x)
@@ -76,7 +77,8 @@ class LightBody(nn.Module):
 def light_unet(classes: int, width: int = 32) -> nn.Sequential:
     """A body and a head: pictures (batch, 3, height, width), sides multiples of 16 -> scores (batch, classes, height, width).
 
-    The body holds all but the last 1x1 convolution, so it can be transferred to other classes. It works at half the size and
+    `width` is the number of channels at half the size; below there are up to six times as many. The body holds all but the last
+    1x1 convolution, so it can be transferred to other classes. It works at half the size and
     below: the stem folds each 2x2 pixels into channels, and the scores are drawn up to full size by bilinear interpolation.
     """
     head = nn.Sequential(nn.Conv2d(width, classes, 1), nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False))
@@ -84,7 +86,7 @@ def light_unet(classes: int, width: int = 32) -> nn.Sequential:
 
 
 def _conv(
-    channels_in: int, channels_out: int, size: int = 3, stride: int = 1, dilation: int = 1, relu: bool = True
+    channels_in: int, channels_out: int, *, size: int = 3, stride: int = 1, dilation: int = 1, relu: bool = True
 ) -> nn.Sequential:
     convolution = nn.Conv2d(
         channels_in, channels_out, size, stride, padding=dilation * (size // 2), dilation=dilation, bias=False

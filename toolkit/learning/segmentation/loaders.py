@@ -1,14 +1,15 @@
 """fastai DataLoaders over pictures and masks that were read once: train, valid and the held-out test, in that order.
 
-It is a file of its own because pictures keep their proportions here, so a batch is cut, or filled up, to one size as it is made.
+Pictures keep their proportions here, so a batch is cut, or filled up, to one size as it is made.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,10 @@ from toolkit.data.items import PARTS
 from toolkit.data.segmentation.class_mapping import IGNORED
 from toolkit.data.segmentation.labelled import LabelledSegmentation, Pair
 from toolkit.errors import DataError
-from toolkit.learning.images.loaders import Stats
+from toolkit.learning.images.networks import Stats
 from toolkit.learning.segmentation.augment import segmentation_augmentations
+
+Batch = tuple[TensorImage] | tuple[TensorImage, TensorMask]  # of pictures; with masks, where those are known
 
 
 class ReadPicture(Transform):
@@ -34,9 +37,9 @@ class ReadPicture(Transform):
 
     def __init__(self, labelled: LabelledSegmentation) -> None:
         super().__init__()
-        self.segmentation_input, self.pair, self.rows = labelled.segmentation_input, labelled.pair, _rows(labelled)
+        self.segmentation_input, self.pair, self.rows = labelled.segmentation_input, labelled.pair, _row_of_each(labelled)
 
-    def encodes(self, item) -> TensorImage:
+    def encodes(self, item: Any) -> TensorImage:
         known = isinstance(item, Path) and item in self.rows
         pixels = (
             self.pair(self.rows[item])[0]
@@ -51,32 +54,34 @@ class ReadMask(Transform):
 
     def __init__(self, labelled: LabelledSegmentation) -> None:
         super().__init__()
-        self.pair, self.rows = labelled.pair, _rows(labelled)
+        self.pair, self.rows = labelled.pair, _row_of_each(labelled)
 
-    def encodes(self, item) -> TensorMask:
+    def encodes(self, item: Any) -> TensorMask:
         if item not in self.rows:
             raise DataError(f"{item}: no mask is known for it")
         return TensorMask(torch.from_numpy(self.pair(self.rows[item])[1].copy()))
 
 
 class SegmentationLoader(TfmdDL):
-    """A fastai loader of scenes of any size. `crop` is (height, width) that each is cut to, at a random place or with `centred`
-    in the middle, or filled up to; None fills up the scenes of a batch to one size, in multiples of `multiple`.
+    """A fastai loader of pictures of any size, with their masks.
+
+    `cut_to` is the (height, width) that each is cut to, at a random place or with `centred` in the middle, or filled up to; None
+    fills up the pictures of a batch to one size, in multiples of `multiple`.
 
     What is filled up repeats the last row and column; its mask is IGNORED.
     """
 
-    crop: tuple[int, int] | None = None
+    cut_to: tuple[int, int] | None = None
     centred: bool = False
     multiple: int = 1
 
-    def create_batches(self, samples: Iterable[int]) -> Iterator[tuple]:
+    def create_batches(self, samples: Iterable[int]) -> Iterator[Batch]:
         pairs = vars(self.dataset).get("pairs")
         if pairs is not None:
             yield from (self._batch([pairs[row] for row in rows]) for rows in chunked(samples, self.bs, self.drop_last))
             return
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            waiting: list = []
+            waiting: list[list[Future[tuple[np.ndarray, ...]]]] = []
             for rows in chunked(samples, self.bs, self.drop_last):
                 waiting.append([pool.submit(self._read, row) for row in rows])
                 if len(waiting) > 2:
@@ -84,11 +89,11 @@ class SegmentationLoader(TfmdDL):
             for futures in waiting:
                 yield self._batch([future.result() for future in futures])
 
-    def new(self, dataset: Datasets | None = None, *args, **kwargs) -> SegmentationLoader:
-        loader = super().new(dataset, *args, **kwargs)
+    def new(self, dataset: Datasets | None = None, *args: Any, **kwargs: Any) -> SegmentationLoader:
+        loader: SegmentationLoader = super().new(dataset, *args, **kwargs)
         loader.multiple = self.multiple
         if dataset is None or dataset is self.dataset:
-            loader.crop, loader.centred = self.crop, self.centred
+            loader.cut_to, loader.centred = self.cut_to, self.centred
         return loader
 
     def _read(self, row: int) -> tuple[np.ndarray, ...]:
@@ -96,25 +101,25 @@ class SegmentationLoader(TfmdDL):
         picture, *mask = self.do_item(row)
         return picture.permute(1, 2, 0).numpy(), *(numbers.numpy() for numbers in mask)
 
-    def _batch(self, scenes: list[tuple[np.ndarray, ...]]) -> tuple:
-        shapes = np.array([scene[0].shape[:2] for scene in scenes])
-        height, width = self.crop or (-(-shapes.max(axis=0) // self.multiple) * self.multiple)
-        pictures = np.empty((len(scenes), height, width, 3), dtype=np.uint8)
-        masks = np.full((len(scenes), height, width), IGNORED, dtype=np.uint8)
-        for number, scene in enumerate(scenes):
-            top, left = (self._offset(side, wanted) for side, wanted in zip(scene[0].shape[:2], (height, width), strict=True))
-            picture, *mask = (part[top : top + height, left : left + width] for part in scene)
+    def _batch(self, samples: list[tuple[np.ndarray, ...]]) -> Batch:
+        shapes = np.array([sample[0].shape[:2] for sample in samples])
+        height, width = self.cut_to or (-(-shapes.max(axis=0) // self.multiple) * self.multiple)
+        pictures = np.empty((len(samples), height, width, 3), dtype=np.uint8)
+        masks = np.full((len(samples), height, width), IGNORED, dtype=np.uint8)
+        for number, sample in enumerate(samples):
+            top, left = (self._offset(side, wanted) for side, wanted in zip(sample[0].shape[:2], (height, width), strict=True))
+            picture, *mask = (part[top : top + height, left : left + width] for part in sample)
             beyond = ((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0))
             pictures[number] = np.pad(picture, beyond, mode="edge")
             for numbers in mask:
                 masks[number, : numbers.shape[0], : numbers.shape[1]] = numbers
         batch = TensorImage(torch.from_numpy(pictures).permute(0, 3, 1, 2))
-        return (batch, TensorMask(torch.from_numpy(masks))) if len(scenes[0]) > 1 else (batch,)
+        return (batch, TensorMask(torch.from_numpy(masks))) if len(samples[0]) > 1 else (batch,)
 
     def _offset(self, side: int, wanted: int) -> int:
         if side <= wanted:
             return 0
-        return (side - wanted) // 2 if self.centred else self.rng.randint(0, side - wanted)
+        return (side - wanted) // 2 if self.centred else int(self.rng.randint(0, side - wanted))
 
 
 def segmentation_loaders(
@@ -123,12 +128,12 @@ def segmentation_loaders(
     """Train, valid and test loaders of normalised pictures, float32 (batch, 3, height, width), and class numbers, int64
     (batch, height, width), `IGNORED` where none counts.
 
-    `stats` is (mean, standard deviation) of the channels, on a scale of 0 to 1; see `segmentation_augmentations` for `augment`.
-    The loaders carry `labelled`.
+    `stats` is (mean, standard deviation) of the channels, on a scale of 0 to 1, `batch_size` how many pictures a step takes; see
+    `segmentation_augmentations` for `augment`. The loaders carry `labelled`. Raises `DataError` for a `batch_size` below 1.
     """
     if batch_size < 1:
         raise DataError(f"batch_size {batch_size}: expected a whole number from 1")
-    rows = [np.flatnonzero(labelled.table.split == part).tolist() for part in PARTS]
+    rows = [labelled.rows(part) for part in PARTS]
     datasets = Datasets(
         labelled.items,
         [[ReadPicture(labelled)], [ReadMask(labelled), AddMaskCodes(codes=list(labelled.classes))]],
@@ -142,7 +147,7 @@ def segmentation_loaders(
         dl_type=SegmentationLoader,
         after_batch=[
             IntToFloatTensor(),
-            *segmentation_augmentations(augment, labelled.crop, labelled.view),
+            *segmentation_augmentations(augment, crop=labelled.crop, crop_from=labelled.crop_from),
             Normalize.from_stats(mean, std),
         ],
     )
@@ -151,18 +156,18 @@ def segmentation_loaders(
         if labelled.pairs is not None:
             loader.dataset.pairs = [labelled.pairs[row] for row in part]
         if loader is not dls.train:
-            loader.crop, loader.centred = _whole(labelled, part), True
-    dls.train.crop = labelled.crop if augment == "none" else labelled.view
+            loader.cut_to, loader.centred = _whole(labelled, part), True
+    dls.train.cut_to = labelled.crop if augment == "none" else labelled.crop_from
     dls.labelled, dls.vocab = labelled, list(labelled.classes)
     return dls
 
 
 def segmentation_stats(labelled: LabelledSegmentation, sample: int = 200) -> Stats:
     """Mean and standard deviation of the channels over (a sample of) the training pictures, on a scale of 0 to 1."""
-    rows = np.flatnonzero(labelled.table.split == "train")
+    rows = labelled.rows("train")
     found = [_moments(labelled.pair(row)) for row in rows[:: max(1, len(rows) // sample)]]
-    count, total, squares = (sum(parts) for parts in zip(*found, strict=True))
-    mean = total / count
+    count, total, squares = (sum(parts[1:], parts[0]) for parts in zip(*found, strict=True))
+    mean = np.asarray(total / count)
     std = np.sqrt(np.maximum(squares / count - mean**2, 1e-4))
     return tuple(mean.tolist()), tuple(std.tolist())
 
@@ -170,13 +175,13 @@ def segmentation_stats(labelled: LabelledSegmentation, sample: int = 200) -> Sta
 def _whole(labelled: LabelledSegmentation, rows: list[int]) -> tuple[int, int]:
     """What holds the pictures of `rows` whole, as far as they are no larger than a tile: (height, width) in whole multiples."""
     segmentation_input, table = labelled.segmentation_input, labelled.table.iloc[rows]
-    seen = np.array([segmentation_input.scaled_size(*size) for size in zip(table.width, table.height, strict=True)])
+    sizes = np.array([segmentation_input.scaled_size(*size) for size in zip(table.width, table.height, strict=True)])
     multiple = segmentation_input.multiple
-    width, height = (-(-np.minimum(seen.max(axis=0), segmentation_input.tile) // multiple) * multiple).tolist()
+    width, height = (-(-np.minimum(sizes.max(axis=0), segmentation_input.tile) // multiple) * multiple).tolist()
     return height, width
 
 
-def _rows(labelled: LabelledSegmentation) -> dict[Path, int]:
+def _row_of_each(labelled: LabelledSegmentation) -> dict[Path, int]:
     return {path: row for row, path in enumerate(labelled.items)}
 
 

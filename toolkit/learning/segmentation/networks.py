@@ -1,8 +1,7 @@
 """Networks that answer for each pixel, by name, with their first weights: a light one of our own, fastai's U-Net on a body of
 torchvision and, where it is installed, those of segmentation_models_pytorch.
 
-It is a file of its own because a U-Net is put together otherwise than a classifier: what is transferred is the body that looks,
-or, from an earlier run, everything but the last layer.
+What is transferred is the body that looks, or, from an earlier run, everything but the last layer.
 """
 
 from __future__ import annotations
@@ -10,14 +9,23 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-import torch
 import torchvision.models
 from fastai.vision.core import imagenet_stats
 from fastai.vision.learner import create_unet_model, default_split, model_meta
+from fastai.vision.models.unet import DynamicUnet
 from torch import nn
 
 from toolkit.errors import ToolkitError, WeightsError
-from toolkit.learning.images.networks import LIGHT, ArchitectureBuilder, Network, check_loaded, load_fitting, torchvision_names
+from toolkit.learning.images.networks import (
+    LIGHT,
+    ArchitectureBuilder,
+    Network,
+    State,
+    check_loaded,
+    load_fitting,
+    stats_of,
+    torchvision_names,
+)
 from toolkit.learning.images.weights import PRETRAINED, best_of, load_state, published_or_told, settle
 from toolkit.learning.segmentation.light_unet import STRIDE, light_unet
 from toolkit.learning.tensors import load_tensors
@@ -51,7 +59,7 @@ def check_segmentation_network(name: str) -> None:
     )
 
 
-def segmentation_network(name: str, classes: int, size: tuple[int, int], weights: str = RANDOM) -> Network:
+def segmentation_network(name: str, classes: int, *, size: tuple[int, int], weights: str = RANDOM) -> Network:
     """The architecture `name` for `classes` classes with its first weights; its last layer is always new.
 
     `name` is "light", a classifier of torchvision that becomes the body of a U-Net (fastai's `unet_learner`), or an architecture
@@ -63,20 +71,20 @@ def segmentation_network(name: str, classes: int, size: tuple[int, int], weights
     """
     check_segmentation_network(name)
     if weights == RANDOM:
-        return _create(name, classes, size)
+        return _create(name, classes, size=size)
     if weights == PRETRAINED:
-        return published_or_told(name, lambda: _create(name, classes, size, published=True))
+        return published_or_told(name, lambda: _create(name, classes, size=size, published=True))
     path = Path(weights)
     if path.is_dir():
-        return _from_run(path, name, classes, size)
+        return _from_run(path, name, classes=classes, size=size)
     state = load_state(path)
     try:
-        return _create(name, classes, size, state=state)
+        return _create(name, classes, size=size, state=state)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}; name their architecture with --arch") from error
 
 
-def _create(name: str, classes: int, size: tuple[int, int], published: bool = False, state: dict | None = None) -> Network:
+def _create(name: str, classes: int, *, size: tuple[int, int], published: bool = False, state: State | None = None) -> Network:
     pretrained = published or state is not None
     if name == LIGHT:
         if pretrained:
@@ -91,41 +99,41 @@ def _create(name: str, classes: int, size: tuple[int, int], published: bool = Fa
         return Network(name, model, meta["split"], imagenet_stats if pretrained else None)
     import segmentation_models_pytorch as smp
 
-    arch, encoder = _smp_parts(name)
+    arch, encoder = _smp_parts(name) or ("", "")  # not empty: the name was checked
     model = smp.create_model(arch, encoder, encoder_weights="imagenet" if published else None, classes=classes)
     if state is not None:
         check_loaded(name, model.encoder, lacking=load_fitting(model.encoder, state))
     return Network(name, model, _encoder_and_rest, imagenet_stats if pretrained else None)
 
 
-def _from_run(folder: Path, name: str, classes: int, size: tuple[int, int]) -> Network:
+def _from_run(folder: Path, name: str, *, classes: int, size: tuple[int, int]) -> Network:
     saved = load_tensors(best_of(folder))
     if saved.get("arch") != name:
         raise WeightsError(f"{folder}: that run used {saved.get('arch')!r}, not {name!r}; name it with --arch")
-    network = _create(name, classes, size)
+    network = _create(name, classes, size=size)
     model, state = network.model, saved["model"]
     if saved.get("task") == "segmentation":
-        last = _last_layer(model, classes)
+        last = f"{last_layer(model, classes)}."  # as the names of its weights begin
         body = {key: value for key, value in state.items() if not key.startswith(last)}
         torn = [key for key in load_fitting(model, body) if not key.startswith(last)]
-    elif hasattr(model, "layers"):  # a classifier's body, which fastai's U-Net has as its first layer
+    elif isinstance(model, DynamicUnet):  # whose first layer is a classifier's body
         torn = list(load_fitting(model.layers[0], {key.removeprefix("0."): value for key, value in state.items()}))
     else:
         raise WeightsError(f"{folder}: a run of {saved.get('task')} has no weights for {name}")
     if torn:
         raise WeightsError(f"{folder}: its weights do not fit {name} here ({len(torn)} tensors, such as {torn[0]})")
-    network.stats = tuple(tuple(values) for values in saved["stats"])
+    network.stats = stats_of(saved["stats"])
     return network
 
 
-def _last_layer(model: nn.Module, classes: int) -> str:
-    """The name of the last convolution to `classes`, as the keys of its weights begin."""
+def last_layer(model: nn.Module, classes: int) -> str:
+    """The name of the last convolution to `classes` channels; "" where there is none."""
     found = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d) and module.out_channels == classes]
-    return f"{found[-1]}."
+    return found[-1] if found else ""
 
 
-def _encoder_and_rest(model: nn.Module) -> list[list[torch.nn.Parameter]]:
-    encoder = list(model.encoder.parameters())
+def _encoder_and_rest(model: nn.Module) -> list[list[nn.Parameter]]:
+    encoder = list(model.get_submodule("encoder").parameters())
     own = {id(parameter) for parameter in encoder}
     return [encoder, [parameter for parameter in model.parameters() if id(parameter) not in own]]
 

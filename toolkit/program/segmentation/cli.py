@@ -56,7 +56,7 @@ def answer(program: SegmentationProgram, chosen: argparse.Namespace) -> int:
     for item in chosen.items:
         try:
             picture = program.input.read(Path(item))
-            segmented = program.output.read(segment(picture, program.run, program.input))
+            segmented = program.output.read(segment(picture, program.run, segmentation_input=program.input))
         except ConversionError as error:
             if chosen.strict:
                 raise

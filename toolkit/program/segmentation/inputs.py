@@ -1,8 +1,8 @@
 """What a program that answers for each pixel takes: a photo of any size, brought to the scale it was learnt at, cut into tiles
 where it is large, and the answers brought back to the photo's own pixels.
 
-It is a file of its own because this road, from a photo to a class for each of its pixels, is one function that evaluation,
-the parity gate and the program share: only the network in the middle differs.
+This road is one function, `segment`, that evaluation, the parity gate and the program share: only the network in the middle
+differs.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from toolkit.converters import read_image
+from toolkit.converters.images import Source
 
-Run = Callable[[np.ndarray], np.ndarray]  # uint8 (n, height, width, 3) -> probabilities, float32 (n, classes, height, width)
+PixelNetwork = Callable[
+    [np.ndarray], np.ndarray
+]  # uint8 (n, height, width, 3) -> probabilities, float32 (n, classes, height, width)
 STRIP = 2**20  # pixels of the answer made at a time
 
 
@@ -48,12 +51,12 @@ class SegmentationInput:
         """The shape of one prepared item; None: any."""
         return [None, None, 3]
 
-    def read(self, item: object) -> Image.Image:
+    def read(self, item: Source) -> Image.Image:
         """The item as an upright RGB picture of its own size. Raises `ConversionError`."""
         return read_image(item)
 
     def scaled_size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) at which a picture of that size is seen."""
+        """(width, height) that a picture of that size is brought to."""
         if not self.size:
             return width, height
         scale = self.size / min(width, height)
@@ -62,7 +65,7 @@ class SegmentationInput:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def scaled(self, picture: Image.Image) -> Image.Image:
-        """The picture at the scale it is seen at."""
+        """The picture at the scale that the network sees."""
         size = self.scaled_size(*picture.size)
         return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
 
@@ -71,34 +74,36 @@ class SegmentationInput:
         below, beside = (-side % self.multiple for side in pixels.shape[:2])
         return np.pad(pixels, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else pixels
 
-    def prepare(self, item: object) -> np.ndarray:
+    def prepare(self, item: Source) -> np.ndarray:
         """The item as the network sees it where one tile holds it: uint8 (height, width, 3). Raises `ConversionError`."""
         return self.padded(np.asarray(self.scaled(self.read(item))))
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         """What `from_card` takes: plain values, for program.json."""
         return {"kind": "scene", "size": self.size, "multiple": self.multiple, "tile": self.tile, "overlap": self.overlap}
 
     @classmethod
-    def from_card(cls, card: dict, converter: object = None) -> SegmentationInput:
+    def from_card(cls, card: dict[str, Any], converter: object = None) -> SegmentationInput:
         """The input that program.json describes."""
         return cls(*(int(card[name]) for name in ("size", "multiple", "tile", "overlap")))
 
 
-def segment(picture: Image.Image, run: Run, segmentation_input: SegmentationInput) -> np.ndarray:
-    """The class number of each pixel of an RGB picture, uint8 (height, width), by the network `run`.
+def segment(picture: Image.Image, network: PixelNetwork, *, segmentation_input: SegmentationInput) -> np.ndarray:
+    """The class number of each pixel of an RGB picture, uint8 (height, width), by `network`.
 
     Probabilities are brought to the picture's own size (bilinear) before the highest is taken, so that borders stay smooth.
     Beside the picture and the answer, memory is constant: large pictures go through tile by tile, strip by strip.
     """
-    seen = segmentation_input.scaled(picture)
+    scaled = segmentation_input.scaled(picture)
     answer = np.empty(picture.size[::-1], dtype=np.uint8)
-    # of a tile's answer only its core counts: what lies beyond was seen better by the neighbour
-    for top, bottom, first_row, last_row in tiles(seen.height, segmentation_input):
-        for left, right, first_column, last_column in tiles(seen.width, segmentation_input):
-            pixels = np.asarray(seen.crop((left, top, right, bottom)) if (right - left, bottom - top) != seen.size else seen)
-            probabilities = run(segmentation_input.padded(pixels)[None])[0]
-            across, down = picture.width / seen.width, picture.height / seen.height
+    # of a tile's answer only its core counts: what lies beyond its neighbour had more of around
+    for top, bottom, first_row, last_row in tiles(scaled.height, segmentation_input):
+        for left, right, first_column, last_column in tiles(scaled.width, segmentation_input):
+            pixels = np.asarray(
+                scaled.crop((left, top, right, bottom)) if (right - left, bottom - top) != scaled.size else scaled
+            )
+            probabilities = network(segmentation_input.padded(pixels)[None])[0]
+            across, down = picture.width / scaled.width, picture.height / scaled.height
             rows = round(first_row * down), round(last_row * down)
             columns = round(first_column * across), round(last_column * across)
             if columns[0] == columns[1]:
@@ -108,7 +113,7 @@ def segment(picture: Image.Image, run: Run, segmentation_input: SegmentationInpu
                 stop = min(rows[1], start + at_once)
                 box = (columns[0] / across - left, start / down - top, columns[1] / across - left, stop / down - top)
                 part = answer[start:stop, columns[0] : columns[1]]
-                _likeliest(probabilities[:, : bottom - top, : right - left], box, part)
+                _likeliest(probabilities[:, : bottom - top, : right - left], box, into=part)
     return answer
 
 
@@ -125,7 +130,7 @@ def tiles(length: int, segmentation_input: SegmentationInput) -> Iterator[tuple[
         yield start, start + tile, first, last
 
 
-def _likeliest(probabilities: np.ndarray, box: tuple[float, float, float, float], into: np.ndarray) -> None:
+def _likeliest(probabilities: np.ndarray, box: tuple[float, float, float, float], *, into: np.ndarray) -> None:
     """Write to `into`, uint8 (rows, columns), the likeliest class within `box` of the probabilities (classes, height, width)."""
     classes, height, width = probabilities.shape
     box = (max(0.0, box[0]), max(0.0, box[1]), min(float(width), box[2]), min(float(height), box[3]))
@@ -136,7 +141,6 @@ def _likeliest(probabilities: np.ndarray, box: tuple[float, float, float, float]
         if not same:
             if plane.max() < 0.999 / classes:
                 continue  # between its pixels it is no likelier: another class is ahead everywhere
-            scaled = Image.fromarray(plane).resize(into.shape[::-1], Image.Resampling.BILINEAR, box=box)
-            plane = np.asarray(scaled)
+            plane = np.asarray(Image.fromarray(plane).resize(into.shape[::-1], Image.Resampling.BILINEAR, box=box))
         np.copyto(into, number, where=plane > best)
         np.maximum(best, plane, out=best)

@@ -1,12 +1,10 @@
 """What a program that answers for each pixel gives back: a mask, how much of the picture each class takes, and the picture
-coloured in.
-
-It is a file of its own because it draws: a palette, an overlay, a legend.
-"""
+coloured in, with a legend."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -82,18 +80,18 @@ class MaskOutput:
         order = np.argsort(-counts, kind="stable")
         return Segmentation(mask, {self.classes[number]: float(counts[number] / mask.size) for number in order}, self)
 
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         """What `from_card` takes: plain values, for program.json."""
         return {"kind": "mask", "classes": list(self.classes), "values": list(self.values), "colours": list(self.colours)}
 
     @classmethod
-    def from_card(cls, card: dict) -> MaskOutput:
+    def from_card(cls, card: dict[str, Any]) -> MaskOutput:
         """The output that program.json describes."""
         values = tuple(int(value) if isinstance(value, int) else _colour(value) for value in card["values"])
         return cls(tuple(str(name) for name in card["classes"]), values, tuple(_colour(value) for value in card["colours"]))
 
 
-def _colour(value: list) -> Colour:
+def _colour(value: list[int]) -> Colour:
     red, green, blue = (int(level) for level in value)
     return red, green, blue
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from toolkit.converters.base import Converter
+from toolkit.converters.images import Source
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.program.archive import Archive
 from toolkit.program.segmentation.inputs import SegmentationInput, segment
@@ -34,14 +35,14 @@ class SegmentationProgram:
                 f"{len(self.output.classes)} classes: export it again"
             )
 
-    def predict(self, item: object) -> Segmentation:
+    def predict(self, item: Source) -> Segmentation:
         """Segment one picture: a path, the bytes of a file, a PIL image or an array. The mask is of its own size.
 
         Raises `ConversionError` for an item that cannot be read.
         """
-        return self.output.read(segment(self.input.read(item), self.run, self.input))
+        return self.output.read(segment(self.input.read(item), self.run, segmentation_input=self.input))
 
-    def predict_many(self, items: Iterable[object], strict: bool = False) -> Iterator[Segmentation | ConversionError]:
+    def predict_many(self, items: Iterable[Source], strict: bool = False) -> Iterator[Segmentation | ConversionError]:
         """Segment any number of pictures in constant memory, one result for each, in order.
 
         The result for an item that cannot be read is its `ConversionError`, not raised; with `strict` it is raised.
@@ -56,4 +57,5 @@ class SegmentationProgram:
 
     def run(self, prepared: np.ndarray) -> np.ndarray:
         """The bare model: pixels, uint8 (n, height, width, 3), in; probabilities, float32 (n, classes, height, width), out."""
-        return self._session.run(None, {"input": prepared})[0]
+        probabilities: np.ndarray = self._session.run(None, {"input": prepared})[0]
+        return probabilities

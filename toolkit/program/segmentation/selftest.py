@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,7 +25,7 @@ def selftest(program: SegmentationProgram) -> list[str]:
     return [problem for golden in program.card.get("golden", []) for problem in _replayed(program, golden)]
 
 
-def _replayed(program: SegmentationProgram, golden: dict) -> list[str]:
+def _replayed(program: SegmentationProgram, golden: dict[str, Any]) -> list[str]:
     """The differences in one golden picture."""
     name, archive = golden["item"], program.archive
     exported, mask = (np.asarray(Image.open(io.BytesIO(archive.read(golden[part])))) for part in ("prepared", "mask"))
@@ -32,7 +33,7 @@ def _replayed(program: SegmentationProgram, golden: dict) -> list[str]:
         picture = program.input.read(archive.read(name))
     except ConversionError as error:
         return [f"{name}: cannot be read here ({error.reason})"]
-    prepared, found = program.input.prepare(picture), segment(picture, program.run, program.input)
+    prepared, found = program.input.prepare(picture), segment(picture, program.run, segmentation_input=program.input)
     if prepared.shape != exported.shape or found.shape != mask.shape:
         return [f"{name}: prepared as {prepared.shape}, at export {exported.shape}"]
     problems = []

@@ -1,7 +1,7 @@
 """The report of a network that answers for each pixel: what every recipe shares, and masks to be judged by eye.
 
-It is a file of its own because an answer is a picture here: it stands beside the photo, the truth, and where the network was
-unsure; and whether that can be trusted is measured too.
+An answer is a picture here: it stands beside the photo, the truth, and where the network was unsure; and whether that can be
+trusted is measured too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,11 +24,10 @@ from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.evaluation.segmentation.scores import SegmentationScores
 from toolkit.files import read_json
 from toolkit.learning.runs import Run
-from toolkit.program.segmentation.inputs import Run as Network
-from toolkit.program.segmentation.inputs import segment
+from toolkit.program.segmentation.inputs import PixelNetwork, segment
 from toolkit.reports import sections
 from toolkit.reports.charts import MOST_NAMED, coloured, dots, lit
-from toolkit.reports.page import Figure, Gallery, Picture, Section, Table, Text, as_picture, drawn, write_page
+from toolkit.reports.page import Block, Figure, Gallery, Picture, Section, Table, Text, as_picture, drawn, write_page
 from toolkit.reports.segmentation.uncertainty import uncertainty, uncertainty_section
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Legend:
     kind: str = field(default="legend", init=False)
 
 
-def write_segmentation_report(learn: Learner, scores: SegmentationScores, log: list[dict], run: Run) -> Path:
+def write_segmentation_report(learn: Learner, scores: SegmentationScores, *, log: list[dict[str, Any]], run: Run) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned. Returns the report's path."""
     described = read_json(run.folder / "run.json", "a run")
     labelled: LabelledSegmentation = learn.dls.labelled
@@ -69,7 +68,7 @@ def write_segmentation_report(learn: Learner, scores: SegmentationScores, log: l
             _class_section(scores, labelled),
             sections.curve_section(log, [metric.name for metric in learn.metrics], best_epoch=described.get("best_epoch")),
             sections.confusion_section(scores, pixels=True),
-            *_picture_sections(scores, labelled, network),
+            *_picture_sections(scores, labelled, network=network),
             uncertainty_section(labelled, network),
             _data_section(labelled),
             sections.settings_section(described),
@@ -84,7 +83,7 @@ def _class_section(scores: SegmentationScores, labelled: LabelledSegmentation) -
     network, simple = scores.per_class[NETWORK], scores.per_class[scores.best_simple]
     order = sorted(network, key=lambda name: -network[name].value)
     pixels = np.array(scores.confusion[NETWORK]["counts"]).sum(axis=1)
-    pictures = (labelled.counts[_rows(labelled, "test")] > 0).sum(axis=0)
+    pictures = (labelled.counts[labelled.rows("test")] > 0).sum(axis=0)
     rows = []
     for name in order:
         number = scores.classes.index(name)
@@ -104,7 +103,7 @@ def _class_section(scores: SegmentationScores, labelled: LabelledSegmentation) -
         f"much as a common one. {scores.best_simple[0].upper() + scores.best_simple[1:]} is the best of the simple methods."
     )
     absent = [name for name in scores.classes if name not in network]
-    blocks = [
+    blocks: list[Block] = [
         Text(told),
         Figure([drawn(drawing, said)], caption),
         Table(["class", NETWORK, scores.best_simple, "of the test pixels", "in test pictures"], rows),
@@ -114,17 +113,17 @@ def _class_section(scores: SegmentationScores, labelled: LabelledSegmentation) -
     return Section("Class by class", blocks)
 
 
-def _picture_sections(scores: SegmentationScores, labelled: LabelledSegmentation, network: Network) -> list[Section]:
+def _picture_sections(scores: SegmentationScores, labelled: LabelledSegmentation, *, network: PixelNetwork) -> list[Section]:
     """The test pictures of the lowest and of the highest mean IoU."""
     table = scores.predictions.reset_index(drop=True)  # its rows are the test pictures in their order
     table = table[table[MEAN_IOU].notna()].sort_values(MEAN_IOU, kind="stable")
     worst = _of_several_groups(table)
     best = _of_several_groups(table.drop(worst)[::-1])
-    rows = np.array(_rows(labelled, "test"))
-    seen = {place: _looked_at(labelled, int(rows[place]), network) for place in (*worst, *best)}
-    spread = np.concatenate([each.unsure.ravel() for each in seen.values()])
+    rows = labelled.rows("test")
+    looks = {place: _looked_at(labelled, rows[place], network=network) for place in (*worst, *best)}
+    spread = np.concatenate([each.unsure.ravel() for each in looks.values()])
     ends = float(np.percentile(spread, 2)), float(np.percentile(spread, 99.5))
-    cards = {place: (each.pictures(labelled, ends), _lines(table.loc[place])) for place, each in seen.items()}
+    cards = {place: (each.pictures(labelled, ends), _lines(scores.predictions.iloc[place])) for place, each in looks.items()}
     two = "; of a group there are two at most, while others are left" if table["group"].any() else ""
     told = (
         "The test pictures of the lowest mean IoU (here the mean over the classes in that picture): look here first for wrong "
@@ -132,7 +131,7 @@ def _picture_sections(scores: SegmentationScores, labelled: LabelledSegmentation
         "and bright where it was not, on one scale for all pictures here; a light blue line goes around what it got wrong, where "
         "that is more than a seam."
     )
-    legend = _legend(labelled, any((each.truth == IGNORED).any() for each in seen.values()))
+    legend = _legend(labelled, any((each.truth == IGNORED).any() for each in looks.values()))
     found = [Section("Worst pictures", [Text(told), legend, Gallery([cards[place] for place in worst], wide=True)])]
     if best:
         told = "The test pictures of the highest mean IoU, in the same colours."
@@ -152,7 +151,7 @@ def _lines(item: pd.Series) -> list[str]:
 
 
 def _legend(labelled: LabelledSegmentation, uncounted: bool) -> Legend:
-    names = labelled.classes
+    names = list(labelled.classes)
     if len(names) > MOST_NAMED:  # as the confusions above number them
         names = [f"{number} {name}" for number, name in enumerate(names, 1)]
     entries = [
@@ -189,10 +188,12 @@ def _named(picture: Image.Image, name: str, alt: str) -> Named:
     return Named(**vars(as_picture(picture, alt, longest=SIDE, lossless=picture.mode == "P")), name=name)
 
 
-def _looked_at(labelled: LabelledSegmentation, row: int, network: Network) -> _Look:
+def _looked_at(labelled: LabelledSegmentation, row: int, *, network: PixelNetwork) -> _Look:
     picture, segmentation_input = labelled.picture(row), labelled.segmentation_input
-    unsure, _ = uncertainty(np.asarray(segmentation_input.scaled(picture)), network, segmentation_input)
-    masks = [Image.fromarray(mask) for mask in (labelled.truth(row), segment(picture, network, segmentation_input))]
+    unsure, _ = uncertainty(np.asarray(segmentation_input.scaled(picture)), network, segmentation_input=segmentation_input)
+    masks = [
+        Image.fromarray(mask) for mask in (labelled.truth(row), segment(picture, network, segmentation_input=segmentation_input))
+    ]
     scale = min(1.0, SIDE / max(picture.size))
     size = max(1, round(scale * picture.width)), max(1, round(scale * picture.height))
     truth, said = (np.asarray(mask.resize(size, Image.Resampling.NEAREST)) for mask in masks)
@@ -200,7 +201,7 @@ def _looked_at(labelled: LabelledSegmentation, row: int, network: Network) -> _L
     return _Look(labelled.items[row].name, picture.resize(size), truth, said, spread)
 
 
-def _mostly(mask: np.ndarray, classes: Sequence[str], most: int = 3) -> str:
+def _mostly(mask: np.ndarray, classes: Sequence[str], *, most: int = 3) -> str:
     """The largest classes of a mask in words."""
     counts = np.bincount(mask.ravel(), minlength=len(classes))[: len(classes)]
     largest = [classes[number] for number in np.argsort(-counts, kind="stable")[:most] if counts[number]]
@@ -209,7 +210,7 @@ def _mostly(mask: np.ndarray, classes: Sequence[str], most: int = 3) -> str:
 
 def _data_section(labelled: LabelledSegmentation) -> Section:
     """Which part of the data shows how much of which class, and what was set aside."""
-    parts = [labelled.counts[_rows(labelled, part)] for part in PARTS]
+    parts = [labelled.counts[labelled.rows(part)] for part in PARTS]
     rows = [["pictures", *(str(len(counts)) for counts in parts)]]
     for number, name in enumerate(labelled.classes):
         shares = [(counts[:, number].sum() / max(1, counts.sum()), (counts[:, number] > 0).sum()) for counts in parts]
@@ -223,7 +224,3 @@ def _data_section(labelled: LabelledSegmentation) -> Section:
     told += " Beside each class its share of the pixels that count, and in how many pictures it is."
     table = Table(["class", *PARTS], rows)
     return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.rejected, labelled.notes)])
-
-
-def _rows(labelled: LabelledSegmentation, part: str) -> list[int]:
-    return np.flatnonzero(labelled.table.split == part).tolist()

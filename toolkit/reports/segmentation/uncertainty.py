@@ -1,7 +1,7 @@
 """How unsure a network is of each pixel, and whether that tells where it is wrong.
 
-It is a file of its own because these are the only numbers of a report that are measured for it: a map of doubt is worth looking
-at only as far as doubt and mistakes go together.
+These are the only numbers of a report that are measured for it: a map of uncertainty is worth looking at only as far as
+uncertainty and mistakes go together.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from toolkit.data.progress import track
 from toolkit.data.segmentation.class_mapping import IGNORED
 from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.evaluation.sampling import sample_rows
-from toolkit.program.segmentation.inputs import Run, SegmentationInput, tiles
+from toolkit.program.segmentation.inputs import PixelNetwork, SegmentationInput, tiles
 from toolkit.reports.page import Section, Table, Text
 from toolkit.reports.sections import percent
 
-SAMPLE, EACH = 50, 20_000  # test pictures, and pixels of each, over which doubt is measured
+SAMPLE, EACH = 50, 20_000  # test pictures, and pixels of each, over which uncertainty is measured
 TENTHS = ("surest tenth", "2nd tenth", "3rd tenth", *(f"{number}th tenth" for number in range(4, 10)), "least sure tenth")
 
 
-def uncertainty_section(labelled: LabelledSegmentation, network: Run) -> Section:
+def uncertainty_section(labelled: LabelledSegmentation, network: PixelNetwork) -> Section:
     """Whether the pixels that the network is unsure of are those it gets wrong."""
-    title, rows = "How unsure it is", np.flatnonzero(labelled.table.split == "test").tolist()
+    title, rows = "How unsure it is", labelled.rows("test")
     chosen = [rows[place] for place in sample_rows(len(rows), SAMPLE)]
-    unsure, right = _sampled(labelled, chosen, network)
+    unsure, right = _sampled(labelled, chosen, network=network)
     if len(right) < len(TENTHS) or right.all() or not right.any():
         found = f"{len(right)} pixels of {len(chosen)} test pictures, {right.sum()} of them right"
         return Section(title, [Text(f"Nothing to tell mistakes by: measured were {found}.")])
@@ -49,7 +49,9 @@ def uncertainty_section(labelled: LabelledSegmentation, network: Run) -> Section
     return Section(title, [Text(told), Table(["pixels", "of them right", "of all mistakes"], cells)])
 
 
-def uncertainty(pixels: np.ndarray, network: Run, segmentation_input: SegmentationInput) -> tuple[np.ndarray, np.ndarray]:
+def uncertainty(
+    pixels: np.ndarray, network: PixelNetwork, *, segmentation_input: SegmentationInput
+) -> tuple[np.ndarray, np.ndarray]:
     """How unsure the network is of each pixel of a picture, uint8 (height, width, 3), at the scale that it sees, and its answer.
 
     The first is the entropy of the probabilities over its highest value, from 0, sure, to 1, where all classes are as likely:
@@ -67,15 +69,17 @@ def uncertainty(pixels: np.ndarray, network: Run, segmentation_input: Segmentati
     return unsure, likeliest
 
 
-def _sampled(labelled: LabelledSegmentation, rows: Sequence[int], network: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Doubt, float32 (pixels,), and whether the class is right, bool (pixels,), of pixels of the middle of pictures."""
-    rng, unsure, right = np.random.default_rng(0), [], []
+def _sampled(labelled: LabelledSegmentation, rows: Sequence[int], *, network: PixelNetwork) -> tuple[np.ndarray, np.ndarray]:
+    """Uncertainty, float32 (pixels,), and whether the class is right, bool (pixels,), of pixels of the middle of pictures."""
+    rng = np.random.default_rng(0)
+    unsure: list[np.ndarray] = []
+    right: list[np.ndarray] = []
     for row in track(rows, len(rows), what="looking for doubt"):
         pair = labelled.pair(row)
         starts = [max(0, (side - labelled.segmentation_input.tile) // 2) for side in pair[1].shape]  # one tile of a large picture
         middle = tuple(slice(start, start + labelled.segmentation_input.tile) for start in starts)
         pixels, truth = (part[middle] for part in pair)
-        values, likeliest = uncertainty(pixels, network, labelled.segmentation_input)
+        values, likeliest = uncertainty(pixels, network, segmentation_input=labelled.segmentation_input)
         counted = np.flatnonzero(truth != IGNORED)
         drawn_pixels = rng.choice(counted, min(EACH, len(counted)), replace=False)
         unsure.append(values.ravel()[drawn_pixels])
