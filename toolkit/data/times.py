@@ -64,9 +64,9 @@ def times_of(cells: pd.Series, name: str, *, na_values: frozenset[str] = NA_VALU
 
 
 def _of_texts(texts: pd.Series, name: str) -> np.ndarray:
-    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float, copy=True)
     odd = np.flatnonzero(np.isnan(numbers))
-    if 2 * len(odd) > len(texts) and _numbers(_sampled(texts)):  # 1,234, say
+    if 2 * len(odd) <= len(texts) or _numbers(_sampled(texts)):  # 1,234, say
         numbers[odd] = [number_of(text) for text in texts.iloc[odd]]
         odd = np.flatnonzero(np.isnan(numbers))
     if 2 * len(odd) <= len(texts):

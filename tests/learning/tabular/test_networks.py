@@ -220,4 +220,4 @@ def test_schedules_leave_batches_to_small_tables_and_minutes_to_large_ones():
     batches = {1: 16, 100: 16, 500: 32, 3000: 256, 29_304: 256, 100_000: 256, 1_000_000: 1024}
     assert {rows: schedule.batch for rows, schedule in found.items()} == batches
     epochs = {1: 30, 100: 30, 500: 30, 3000: 30, 29_304: 10, 100_000: 4, 1_000_000: 4}
-    assert {rows: schedule["epochs"] for rows, schedule in found.items()} == epochs
+    assert {rows: schedule.epochs for rows, schedule in found.items()} == epochs
