@@ -35,7 +35,7 @@ def people(count=400, seed=0):
 TARGETS = ("income", "level", "euros")
 
 
-def labelled_people(target="income", by=(), count=400, seed=0):
+def labelled_people(target="income", by=(), *, count=400, seed=0):
     """`people` as a `LabelledTabular`: half train, 40 % test."""
     frame = people(count, seed).assign(split=np.resize(np.repeat(["train", "test", "valid"], [5, 4, 1]), count))
     others = [name for name in TARGETS if name != target]

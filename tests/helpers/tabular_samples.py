@@ -34,7 +34,7 @@ def made(count=300, seed=0) -> pd.DataFrame:
     )
 
 
-def exported(folder: Path, frame: pd.DataFrame, target: str, share: float = 0.4, **options) -> SimpleNamespace:
+def exported(folder: Path, frame: pd.DataFrame, *, target: str, share: float = 0.4, **options) -> SimpleNamespace:
     """A `learn` that has seen the `csv` of a frame for two epochs, and the `path` of its program: a `share` of it is trees."""
     csv, path = folder / "people.csv", folder / "program.pyz"
     frame.to_csv(csv, index=False)
