@@ -11,10 +11,10 @@ from helpers.tabular_samples import exported, made
 @pytest.fixture(scope="session")
 def planner(tmp_path_factory) -> SimpleNamespace:
     """It tells the plan, one of three."""
-    return exported(tmp_path_factory.mktemp("planner"), made(), "plan", leave_out="spent")
+    return exported(tmp_path_factory.mktemp("planner"), made(), target="plan", leave_out="spent")
 
 
 @pytest.fixture(scope="session")
 def spender(tmp_path_factory) -> SimpleNamespace:
     """It estimates what is spent."""
-    return exported(tmp_path_factory.mktemp("spender"), made(), "spent", leave_out="plan")
+    return exported(tmp_path_factory.mktemp("spender"), made(), target="spent", leave_out="plan")

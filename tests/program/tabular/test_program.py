@@ -224,7 +224,7 @@ def test_a_blend_may_turn_out_to_be_one_of_the_two(spender, tmp_path, monkeypatc
     ("columns", "target"), [(["town", "member"], "plan"), (["age"], "plan"), (["joined"], "spent"), (["town"], "spent")]
 )
 def test_tables_of_one_kind_of_column_become_programs_too(tmp_path, columns, target):
-    run = exported(tmp_path, made(120)[[*columns, target]], target, batch_size=32)
+    run = exported(tmp_path, made(120)[[*columns, target]], target=target, batch_size=32)
     program = load(run.path)
     assert list(program.input.names) == columns
     assert program.predict({name: USUAL[name] for name in columns}).notes == ()
@@ -235,7 +235,7 @@ def test_tables_of_one_kind_of_column_become_programs_too(tmp_path, columns, tar
 def test_columns_of_any_name(tmp_path):
     names = {"age": 'größe, "cm"', "town": "ns\n2", "member": "codes", "weight": "output"}
     frame = made(120)[["age", "town", "member", "weight", "plan"]].rename(columns=names)
-    program = load(exported(tmp_path, frame, "plan", share=0, batch_size=32).path)
+    program = load(exported(tmp_path, frame, target="plan", share=0, batch_size=32).path)
     assert program.predict(rows_of(frame)[0]).notes == ()
     assert selftest(program) == []
 
