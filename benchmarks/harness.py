@@ -1,7 +1,6 @@
 """One table for every benchmark: figure, ours, peer, ratio with its spread, target.
 
-It is a file of its own so that a benchmark holds only what it measures. This machine and yours are noisy: quote the
-ratios, which are taken pair by pair, not the seconds.
+Machines are noisy: quote the ratios, which are taken pair by pair, not the seconds.
 """
 
 from __future__ import annotations
