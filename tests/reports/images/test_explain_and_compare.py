@@ -18,7 +18,7 @@ from toolkit.errors import ConversionError, DataError, RunError
 from toolkit.evaluation.bootstrap import Bootstrap
 from toolkit.evaluation.classification import classification_metrics
 from toolkit.evaluation.comparison import compare
-from toolkit.evaluation.scores import Scores
+from toolkit.evaluation.images.scores import ImageScores
 from toolkit.reports.compare import compare_runs
 from toolkit.reports.images.explain import Explainer
 from toolkit.reports.page import write_page
@@ -164,7 +164,10 @@ def made(probabilities, labels, contents=None, groups=None):
             "group": groups if groups is not None else [""] * len(labels),
         }
     )
-    return Scores("", ("a", "b"), len(labels), "items", {}, {}, "", None, "", table)
+    return ImageScores(
+        task="", classes=("a", "b"), n_test=len(labels), resampled="items", table={}, confusion={}, best_simple="",
+        difference=None, verdict="", predictions=table,
+    )  # fmt: skip
 
 
 def random_scores(rng, labels, skill):

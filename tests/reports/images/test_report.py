@@ -77,7 +77,7 @@ def test_the_wrong_ones_are_named_with_what_was_said_and_what_is_true(shapes, tm
     with Run.open("x", learn, settings={}, folder=tmp_path / "run") as run:
         log = fit(learn, 1, lr=1e-5, run=run)
         scores = evaluate(learn)
-        page = Read(write_image_report(learn, scores, log, run).read_text(encoding="utf-8"))
+        page = Read(write_image_report(learn, scores, log=log, run=run).read_text(encoding="utf-8"))
     table = scores.predictions
     wrong = table[table.label != table.predicted].sort_values("probability_of_label", kind="stable")
     assert len(wrong), "a network that has hardly learnt should make a mistake to look at"
@@ -97,7 +97,7 @@ def test_hostile_names_do_nothing(tmp_path):
     data = make_shapes(tmp_path / "data", 20, names=names)
     learn = build_learner(data)
     with Run.open("x", learn, settings={"note": "<b>bold</b>"}, folder=tmp_path / "run") as run:
-        path = write_image_report(learn, evaluate(learn), fit(learn, 1, lr=1e-3, run=run), run)
+        path = write_image_report(learn, evaluate(learn), log=fit(learn, 1, lr=1e-3, run=run), run=run)
     page = Read(path.read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert "b" not in page.tags
@@ -112,7 +112,7 @@ def test_a_report_on_more_pictures_than_memory_holds(shapes, tmp_path, monkeypat
         learn = build_learner(shapes)
         assert (learn.dls.labelled.pixels is None) == (budget == 0)
         with Run.open("x", learn, settings={}, folder=tmp_path / str(budget) / "run") as run:
-            path = write_image_report(learn, evaluate(learn), fit(learn, 1, lr=1e-3, run=run), run)
+            path = write_image_report(learn, evaluate(learn), log=fit(learn, 1, lr=1e-3, run=run), run=run)
         pages.append(path.read_text(encoding="utf-8"))
     assert len(Read(pages[0]).images) == len(Read(pages[1]).images)
 

@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolkit.learning.images.networks import Stats
-
 FINEST, COARSEST = 6, 3  # rows and columns that a map should, and must, have to show a place
 BATCH_PIXELS = 2**20  # that go through the network at once
 
@@ -24,7 +22,7 @@ class CAM:
     All pictures are uint8 (items, height, width, 3), as prepared for the network.
     """
 
-    def __init__(self, model: nn.Sequential, stats: Stats) -> None:
+    def __init__(self, model: nn.Sequential, stats: tuple[Sequence[float], Sequence[float]]) -> None:
         self.model = model
         self.device = next(model.parameters()).device
         self.mean, self.std = (torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in stats)
