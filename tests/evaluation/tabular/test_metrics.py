@@ -94,7 +94,8 @@ def test_what_cannot_be_known_is_not_claimed():
     found = classification_intervals(classification_samples(faultless, few, bootstrap=bootstrap), few, bootstrap=bootstrap)
     assert found["ROC AUC"].value == 1
     assert found["ROC AUC"].low < 0.5  # three rows prove little
-    same = Measure(()).intervals(Measure(()).samples(np.ones((40, 1)), np.ones(40), bootstrap), np.ones(40), bootstrap)
+    known = Measure(()).samples(np.ones((40, 1)), np.ones(40), bootstrap=bootstrap)
+    same = Measure(()).intervals(known, np.ones(40), bootstrap=bootstrap)
     assert same["R²"].value == 0
     assert same["RMSE"].value == 0
 
