@@ -210,7 +210,7 @@ def test_simple_methods_answer_for_classes_and_numbers():
         assert answer.sum(axis=1) == pytest.approx(1)
     bounded = labelled_people("euros")
     free = tabular_baselines(bounded, bounded.rows_of("test"))
-    bounded.target = replace(bounded.target, low=15_000, high=25_000)
+    bounded = replace(bounded, target=replace(bounded.target, low=15_000, high=25_000))
     for name, answer in tabular_baselines(bounded, bounded.rows_of("test")).items():
         assert answer.shape == (len(test), 1)
         assert np.array_equal(answer, free[name].clip(15_000, 25_000))
