@@ -74,7 +74,7 @@ def test_commands_that_all_tasks_share_know_it(seventh):
         [sys.executable, "-m", "toolkit.reports", "explain", "run1", "texts.csv"],
         capture_output=True, text=True, check=False, cwd=seventh, env={**os.environ, "PYTHONPATH": str(seventh)},
     )  # fmt: skip
-    assert "a run of text classification: python run1/program.pyz --text shows what it says of other texts" in done.stderr
+    assert "a run on texts: python run1/program.pyz --text shows what it says of other texts" in done.stderr
     done = subprocess.run(
         [sys.executable, "run1/program.pyz", "--row", "{}"], capture_output=True, text=True, check=False, cwd=seventh
     )

@@ -74,7 +74,7 @@ TASKS = {
         scores="toolkit.evaluation.segmentation.scores:SegmentationScores",
         export="toolkit.export.segmentation:SegmentationExport",
         calibrate="toolkit.learning.segmentation.calibration:calibrate",
-        instead="explain is for recognisers, which give a picture one class; report.html shows its masks",
+        instead="a run of segmentation: explain is for recognisers, which give a picture one class; report.html shows its masks",
         doctor="toolkit.data.segmentation.doctor",
     ),
     "tabular": Task(
@@ -89,7 +89,7 @@ TASKS = {
         scores="toolkit.evaluation.tabular.scores:TabularScores",
         export="toolkit.export.tabular.export:TabularExport",
         calibrate="toolkit.learning.tabular.calibration:calibrate",
-        instead="python {program} --row '{{…}}' --why explains one row, report.html some of the test",
+        instead="a run on a table: python {program} --row '{{…}}' --why explains one row, report.html some of the test",
     ),
     "collab": Task(
         "collab",
@@ -102,7 +102,7 @@ TASKS = {
         evaluate="toolkit.evaluation.collab.scores:evaluate_collab",
         scores="toolkit.evaluation.collab.scores:CollabScores",
         export="toolkit.export.collab:CollabExport",
-        instead="python {program} --likes TITLE gives its reason with each item, report.html has examples",
+        instead="a run on ratings or choices: python {program} --likes TITLE gives its reason with each item, report.html has examples",
     ),
 }
 FIRST = "images"  # what a learner without labelled data of ours, or a task of somebody's own naming, is taken for

@@ -24,5 +24,4 @@ def explainer_of(run: Path | str, converter: object = None) -> Any:
 
 def not_explained(run: Path | str, card: dict[str, Any]) -> RunError:
     """The error for a run of a task that is explained otherwise, by the card of its program."""
-    instead = task_named(card["task"]).instead.format(program=Path(run) / "program.pyz")
-    return RunError(f"{run}: a run of {card['task'].replace('_', ' ')}: {instead}")
+    return RunError(f"{run}: {task_named(card['task']).instead.format(program=Path(run) / 'program.pyz')}")

@@ -36,10 +36,10 @@ def main(
 ) -> None:
     """Train on texts, score beside the majority, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
-    with Run.open(Path(data).stem, learn, {"data": str(data), **kwargs}, run) as place:
+    with Run.open(Path(data).stem, learn, settings={"data": str(data), **kwargs}, folder=run) as place:
         log = fit(learn, run=place)
         scores = evaluate(learn)
         scores.save(place.folder)
-        export(learn, place.program, scores)
+        export(learn, place.program, scores=scores)
         write_text_report(learn, scores, log, place)
     print(scores)

@@ -33,7 +33,7 @@ class TextExport:
     def members(self) -> dict[str, bytes]:
         """The network as ONNX."""
         example = torch.zeros(2, len(self.input.letters))
-        return {MODEL: onnx_bytes(self.network, {"input": example}, {0: torch.export.Dim("batch")})}
+        return {MODEL: onnx_bytes(self.network, {"input": example}, dynamic={0: torch.export.Dim("batch")})}
 
     def golden(self, count: int, path: object) -> list[dict[str, Any]]:
         """Test texts with their answers."""

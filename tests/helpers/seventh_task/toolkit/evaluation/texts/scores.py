@@ -45,7 +45,7 @@ def evaluate_texts(learn: Learner, seed: int = 0) -> TextScores:
         task=learn.spec.task,
         n_test=len(test),
         resampled=bootstrap.resampled,
-        table={name: classification_metrics(found, targets, bootstrap) for name, found in methods.items()},
+        table={name: classification_metrics(found, targets, bootstrap=bootstrap) for name, found in methods.items()},
         best_simple="majority",
         difference=difference,
         verdict=verdict("majority", difference),
@@ -57,5 +57,5 @@ def evaluate_texts(learn: Learner, seed: int = 0) -> TextScores:
             }
         ),
         classes=labelled.classes,
-        confusion={name: confusion_matrix(found, targets, bootstrap) for name, found in methods.items()},
+        confusion={name: confusion_matrix(found, targets, bootstrap=bootstrap) for name, found in methods.items()},
     )  # fmt: skip

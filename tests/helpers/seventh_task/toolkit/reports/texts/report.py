@@ -17,10 +17,10 @@ def write_text_report(learn: Learner, scores: TextScores, log: list[dict[str, An
     """Write report.html into the run folder."""
     metrics = [metric.name for metric in learn.metrics]
     shared = [
-        sections.score_section(scores, "as shares of letters", "texts"),
-        sections.curve_section(log, metrics, None),
+        sections.score_section(scores, "as shares of letters", noun="texts"),
+        sections.curve_section(log, metrics, best_epoch=None),
         sections.confusion_section(scores),
     ]
     path = run.folder / "report.html"
-    write_page(path, sections.page_of(run.folder.name, scores, learn.dls.labelled.describe().splitlines()[0], shared))
+    write_page(path, sections.page_of(run.folder.name, scores, data=learn.dls.labelled.describe().splitlines()[0], parts=shared))
     return path
