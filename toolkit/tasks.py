@@ -102,7 +102,9 @@ TASKS = {
         evaluate="toolkit.evaluation.collab.scores:evaluate_collab",
         scores="toolkit.evaluation.collab.scores:CollabScores",
         export="toolkit.export.collab:CollabExport",
-        instead="a run on ratings or choices: python {program} --likes TITLE gives its reason with each item, report.html has examples",
+        instead=(
+            "a run on ratings or choices: python {program} --likes TITLE gives its reason with each item, report.html has examples"
+        ),
     ),
 }
 FIRST = "images"  # what a learner without labelled data of ours, or a task of somebody's own naming, is taken for
