@@ -21,7 +21,7 @@ from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
 from toolkit.learning.segmentation.learner import class_weights
 from toolkit.program import load
-from toolkit.program.images.selftest import selftest
+from toolkit.program.segmentation.selftest import selftest
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_both_ways_to_look_for_neighbours_find_the_same():
             one, other = (_alone(_outline(truth), _outline(said), reach=reach) for _alone in (_alone_near, _alone_far))
             assert np.array_equal(np.bincount(one, minlength=4), np.bincount(other, minlength=4))
     nothing = np.full((3, 3), IGNORED, np.uint8)
-    assert len(_alone_far(nothing, nothing, 1.0)) == len(_alone_near(nothing, nothing, 1.0)) == 0
+    assert len(_alone_far(nothing, nothing, reach=1.0)) == len(_alone_near(nothing, nothing, reach=1.0)) == 0
 
 
 def test_intervals_hold_their_value_and_narrow_with_more_pictures():

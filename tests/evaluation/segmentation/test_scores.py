@@ -16,6 +16,7 @@ from toolkit.data.segmentation.labelled import LabelledSegmentation
 from toolkit.errors import DataError, RunError
 from toolkit.evaluation import Interval, Scores, evaluate
 from toolkit.evaluation.comparison import compare
+from toolkit.evaluation.images.scores import ImageScores
 from toolkit.evaluation.segmentation.baselines import BY_COLOUR, BY_POSITION, MAJORITY, PixelBaselines, resize_nearest
 from toolkit.evaluation.segmentation.network import pixel_network
 from toolkit.evaluation.segmentation.scores import evaluate_segmentation
@@ -202,7 +203,7 @@ def test_the_sections_of_a_report_are_about_mean_iou_and_shares_of_pixels(scores
     assert gain_over_untrained(scores).startswith("mean IoU 0.9")
     counts = [[880, 120, 0], [3, 997, 0], [0, 0, 0]]
     mistaken = replace(scores, confusion={"network": {"counts": [[1000 * n for n in row] for row in counts]}})
-    section = confusion_section(mistaken)
+    section = confusion_section(mistaken, pixels=True)
     assert section.title == "Which pixels are taken for what"
     assert section.blocks[1].rows[0] == ["red taken for blue", "6.0 %", "12.0 %"]
 
@@ -217,7 +218,10 @@ def test_runs_are_compared_picture_by_picture(scores):
     assert found.resampled == "groups"
     assert "of the pictures' own" in as_text(found)
     answers = pd.DataFrame({"path": ["a"], "label": ["x"], "predicted": ["x"]})
-    other = Scores("image_classification", ("x",), 1, "items", {}, {}, "", Interval(0, 0, 0), "", answers)
+    other = ImageScores(
+        task="image_classification", n_test=1, resampled="items", table={}, best_simple="", difference=Interval(0, 0, 0),
+        verdict="", predictions=answers, classes=("x",), confusion={},
+    )  # fmt: skip
     with pytest.raises(DataError, match="compare runs of one task .one: segmentation; other: image classification"):
         compare({"one": scores, "other": other})
 

@@ -279,12 +279,13 @@ def _look(masks: Sequence[Path]) -> _Found:
             held, palette, path = look
             values.update(held)
             palettes.append(palette)
-            for value in held if palette is not None else ():
-                colour = colour_of(palette[value])
+            colours = {} if palette is None else {value: colour_of(palette[value]) for value in held}
+            for value, colour in colours.items():
                 if drawn.setdefault(value, colour) != colour:
                     conflict = conflict or f"{path}: {value} is {show_value(colour)}, in others {show_value(drawn[value])}"
-    shared = bool(palettes) and all(one is not None and np.array_equal(one, palettes[0]) for one in palettes)
-    return _Found(tuple(sorted(values, key=_order)), palettes[0] if shared else None, tuple(unreadable), conflict)
+    first = palettes[0] if palettes else None
+    shared = first is not None and all(other is not None and np.array_equal(other, first) for other in palettes)
+    return _Found(tuple(sorted(values, key=_order)), first if shared else None, tuple(unreadable), conflict)
 
 
 def _order(value: Value) -> Colour:

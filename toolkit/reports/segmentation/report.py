@@ -211,7 +211,7 @@ def _mostly(mask: np.ndarray, classes: Sequence[str], *, most: int = 3) -> str:
 def _data_section(labelled: LabelledSegmentation) -> Section:
     """Which part of the data shows how much of which class, and what was set aside."""
     parts = [labelled.counts[labelled.rows(part)] for part in PARTS]
-    rows = [["pictures", *(str(len(counts)) for counts in parts)]]
+    rows: list[list[object]] = [["pictures", *(str(len(counts)) for counts in parts)]]
     for number, name in enumerate(labelled.classes):
         shares = [(counts[:, number].sum() / max(1, counts.sum()), (counts[:, number] > 0).sum()) for counts in parts]
         rows.append([name, *((sections.percent(share), f"in {pictures}") for share, pictures in shares)])
