@@ -103,7 +103,8 @@ TASKS = {
         scores="toolkit.evaluation.collab.scores:CollabScores",
         export="toolkit.export.collab:CollabExport",
         instead=(
-            "a run on ratings or choices: python {program} --likes TITLE gives its reason with each item, report.html has examples"
+            "a run on ratings or choices: python {program} --likes TITLE gives its reason with each item, "
+            "report.html has examples"
         ),
     ),
 }
