@@ -114,7 +114,8 @@ def test_where_trees_are_blended_in_the_verdict_is_about_both():
 
 def test_that_trees_are_better_is_said():
     labelled = labelled_people(count=1000)
-    labelled.targets = (abs(labelled.frame.age - 45) < 10).to_numpy(np.int64)  # what is neither high nor low in anything
+    neither = (abs(labelled.frame.age - 45) < 10).to_numpy(np.int64)  # what is neither high nor low in anything
+    labelled = replace(labelled, targets=neither)
     scores = evaluate(knowing_learner(labelled))
     assert scores.verdict.startswith("worse than gradient-boosted trees")
     assert "--blend" in scores.verdict
@@ -242,8 +243,8 @@ def test_ten_thousand_categories_stay_sparse():
     labelled = labelled_people(count=2000)
     names = np.random.default_rng(0).integers(0, 10_000, 2000)
     column = replace(labelled.tabular_input.categories[0], name="id", values=tuple(map(str, range(10_000))))
-    labelled.tabular_input = replace(labelled.tabular_input, columns=(*labelled.tabular_input.columns, column))
-    labelled.codes = np.column_stack([labelled.codes, names + 2])
+    wider = replace(labelled.tabular_input, columns=(*labelled.tabular_input.columns, column))
+    labelled = replace(labelled, tabular_input=wider, codes=np.column_stack([labelled.codes, names + 2]))
     known = np.concatenate([labelled.rows_of("train"), labelled.rows_of("valid")])
     hot = one_hot(labelled, known)
     assert hot.nnz < 2000 * 30
@@ -268,6 +269,7 @@ def test_a_figure_far_from_one_is_shown_with_as_many_digits_as_tell_it():
 
 def test_a_table_without_test_rows_is_refused():
     labelled = labelled_people()
-    labelled.rows_of = lambda part: np.arange(0)
+    learnt = labelled.table.split.replace("test", "train")
+    labelled = replace(labelled, table=labelled.table.assign(split=learnt))
     with pytest.raises(DataError, match="no test rows"):
         evaluate(knowing_learner(labelled))
