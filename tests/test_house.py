@@ -14,8 +14,8 @@ import toolkit
 from toolkit.tasks import TASKS
 
 FLOORS = {
-    "errors": 0, "na_values": 1, "needs": 1, "tasks": 1, "spec": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4, "data": 4,
-    "learning": 5, "evaluation": 5, "export": 6, "reports": 6,
+    "errors": 0, "na_values": 1, "needs": 1, "tasks": 1, "spec": 1, "files": 1.5, "converters": 2, "program": 3, "serving": 4,
+    "data": 4, "learning": 5, "evaluation": 5, "export": 6, "reports": 6,
 }  # fmt: skip
 WINGS = ("images", "segmentation", "tabular", "collab")
 MAY_USE = {("segmentation", "images"), ("collab", "tabular")}  # of the wings beside it
@@ -25,8 +25,8 @@ OUTSIDE = {
     "program": {"numpy", "PIL", "onnxruntime"},
     "data": {"numpy", "scipy", "pandas", "sklearn", "joblib", "PIL", "imagehash", "rich", "pyarrow", "openpyxl"},
     "learning": {
-        "numpy", "scipy", "pandas", "sklearn", "PIL", "torch", "torchvision", "fastai", "fastcore", "fasttransform", "fastprogress",
-        "safetensors",
+        "numpy", "scipy", "pandas", "sklearn", "PIL", "torch", "torchvision", "fastai", "fastcore", "fasttransform",
+        "fastprogress", "safetensors",
         "timm", "segmentation_models_pytorch", "tabm", "rtdl_num_embeddings", "lightgbm",
     },
     "evaluation": {"numpy", "scipy", "pandas", "sklearn", "joblib", "librosa", "lightgbm", "torch", "fastai"},

@@ -80,7 +80,9 @@ def _group_pairs(table: pd.DataFrame) -> np.ndarray:
     grouped = np.flatnonzero(table.group.notna())
     codes = pd.factorize(table.group.iloc[grouped])[0].tolist()
     first: dict[int, int] = {}
-    return np.array([(first.setdefault(code, row), row) for code, row in zip(codes, grouped.tolist(), strict=True)], dtype=np.int64)
+    return np.array(
+        [(first.setdefault(code, row), row) for code, row in zip(codes, grouped.tolist(), strict=True)], dtype=np.int64
+    )
 
 
 def _assign(labels: np.ndarray, units: np.ndarray, *, shares: dict[str, float], seed: int) -> np.ndarray:
