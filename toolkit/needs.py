@@ -6,7 +6,6 @@ It imports nothing but the standard library: a program checks what it needs befo
 from __future__ import annotations
 
 import sys
-from importlib.metadata import distribution
 from importlib.util import find_spec
 
 from toolkit.errors import MissingPackage
@@ -35,7 +34,10 @@ def _found(module: str, package: str) -> bool:
     if sys.modules.get(module, module) is None:  # a module that was switched off
         return False
     try:
-        # or imported under a name other than pip's
-        return find_spec(module) is not None or (module == package and bool(distribution(package)))
+        if find_spec(module) is not None:
+            return True
+        from importlib.metadata import distribution  # here: it brings much along
+
+        return module == package and bool(distribution(package))  # imported under a name other than pip's
     except (ImportError, ValueError):  # PackageNotFoundError is an ImportError
         return False

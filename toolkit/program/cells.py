@@ -4,9 +4,9 @@ alike, however it was written or typed."""
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,8 @@ def is_missing(cell: object, na_values: frozenset[str] = NA_VALUES) -> bool:
 
 def python_value(cell: object) -> object:
     """A numpy scalar, or a decimal number, as one of Python's usual types."""
-    if isinstance(cell, Decimal):
+    decimal = sys.modules.get("decimal")  # where nobody has imported it, no cell is of it
+    if decimal is not None and isinstance(cell, decimal.Decimal):
         return float(cell)
     if not isinstance(cell, np.generic):
         return cell

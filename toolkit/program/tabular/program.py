@@ -17,7 +17,6 @@ from toolkit.program.cells import quoted
 from toolkit.program.outputs import ClassOutput, Estimate, Prediction, ValueOutput
 from toolkit.program.session import session_of
 from toolkit.program.tabular.inputs import Prepared, TabularInput
-from toolkit.program.tabular.shapley import shapley_values
 
 if TYPE_CHECKING:
     from toolkit.program.tabular.shapley import Reason
@@ -105,6 +104,8 @@ class TabularProgram:
         """Which columns moved the answer for a row away from that for a typical one, the strongest first; see
         `shapley_values`. Raises `ConversionError` as `predict`."""
         self._prepare(row)
+        from toolkit.program.tabular.shapley import shapley_values  # here: it is seldom asked
+
         return shapley_values(self.input, self.run, row=row)
 
     def _of_frame(self, frame: Any, batch_size: int) -> Iterator[Prediction | Estimate]:
