@@ -37,7 +37,7 @@ def split(ratings: pd.DataFrame, seed: int = 42) -> tuple[pd.DataFrame, pd.DataF
     return ratings[~test], ratings[test]
 
 
-def train_fastai(train: pd.DataFrame, epochs: int = 5, seed: int = 42) -> tuple[Learner, float]:
+def train_fastai(train: pd.DataFrame, epochs: int = 5, *, seed: int = 42) -> tuple[Learner, float]:
     """`collab_learner` with 50 factors on stars, batch 256, one cycle; and the seconds it took."""
     set_seed(seed, True)
     began = time.perf_counter()
@@ -75,7 +75,7 @@ def fastai_scores(learn: Learner) -> Score:
     return score
 
 
-def surprise_rmse(method: type, train: pd.DataFrame, test: pd.DataFrame) -> tuple[float, float]:
+def surprise_rmse(method: type, train: pd.DataFrame, *, test: pd.DataFrame) -> tuple[float, float]:
     """The root mean squared error of a method of Surprise at its defaults, and the seconds to fit it."""
     data = Dataset.load_from_df(train[NAMES[:3]], Reader(rating_scale=(1, 5))).build_full_trainset()
     began = time.perf_counter()
@@ -85,7 +85,7 @@ def surprise_rmse(method: type, train: pd.DataFrame, test: pd.DataFrame) -> tupl
     return float(accuracy.rmse(fitted.test(rows), verbose=False)), seconds
 
 
-def matrix(train: pd.DataFrame, users: int, items: int) -> sp.csr_matrix:
+def matrix(train: pd.DataFrame, users: int, *, items: int) -> sp.csr_matrix:
     """Who chose what, sparse ones (users, items)."""
     return sp.csr_matrix((np.ones(len(train)), (train.user, train["item"])), (users, items))
 
@@ -116,7 +116,7 @@ def als(chosen: sp.csr_matrix) -> Score:
     return lambda users: fitted.user_factors[users] @ fitted.item_factors.T
 
 
-def ndcg(score: Score, chosen: sp.csr_matrix, test: pd.DataFrame, k: int = 10) -> float:
+def ndcg(score: Score, chosen: sp.csr_matrix, *, test: pd.DataFrame, k: int = 10) -> float:
     """nDCG@k over the items that are not in a user's `chosen`, the mean over users with test rows: every test row counts as
     found or missed."""
     found = []

@@ -5,6 +5,7 @@ As a script: `python -m recipes.collaborative_filtering ratings.csv`. From Pytho
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import report_plainly
 from toolkit.needs import require
@@ -13,14 +14,15 @@ if __name__ == "__main__":
     sys.excepthook = report_plainly
 require("torch", "fastai", "pandas", "scikit-learn", "joblib", "imagehash", "jinja2", why="to train", extra="train")
 
-from toolkit.data.collab.labelled import labelled_ratings
-from toolkit.data.collab.options import as_rating_options
+from toolkit.data.collab.labelled import labelled_collab
+from toolkit.data.collab.options import as_collab_options
+from toolkit.data.splitting import SplitOptions
 from toolkit.evaluation import evaluate
 from toolkit.export import export
-from toolkit.learning.collab.learner import check_rating_choices, rating_learner
+from toolkit.learning.collab.learner import build_collab_learner, check_collab_choices
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
-from toolkit.reports.collab.report import write_rating_report
+from toolkit.reports.collab.report import write_collab_report
 
 import pandas as pd
 from fastai.learner import Learner
@@ -53,9 +55,14 @@ def build_learner(
 
     Each training row is seen once an epoch. Raises `DataError` for a table that cannot be learnt from.
     """
-    check_rating_choices(form)
-    options = as_rating_options(user, item, rating, time, title, titles, test, objective, split, rating_range, liked_from)
-    return rating_learner(labelled_ratings(data, options, valid_pct, test_pct, seed, strict), form, factors, batch_size, seed)
+    check_collab_choices(form)
+    options = as_collab_options(
+        user, item, rating=rating, time=time, title=title, titles=titles, test=test, objective=objective, split=split,
+        rating_range=rating_range, liked_from=liked_from,
+    )  # fmt: skip
+    shares = SplitOptions(valid_pct=valid_pct, test_pct=test_pct, seed=seed)
+    labelled = labelled_collab(data, options, split=shares, strict=strict)
+    return build_collab_learner(labelled, form, factors=factors, batch_size=batch_size, seed=seed)
 
 
 @call_parse
@@ -69,7 +76,7 @@ def main(
     resume: bool = False,  # go on with the run that was stopped
     golden: int = 3,  # made-up likes that travel inside the program for its self-test
     no_users: bool = False,  # ship factors of items only, without anybody's taste or history
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Learn what people like, score it beside simple methods on held-out rows, write program.pyz and report.html."""
     learn = build_learner(data, **kwargs)
@@ -81,5 +88,5 @@ def main(
         scores = evaluate(learn)
         scores.save(place.folder)
         program = export(learn, place.program, scores=scores, name=place.folder.name, golden=golden, users=not no_users)
-        write_rating_report(learn, scores, log, place, program)
+        write_collab_report(learn, scores, log=log, run=place, program=program)
     print(f"{scores}\nwritten to {place.folder}: open report.html, try  python {place.program} --about")

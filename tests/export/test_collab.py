@@ -16,7 +16,7 @@ from helpers.programs import forged, rewritten
 from recipes.collaborative_filtering import build_learner
 from toolkit.errors import ConversionError, DataError, ExportError, ProgramError
 from toolkit.export import export
-from toolkit.learning.collab.fold_in import solve_one
+from toolkit.learning.collab.fold_in import fold_in_user
 from toolkit.program import load
 from toolkit.program.cli import main
 from toolkit.program.collab.selftest import selftest
@@ -34,53 +34,53 @@ def of(run, user):
 
 def test_held_out_rows_are_answered_as_the_learner_answers_them(run):
     program, labelled, learn = run.program, run.labelled, run.learn
-    taste, everything = learn.taste(), labelled.history("all", liked=not program.rated)
-    for user, item in labelled.table.iloc[labelled.asked("test")[:60]][["user", "item"]].to_numpy():
+    model, everything = learn.fold_in_model(), labelled.seen("all", positive=not program.rated)
+    for user, item in labelled.table.iloc[labelled.held_out("test")[:60]][["user", "item"]].to_numpy():
         code, place = np.array([labelled.users.index(user)]), np.array([labelled.items.index(item)])
         answer = program.predict(user, item)
-        expected = taste.ratings(taste.pairs(learn.people_knowing(code, everything), place))[0]
+        expected = model.ratings(model.pairs(learn.fold_in_users(code, everything), place))[0]
         assert (answer.value if program.rated else answer.score) == pytest.approx(float(expected), abs=1e-4)
         if program.rated:  # the network itself, for somebody of whom it knows training rows alone
-            own = taste.ratings(taste.pairs(learn.people()[code], place))[0]
+            own = model.ratings(model.pairs(learn.user_vectors()[code], place))[0]
             network = learn.predict({"user": user, "item": item})[1]
             assert float(own) == pytest.approx(np.clip(network, labelled.low, labelled.high), abs=1e-4)
 
 
 def test_what_a_user_is_shown_is_the_learners_ranking_of_what_they_have_not_seen(run):
     program, labelled, learn = run.program, run.labelled, run.learn
-    taste = learn.taste()
+    model = learn.fold_in_model()
     for code in (0, 7, labelled.n_users - 1):
         user = labelled.users[code]
         seen = set(of(run, user)["item"])
-        scores = taste.scores(learn.people_knowing(np.array([code]), labelled.history("all", liked=not program.rated))[0])
+        scores = model.scores(learn.fold_in_users(np.array([code]), labelled.seen("all", positive=not program.rated))[0])
         others = [place for place in np.argsort(-scores) if labelled.items[place] not in seen]
         found = program.recommend(user=user, n=5)
-        assert [each.score for each in found] == pytest.approx(taste.ratings(scores[others[:5]]).tolist(), abs=1e-4)
+        assert [each.score for each in found] == pytest.approx(model.ratings(scores[others[:5]]).tolist(), abs=1e-4)
         assert seen.isdisjoint(each.item for each in program.recommend(user=user, n=1000))
         assert len(program.recommend(user=user, n=1000)) == len(others), "all that is left, though fewer than asked for"
 
 
 def test_a_newcomer_is_solved_for_as_the_learner_solves(run):
-    program, taste, items = run.program, run.learn.taste(), run.labelled.items
-    scores = taste.scores(taste.solve(np.array([2, 11, 5])))
+    program, model, items = run.program, run.learn.fold_in_model(), run.labelled.items
+    scores = model.scores(model.solve(np.array([2, 11, 5])))
     found = program.recommend(likes=[items[2], items[11], items[5]], n=1000)
     assert {each.item for each in found} == set(items) - {items[2], items[11], items[5]}
-    expected = {items[place]: float(value) for place, value in enumerate(taste.ratings(scores))}
+    expected = {items[place]: float(value) for place, value in enumerate(model.ratings(scores))}
     assert all(each.score == pytest.approx(expected[each.item], abs=1e-4) for each in found)
     if program.rated:
-        given = taste.scores(taste.solve(np.array([2, 11]), np.array([5.0, 1.0])))
+        given = model.scores(model.solve(np.array([2, 11]), np.array([5.0, 1.0])))
         value = program.predict(likes={items[2]: 5, items[11]: 1}, item=items[0]).value
-        assert value == pytest.approx(float(taste.ratings(given[0])), abs=1e-4)
+        assert value == pytest.approx(float(model.ratings(given[0])), abs=1e-4)
 
 
 def test_a_persons_own_history_as_likes_is_what_a_stranger_with_it_gets(run):
     labelled = run.labelled
-    known = labelled.history("all", liked=not run.program.rated)
-    person = solve_one(run.learn.taste(), known, 4)
+    known = labelled.seen("all", positive=not run.program.rated)
+    person = fold_in_user(run.learn.fold_in_model(), known, person=4)
     history = {labelled.items[place]: float(known[[4]][:, [place]].sum()) for place in known[[4]].indices}
     found = run.program.recommend(likes=history if run.program.rated else list(history), n=3)
-    scores = run.learn.taste().scores(person)
-    expected = {labelled.items[place]: float(value) for place, value in enumerate(run.learn.taste().ratings(scores))}
+    scores = run.learn.fold_in_model().scores(person)
+    expected = {labelled.items[place]: float(value) for place, value in enumerate(run.learn.fold_in_model().ratings(scores))}
     assert all(each.score == pytest.approx(expected[each.item], abs=1e-4) for each in found)
 
 
@@ -123,10 +123,10 @@ def test_without_users_nobody_is_in_any_byte(objective, form, tmp_path, capsys):
     assert b"person-" not in texts["private"]
     assert not PRIVATE & members
     items = learn.dls.labelled.n_items
-    history = learn.dls.labelled.history("all")
+    history = learn.dls.labelled.seen("all")
     for array in arrays.values():  # nothing in it has as many entries as there are people or rows, nor tells who chose what
         assert not {len(learn.dls.labelled.users), len(learn.dls.labelled.users) + 1, history.nnz} & set(array.shape)
-    chosen = learn.dls.labelled.history("train", liked=True)[:, :items]
+    chosen = learn.dls.labelled.seen("train", positive=True)[:, :items]
     assert arrays["popularity.npy"].tolist() == np.bincount(chosen.indices, minlength=items).tolist()
     assert program.card["input"]["users"] == 0
     assert selftest(program) == []
@@ -197,12 +197,12 @@ for question in questions:
 
 @pytest.mark.parametrize("part", ["vectors", "offset"])
 def test_export_refuses_a_program_that_answers_otherwise_and_leaves_the_old_file(run, part, tmp_path, monkeypatch):
-    if not hasattr(run.learn.taste(), part):
+    if not hasattr(run.learn.fold_in_model(), part):
         pytest.skip("a network has no offsets of items")
-    path, taste = tmp_path / "program.pyz", run.learn.taste()
+    path, model = tmp_path / "program.pyz", run.learn.fold_in_model()
     path.write_bytes(b"as it was")
-    altered = replace(taste, **{part: getattr(taste, part) + np.float32(0.05)})
-    monkeypatch.setattr(run.learn, "taste", lambda: altered)
+    altered = replace(model, **{part: getattr(model, part) + np.float32(0.05)})
+    monkeypatch.setattr(run.learn, "fold_in_model", lambda: altered)
     with pytest.raises(ExportError, match="the program's score of a held-out row would be .* off the learner's"):
         export(run.learn, path)
     assert path.read_bytes() == b"as it was"
@@ -210,11 +210,11 @@ def test_export_refuses_a_program_that_answers_otherwise_and_leaves_the_old_file
 
 
 def test_export_refuses_another_way_of_solving(run, tmp_path, monkeypatch):
-    solve = type(run.learn.taste()).solve
+    solve = type(run.learn.fold_in_model()).solve
     monkeypatch.setattr(
         "toolkit.program.collab.program.Recommender.run",
-        lambda self, items, values, wanted: self.taste.pairs(
-            np.tile(1.1 * solve(self.taste, items, values) + 0.1, (len(wanted), 1)), wanted
+        lambda self, items, values, wanted: self.model.pairs(
+            np.tile(1.1 * solve(self.model, items, values) + 0.1, (len(wanted), 1)), wanted
         ),
     )
     with pytest.raises(ExportError, match="the program's score for somebody who is solved for would be"):
@@ -250,9 +250,9 @@ def test_people_who_were_left_out_of_training_are_known_to_the_program(objective
     labelled = run.labelled
     assert labelled.n_users < len(labelled.users)
     user = labelled.users[-1]
-    known = labelled.history("all", liked=objective == "ranking")
-    person = solve_one(run.learn.taste(), known, len(labelled.users) - 1)
-    scores = run.learn.taste().ratings(run.learn.taste().scores(person))
+    known = labelled.seen("all", positive=objective == "ranking")
+    person = fold_in_user(run.learn.fold_in_model(), known, person=len(labelled.users) - 1)
+    scores = run.learn.fold_in_model().ratings(run.learn.fold_in_model().scores(person))
     expected = dict(zip(labelled.items, scores.tolist(), strict=False))
     found = run.program.recommend(user=user, n=5)
     assert all(each.score == pytest.approx(expected[each.item], abs=1e-4) for each in found)

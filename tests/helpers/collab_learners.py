@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from toolkit.data.collab.labelled import LabelledRatings, labelled_ratings
-from toolkit.data.collab.options import as_rating_options
+from toolkit.data.collab.labelled import LabelledCollab, labelled_collab
+from toolkit.data.collab.options import as_collab_options
 
 ANSWERS = "toolkit.evaluation.collab.answers"
 
@@ -24,13 +24,13 @@ def made_ratings(users: int = 60, items: int = 40, share: float = 0.4, seed: int
     return pd.DataFrame({"user": user, "item": item, "rating": rated, "time": rng.permutation(len(user))})
 
 
-def labelled(frame: pd.DataFrame, objective: str = "rating", split: str = "random", **options) -> LabelledRatings:
-    """A table as `LabelledRatings`."""
-    return labelled_ratings(frame, as_rating_options(objective=objective, split=split, **options))
+def labelled(frame: pd.DataFrame, objective: str = "rating", split: str = "random", **options) -> LabelledCollab:
+    """A table as `LabelledCollab`."""
+    return labelled_collab(frame, as_collab_options(objective=objective, split=split, **options))
 
 
-def of_rows(rows: list[tuple], objective: str = "ranking", liked_from: float = 0.0) -> LabelledRatings:
-    """`LabelledRatings` as told: (user, item, rating, split, given) each, users and items being numbers."""
+def of_rows(rows: list[tuple], objective: str = "ranking", liked_from: float = 0.0) -> LabelledCollab:
+    """`LabelledCollab` as told: (user, item, rating, split, given) each, users and items being numbers."""
     table = pd.DataFrame(rows, columns=["user", "item", "value", "split", "given"])
     names, codes, known = {}, {}, {}
     for role in ("user", "item"):
@@ -42,13 +42,13 @@ def of_rows(rows: list[tuple], objective: str = "ranking", liked_from: float = 0
     described = {"path": "", "row": np.arange(len(table)), "label": table.value.astype(str), "content": content}
     table = table.astype({"user": str, "item": str}).assign(**described)
     users, items = (tuple(map(str, names[role])) for role in ("user", "item"))
-    return LabelledRatings(
+    return LabelledCollab(
         table, users, items, items, known["user"], known["item"], codes["user"], codes["item"], values, values >= liked_from,
         objective, True, 1.0, 5.0, "random", [], [],
     )  # fmt: skip
 
 
-def knowing_learner(labelled: LabelledRatings, rates=None, ranks=None, weight: float = 1.0) -> SimpleNamespace:
+def knowing_learner(labelled: LabelledCollab, rates=None, ranks=None, weight: float = 1.0) -> SimpleNamespace:
     """A learner that answers as `rates(users, items)` and `ranks(users)` do, and began with an answer of 0 to everything; for
     `standing_in`."""
     model = torch.nn.Linear(1, 1, bias=False)

@@ -9,8 +9,8 @@ import numpy as np
 
 from toolkit.export.archive import write_program
 from toolkit.program.archive import FORMAT, card_digest
-from toolkit.program.collab.arrays import members_of
-from toolkit.program.collab.dot_model import Taste
+from toolkit.program.collab.arrays import KnownUsers, members_of
+from toolkit.program.collab.dot_model import DotModel
 
 GROUPS = {
     "dark": ["Demon Slayer: Kimetsu no Yaiba", "Chainsaw Man", "Hell's Paradise", "Jujutsu Kaisen", "Dorohedoro"],
@@ -22,7 +22,7 @@ IDS = [str(100 + number) for number in range(len(TITLES))]
 USERS = 30  # ten of each group; user "u0" of the first, "u1" of the second, …
 
 
-def made_taste(rated, seed=0):
+def made_model(rated, seed=0):
     """Factors in which each group points its own way, and an item's bias falls with its place in the group."""
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(3), 5)
@@ -30,8 +30,8 @@ def made_taste(rated, seed=0):
     bias = 0.2 - 0.02 * np.tile(np.arange(5), 3)
     if rated:
         vectors = np.column_stack([factors, np.ones(15)]).astype(np.float32)
-        return Taste(vectors, (3.5 + bias).astype(np.float32), np.eye(5), np.zeros(5), like=5.0, low=1.0, high=5.0)
-    return Taste(factors.astype(np.float32), bias.astype(np.float32), np.eye(4), np.full(4, 0.1), like=1.0)
+        return DotModel(vectors, (3.5 + bias).astype(np.float32), np.eye(5), np.zeros(5), like=5.0, low=1.0, high=5.0)
+    return DotModel(factors.astype(np.float32), bias.astype(np.float32), np.eye(4), np.full(4, 0.1), like=1.0)
 
 
 def history(rated):
@@ -45,9 +45,9 @@ def history(rated):
     return np.array(starts), np.array(seen), np.array(values, dtype=np.float32)
 
 
-def write_recommender(path, taste, members, users=0, objective="ranking", titles=True, people=None, golden=(), **changed):
+def write_recommender(path, model, members, users=0, objective="ranking", titles=True, people=None, golden=(), **changed):
     """A program file with these members, and a card that says what is in them."""
-    items = len(taste.vectors)
+    items = len(model.vectors)
     card = {
         "format": FORMAT,
         "task": "collaborative_filtering",
@@ -55,9 +55,9 @@ def write_recommender(path, taste, members, users=0, objective="ranking", titles
         "created": "2026-01-01T00:00:00+00:00",
         "input": {
             "kind": "ratings", "items": items, "users": users, "titles": titles, "objective": objective, "form": "dot",
-            "d": taste.vectors.shape[1], "people": people,
+            "d": model.vectors.shape[1], "people": people,
         },
-        "output": {"kind": "recommendations", "low": taste.low, "high": taste.high, "like": taste.like},
+        "output": {"kind": "recommendations", "low": model.low, "high": model.high, "like": model.like},
         "needs": ["numpy"],
         "scores": None,
         "versions": {},
@@ -73,21 +73,22 @@ def write_recommender(path, taste, members, users=0, objective="ranking", titles
 
 def write_sample(path, rated=False, with_users=True, with_titles=True, change=None, **changed):
     """The sample as a program: `rated` expects stars, else it ranks. `change` may alter its members."""
-    taste = made_taste(rated)
+    model = made_model(rated)
     starts, seen, values = history(rated)
     popularity = np.bincount(seen, minlength=15)
-    people = np.stack([taste.solve(seen[a:b], values[a:b] if rated else None) for a, b in pairwise(starts)])
-    known = {"users": [f"u{number}" for number in range(USERS)], "people": people, "seen": (starts, seen, values)}
-    members = members_of(taste, IDS, TITLES if with_titles else None, popularity, **(known if with_users else {}))
+    vectors = np.stack([model.solve(seen[a:b], values[a:b] if rated else None) for a, b in pairwise(starts)])
+    known = KnownUsers([f"u{number}" for number in range(USERS)], vectors, starts, seen, values)
+    titles = TITLES if with_titles else None
+    members = members_of(model, IDS, titles=titles, popularity=popularity, users=known if with_users else None)
     if change:
         change(members)
     golden = []
     for likes in ([0, 1], [5, 7, 9]):
         given = [5.0, 4.0, 2.0][: len(likes)] if rated else None
-        scores = taste.pairs(np.tile(taste.solve(np.array(likes), given), (3, 1)), np.array([2, 6, 10]))
+        scores = model.pairs(np.tile(model.solve(np.array(likes), given), (3, 1)), np.array([2, 6, 10]))
         golden.append({"likes": likes, "values": given, "wanted": [2, 6, 10], "output": scores.tolist()})
     return write_recommender(
-        path, taste, members, users=USERS if with_users else 0, objective="rating" if rated else "ranking",
+        path, model, members, users=USERS if with_users else 0, objective="rating" if rated else "ranking",
         titles=with_titles, people=USERS, golden=golden, **changed,
     )  # fmt: skip
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from toolkit.data.collab.labelled import labelled_ratings
-from toolkit.data.collab.options import as_rating_options
+from toolkit.data.collab.labelled import labelled_collab
+from toolkit.data.collab.options import as_collab_options
+from toolkit.data.splitting import SplitOptions
 
 
 def ratings(rows=300, users=30, items=25):
@@ -21,7 +22,7 @@ def ratings(rows=300, users=30, items=25):
 
 
 def labelled(data, seed=42, strict=False, **options):
-    return labelled_ratings(data, as_rating_options(**options), seed=seed, strict=strict)
+    return labelled_collab(data, as_collab_options(**options), split=SplitOptions(seed=seed), strict=strict)
 
 
 def written(folder, content, name="ratings.csv"):

@@ -178,7 +178,7 @@ def test_a_stopped_training_goes_on_to_the_same_result(file, tmp_path, objective
         with Run.open("liked", learn, settings={}, folder=tmp_path / str(stopped), resume=True) as place:
             log = fit(learn, epochs=4, patience=0, run=place, resume=True)
         found.append(learn.model.state_dict())
-        tastes.append(([row["train_loss"] for row in log], learn.taste().vectors.tolist()))
+        tastes.append(([row["train_loss"] for row in log], learn.fold_in_model().vectors.tolist()))
     assert all(map(torch.equal, found[0].values(), found[1].values()))
     assert tastes[0] == tastes[1]
 

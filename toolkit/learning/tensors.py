@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -30,6 +31,12 @@ def load_tensors(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: holds more than tensors, or is damaged: save a state dict with torch.save") from error
     except Exception as error:  # each reader has error classes of its own, and a damaged file can raise any
         raise WeightsError(f"{path}: cannot be read as a weight file ({error})") from error
+
+
+def double_array(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor as an array, float64, on the CPU."""
+    array: np.ndarray = tensor.detach().cpu().double().numpy()
+    return array
 
 
 def copy_of(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from helpers.collab_tables import labelled, ratings, told, written
 
-from toolkit.data.collab.options import RatingOptions, as_rating_options
+from toolkit.data.collab.options import CollabOptions, as_collab_options
 from toolkit.errors import DataError
 
 
@@ -139,9 +139,9 @@ def test_a_file_without_a_header_is_said_to_be_one(tmp_path):
 )
 def test_options_that_none_can_be(options, said):
     with pytest.raises(DataError, match=said):
-        as_rating_options(**options)
+        as_collab_options(**options)
 
 
 def test_options_come_as_a_command_line_gives_them():
-    options = as_rating_options(user=0, titles="", test=" ", title=None, rating_range="0.5, 5", liked_from="4")
-    assert options == RatingOptions(user="0", low=0.5, high=5.0, liked_from=4.0)
+    options = as_collab_options(user=0, titles="", test=" ", title=None, rating_range="0.5, 5", liked_from="4")
+    assert options == CollabOptions(user="0", low=0.5, high=5.0, liked_from=4.0)

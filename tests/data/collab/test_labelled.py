@@ -26,7 +26,7 @@ def test_every_row_has_its_user_its_item_its_rating_and_its_part():
     assert table.label.tolist() == frame.rating.astype(str).tolist()
     assert table.time.tolist() == frame.time.tolist()
     assert table.content.nunique() == 300
-    assert (found.values.dtype, found.user_codes.dtype, found.chosen.dtype) == (np.float32, np.int64, bool)
+    assert (found.values.dtype, found.user_codes.dtype, found.positive.dtype) == (np.float32, np.int64, bool)
     assert (found.objective, found.rated, found.low, found.high, found.way) == ("rating", True, 1.0, 5.0, "random")
     assert sorted(np.concatenate([found.rows_of(part) for part in ("train", "valid", "test")])) == list(range(300))
     assert found.describe().startswith("300 ratings from 1 to 5 by 30 users of 25 items: 210 train, 30 valid, 60 test")
@@ -36,7 +36,7 @@ def test_pairs_alone_are_choices_to_rank():
     found = labelled(ratings()[["user", "item"]])
     assert (found.objective, found.rated, found.low, found.high) == ("ranking", False, None, None)
     assert set(found.values) == {1.0}
-    assert found.chosen.all()
+    assert found.positive.all()
     assert set(found.table.label) == {""}
     assert "time" not in found.table
     ignored = labelled(ratings(), rating="none")
@@ -99,24 +99,24 @@ def test_what_is_known_when_rows_are_asked():
     frame = ratings().assign(rating=lambda frame: frame.rating - 1)  # a rating of 0 is one
     found = labelled(frame, liked_from=3)
     train, valid = found.rows_of("train"), found.rows_of("valid")
-    assert found.history("train").shape == (len(found.users), len(found.items))
-    assert found.history("train").nnz == found.history("valid").nnz == len(train)
-    assert found.history("test").nnz == len(train) + len(valid)
+    assert found.seen("train").shape == (len(found.users), len(found.items))
+    assert found.seen("train").nnz == found.seen("valid").nnz == len(train)
+    assert found.seen("test").nnz == len(train) + len(valid)
     row = train[0]
-    assert found.history("test").toarray()[found.user_codes[row], found.item_codes[row]] == found.values[row]
-    liked = found.history("test", liked=True)
+    assert found.seen("test").toarray()[found.user_codes[row], found.item_codes[row]] == found.values[row]
+    liked = found.seen("test", positive=True)
     assert set(liked.data) == {1.0}
-    assert liked.nnz == found.chosen[np.concatenate([train, valid])].sum()
-    assert (found.chosen == (found.values >= 3)).all()
+    assert liked.nnz == found.positive[np.concatenate([train, valid])].sum()
+    assert (found.positive == (found.values >= 3)).all()
 
 
 def test_a_person_who_is_held_out_is_known_by_half_of_their_rows():
     found = labelled(ratings(), split="user")
     for part in ("valid", "test"):
-        rows, asked = found.rows_of(part), found.asked(part)
+        rows, asked = found.rows_of(part), found.held_out(part)
         given = np.setdiff1d(rows, asked)
         assert 0 < len(given) <= len(asked) < len(rows)
-        known = found.history(part).toarray()
+        known = found.seen(part).toarray()
         assert (known[found.user_codes[given], found.item_codes[given]] == found.values[given]).all()
         assert (known[found.user_codes[asked], found.item_codes[asked]] == 0).all()
         assert set(found.user_codes[given]) <= set(range(found.n_users, len(found.users)))
@@ -238,5 +238,5 @@ def test_a_million_rows_and_a_million_items_are_read_as_arrays():
     frame = pd.DataFrame({"user": rng.integers(0, 100_000, count), "item": rng.permutation(count)})
     found = labelled(frame)
     assert (len(found.table), len(found.items)) == (count, count)
-    assert found.history("test").shape == (len(found.users), count)
-    assert found.history("test").nnz == count - len(found.rows_of("test"))
+    assert found.seen("test").shape == (len(found.users), count)
+    assert found.seen("test").nnz == count - len(found.rows_of("test"))

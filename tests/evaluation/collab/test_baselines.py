@@ -5,17 +5,17 @@ import pytest
 from helpers.collab_learners import labelled, made_ratings, of_rows
 from scipy.sparse import csr_array
 
-from toolkit.evaluation.collab import baselines as rating_baselines
+from toolkit.evaluation.collab import baselines as collab_baselines
 from toolkit.evaluation.collab import neighbours as rating_neighbours
 from toolkit.evaluation.collab.baselines import (
+    BaselineData,
     Biases,
-    Known,
     OrPopular,
     Popularity,
     Tuner,
     _rated_neighbours,
 )
-from toolkit.evaluation.collab.baselines import rating_baselines as fitted
+from toolkit.evaluation.collab.baselines import collab_baselines as fitted
 from toolkit.evaluation.collab.factors import Ease, Factors, solved
 from toolkit.evaluation.collab.neighbours import RatedNeighbours, similarities, too_many
 
@@ -39,7 +39,7 @@ def test_all_methods_are_there_and_answer_for_users_and_items(ratings, choices):
     methods, notes = fitted(ratings)
     assert list(methods) == ["global mean", "biases", "popularity", "item neighbours", "EASE", "ALS"]
     assert notes == []
-    rows = ratings.asked("test")
+    rows = ratings.held_out("test")
     users, items, truth = ratings.user_codes[rows], ratings.item_codes[rows], ratings.values[rows]
     off = {
         name: float(((method.rates(users, items) - truth) ** 2).mean())
@@ -63,18 +63,18 @@ def test_a_method_rates_a_pair_as_it_ranks_it(ratings):
 
 
 def test_biases_are_damped_means(ratings):
-    known = Known.of(ratings, "test")
+    known = BaselineData.of(ratings, "test")
     found = Biases.fit(known, (3.0, 7.0))
     left = known.values - known.values.mean()
     for _ in range(3):  # where they have settled, each is the damped mean of what the other leaves
         for code in range(5):
             own = known.users == code
-            assert found.people[code] == pytest.approx(
+            assert found.users[code] == pytest.approx(
                 (left[own] - found.items[known.items[own]]).sum() / (own.sum() + 3), abs=1e-3
             )
             own = known.items == code
             assert found.items[code] == pytest.approx(
-                (left[own] - found.people[known.users[own]]).sum() / (own.sum() + 7), abs=1e-3
+                (left[own] - found.users[known.users[own]]).sum() / (own.sum() + 7), abs=1e-3
             )
     enormous = Biases.fit(known, (1e9, 1e9))
     assert enormous.rates(known.users[:5], known.items[:5]) == pytest.approx(known.values.mean(), abs=1e-3)
@@ -101,7 +101,7 @@ def test_neighbours_are_the_same_in_blocks(monkeypatch):
 
 
 def test_neighbours_of_ratings_add_the_average_of_what_biases_leave(ratings):
-    method = _rated_neighbours(Known.of(ratings, "test"), 30.0)
+    method = _rated_neighbours(BaselineData.of(ratings, "test"), 30.0)
     assert isinstance(method, RatedNeighbours)
     near, own = method.near.toarray()[3], method.history.toarray()[7]
     there = method.history.toarray()[7] != 0
@@ -112,7 +112,7 @@ def test_neighbours_of_ratings_add_the_average_of_what_biases_leave(ratings):
 
 def test_ease_regresses_each_item_on_the_others():
     table = random_choices(60, 8)
-    found, full = Ease.fit(table, table, 20.0), table.toarray().astype(float)
+    found, full = Ease.fit(table, table, ridge=20.0), table.toarray().astype(float)
     for item in range(8):
         others = np.delete(np.arange(8), item)
         gram = full[:, others].T @ full[:, others] + 20 * np.eye(7)
@@ -125,7 +125,7 @@ def test_ease_regresses_each_item_on_the_others():
 def test_alternating_least_squares_solves_for_each_person():
     table, rng = random_choices(), np.random.default_rng(1)
     others = rng.normal(size=(12, 6)).astype(np.float32)
-    found = solved(table, others, np.zeros((30, 6), np.float32), 3.0, 2.0, 30)
+    found = solved(table, others, start=np.zeros((30, 6), np.float32), weight=3.0, ridge=2.0, steps=30)
     for person, chosen in enumerate(table.toarray()):
         weights = 1 + 2 * chosen
         gram = (others * weights[:, None]).T @ others + 2 * np.eye(6)
@@ -144,24 +144,24 @@ def test_factors_find_two_tastes():
 
 def test_people_without_training_rows_are_folded_in():
     found = labelled(made_ratings(120), split="user")
-    known = Known.of(found, "test")
+    known = BaselineData.of(found, "test")
     test = np.unique(found.user_codes[found.rows_of("test")])
     assert (test >= found.n_users).all()
-    assert known.chosen[test].nnz == 0  # nothing is fitted on them
-    assert known.history[test].nnz > 0  # but something known of them
-    assert np.abs(Biases.fit(known).people[test]).max() > 0
-    rows = found.asked("test")
+    assert known.interactions[test].nnz == 0  # nothing is fitted on them
+    assert known.seen[test].nnz > 0  # but something known of them
+    assert np.abs(Biases.fit(known).users[test]).max() > 0
+    rows = found.held_out("test")
     users, items, truth = found.user_codes[rows], found.item_codes[rows], found.values[rows]
     methods = fitted(found)[0]
     off = {name: float(((methods[name].rates(users, items) - truth) ** 2).mean()) for name in ("global mean", "item neighbours")}
     assert off["item neighbours"] < off["global mean"]
     asked = set(zip(users.tolist(), items.tolist(), strict=True))
-    assert not asked & set(zip(*known.rated.nonzero(), strict=True))  # no answer is known beforehand
+    assert not asked & set(zip(*known.seen_ratings.nonzero(), strict=True))  # no answer is known beforehand
 
 
 def test_popularity_breaks_ties_and_serves_those_of_whom_nothing_is_known():
     rows = [(1, 1, 5, "train", False), (2, 1, 5, "train", False), (2, 2, 5, "train", False), (3, 3, 5, "test", False)]
-    popular = Popularity.fit(Known.of(of_rows(rows), "test"))
+    popular = Popularity.fit(BaselineData.of(of_rows(rows), "test"))
     assert popular.shares == pytest.approx([2 / 3, 1 / 3])
 
     class Silent:
@@ -175,8 +175,8 @@ def test_popularity_breaks_ties_and_serves_those_of_whom_nothing_is_known():
 
 
 def test_what_would_take_too_long_or_not_fit_is_left_out_with_a_reason(choices, monkeypatch):
-    monkeypatch.setattr(rating_baselines, "MOST_ITEMS", 10)
-    monkeypatch.setattr(rating_baselines, "MOST_CHOICES", 10)
+    monkeypatch.setattr(collab_baselines, "MOST_ITEMS", 10)
+    monkeypatch.setattr(collab_baselines, "MOST_CHOICES", 10)
     monkeypatch.setattr(rating_neighbours, "MOST_PAIRS", 10)
     methods, notes = fitted(choices)
     assert list(methods) == ["popularity"]
@@ -187,12 +187,12 @@ def test_what_would_take_too_long_or_not_fit_is_left_out_with_a_reason(choices, 
 
 
 def test_a_setting_is_taken_where_valid_rows_say_that_it_is_better(ratings):
-    tuner = Tuner.of(Known.of(ratings, "test"), 0)
+    tuner = Tuner.of(BaselineData.of(ratings, "test"), 0)
     fits = []
 
     class Off:
         def __init__(self, known, by):
-            fits.append((known is tuner.known, by))
+            fits.append((known is tuner.data, by))
             self.by = by
 
         def rates(self, users, items):
@@ -200,7 +200,7 @@ def test_a_setting_is_taken_where_valid_rows_say_that_it_is_better(ratings):
 
     assert tuner.best(Off, (10.0, 0.0, 5.0)).by == 0
     assert fits == [(False, 10.0), (False, 0.0), (False, 5.0), (True, 0.0)]
-    hurried = Tuner(tuner.known, tuner.before, few=False, seed=0)
+    hurried = Tuner(tuner.data, tuner.before, few=False, seed=0)
     assert hurried.best(Off, (10.0, 0.0)).by == 10
     assert hurried.best(Off, (10.0, 0.0), cheap=True).by == 0
 
@@ -210,4 +210,4 @@ def test_a_setting_has_to_be_better_by_a_standard_error(ratings, monkeypatch, ga
     noise = np.array([-1.0, 1.0] * 50)
     losses = {"usual": noise + gain * noise.std() / 10, "other": np.zeros(100)}
     monkeypatch.setattr(Tuner, "_losses", lambda self, method: losses[method])
-    assert Tuner.of(Known.of(ratings, "test"), 0).best(lambda known, setting: setting, ("usual", "other")) == taken
+    assert Tuner.of(BaselineData.of(ratings, "test"), 0).best(lambda known, setting: setting, ("usual", "other")) == taken

@@ -9,8 +9,8 @@ from scipy.sparse import csr_array
 
 from toolkit.evaluation.bootstrap import Bootstrap
 from toolkit.evaluation.collab import metrics as rank_metrics
-from toolkit.evaluation.collab.baselines import asked_choices
-from toolkit.evaluation.collab.metrics import Choices, coverage, ranking_intervals, rankings
+from toolkit.evaluation.collab.baselines import held_out_interactions
+from toolkit.evaluation.collab.metrics import HeldOut, coverage, ranking_intervals, rankings
 
 
 def made_case(users=40, items=30, seed=0):
@@ -25,7 +25,7 @@ def made_case(users=40, items=30, seed=0):
     scores = rng.normal(size=(users, items)).astype(np.float32)
     counts = rng.integers(0, 20, items)
     asked = np.flatnonzero(relevant.any(axis=1))
-    choices = Choices.of(asked, np.nonzero(relevant), csr_array(seen.astype(np.float32)), counts, 50)
+    choices = HeldOut.of(asked, np.nonzero(relevant), seen=csr_array(seen.astype(np.float32)), popularity=counts, n_users=50)
     return scores, seen, relevant, counts, choices
 
 
@@ -66,7 +66,7 @@ def test_metrics_equal_those_of_a_plain_program(at_once, monkeypatch):
         assert found.curves["recall"][length - 1] == pytest.approx(np.mean([one["recall@10"] for one in each]), abs=1e-5)
     assert len(found.curves["nDCG"]) == 30  # there are no more items
     users = np.arange(len(choices.users))
-    told = ranking_intervals(found, choices, Bootstrap.draw(len(users)), users)
+    told = ranking_intervals(found, choices, bootstrap=Bootstrap.draw(len(users)), counted=users)
     assert told["catalogue coverage@10"].value == len(set.union(*(each["shown"] for each in everything))) / 30
     assert told["nDCG@10"].value == pytest.approx(np.mean([each["nDCG@10"] for each in everything]), abs=1e-9)
 
@@ -86,7 +86,7 @@ def test_equal_scores_are_ranked_by_lot_and_never_as_the_catalogue_is():
     items, users = 200, 3000
     relevant = csr_array((np.ones(users, bool), (np.arange(users), np.zeros(users, int))), shape=(users, items))
     nothing = csr_array((users, items), dtype=bool)
-    choices = Choices(np.arange(users), relevant, np.ones(users), nothing, np.zeros(items))
+    choices = HeldOut(np.arange(users), relevant, np.ones(users), nothing, np.zeros(items))
     found = rankings(lambda users: np.zeros((len(users), items)), choices)
     assert found.users["recall@10"].mean() == pytest.approx(10 / items, abs=0.015)  # of item 0, the first
     shown = np.bincount(found.shown.ravel(), minlength=items)
@@ -98,7 +98,7 @@ def test_equal_scores_are_ranked_by_lot_and_never_as_the_catalogue_is():
 
 def test_signs_zeros_and_what_is_no_number_are_sorted_as_numbers_are():
     values = np.array([[-np.inf, -3.5, -1e-30, -0.0, 0.0, 1e-30, 2.0, np.inf, np.nan, -2.0]])
-    choices = Choices(np.arange(1), csr_array((1, 10), dtype=bool), np.ones(1), csr_array((1, 10), dtype=bool), np.zeros(10))
+    choices = HeldOut(np.arange(1), csr_array((1, 10), dtype=bool), np.ones(1), csr_array((1, 10), dtype=bool), np.zeros(10))
     shown = rankings(lambda users: values, choices).shown[0].tolist()
     assert shown[:3] == [7, 6, 5]
     assert set(shown[3:5]) == {3, 4}
@@ -108,10 +108,10 @@ def test_signs_zeros_and_what_is_no_number_are_sorted_as_numbers_are():
 
 def test_coverage_counts_distinct_items_and_its_interval_holds_it():
     shown = np.array([[0, 1], [0, 2], [0, -1], [3, 1]] * 10)
-    found = coverage(shown, 8, Bootstrap.draw(40), np.arange(40))
+    found = coverage(shown, 8, bootstrap=Bootstrap.draw(40), counted=np.arange(40))
     assert found.value == 0.5
     alone = np.arange(40)[:, None]  # everybody is shown something else: a resample leaves out what it does not draw
-    found = coverage(alone, 80, Bootstrap.draw(40), np.arange(40))
+    found = coverage(alone, 80, bootstrap=Bootstrap.draw(40), counted=np.arange(40))
     spread = (40 * (np.exp(-1) - 2 * np.exp(-2))) ** 0.5 / 80  # of how many are drawn at all
     assert (found.low, found.value, found.high) == pytest.approx((0.5 - 1.96 * spread, 0.5, 0.5 + 1.96 * spread), abs=0.01)
 
@@ -122,9 +122,9 @@ def test_what_is_asked_is_what_was_chosen_of_known_and_unknown_items():
         (2, 3, 5, "train", False), (1, 9, 5, "test", False), (2, 2, 2, "test", False), (3, 1, 5, "test", True),
         (3, 2, 5, "test", False), (3, 3, 2, "test", False), (3, 8, 5, "test", False),
     ]  # fmt: skip
-    choices = asked_choices(of_rows(rows, liked_from=4), "test", 100)
+    choices = held_out_interactions(of_rows(rows, liked_from=4), "test", most=100)
     assert choices.users.tolist() == [0, 2]  # user 2 chose nothing in the test
-    assert choices.asked.tolist() == [1, 2]
+    assert choices.counts.tolist() == [1, 2]
     assert choices.relevant.toarray().tolist() == [[False] * 3, [False, True, False]]
     assert choices.seen.toarray().tolist() == [[True, True, True], [True, False, False]]  # a rating of 0 is seen too
     assert choices.surprise.tolist() == [0, 1, 1]  # both of 2 chose item 1, nobody item 2, which counts as one

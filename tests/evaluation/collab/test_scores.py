@@ -13,7 +13,7 @@ from toolkit.errors import DataError
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.bootstrap import Interval
 from toolkit.evaluation.collab import scores as rating_scores
-from toolkit.evaluation.collab.baselines import Biases, Ease, Known
+from toolkit.evaluation.collab.baselines import BaselineData, Biases, Ease
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.scores import Scores, verdict
 from toolkit.program.about import _scores
@@ -31,8 +31,8 @@ def stand_in():
 
 
 def learner_of(found, weight=1.0):
-    known = Known.of(found, "test")
-    biases, ease = Biases.fit(known), Ease.fit(known.chosen, known.history, ridge=50.0)
+    known = BaselineData.of(found, "test")
+    biases, ease = Biases.fit(known), Ease.fit(known.interactions, known.seen, ridge=50.0)
     return knowing_learner(found, biases.rates, biases.ranks if found.objective == "rating" else ease.ranks, weight)
 
 
@@ -55,7 +55,7 @@ def test_ratings_are_scored_by_how_far_off_they_are(rating):
     assert scores.metrics == ["RMSE", "MAE", *RANKING]
     assert list(scores.table["global mean"]) == ["RMSE", "MAE"]
     assert list(scores.table["EASE"]) == RANKING
-    rows = found.asked("test")
+    rows = found.held_out("test")
     assert (scores.headline, scores.n_test, scores.resampled, scores.classes) == ("RMSE", len(rows), "users", ())
     off = scores.predictions.predicted - scores.predictions.label
     assert scores.table["network"]["RMSE"].value == pytest.approx((off**2).mean() ** 0.5, abs=1e-6)
@@ -85,13 +85,13 @@ def test_rankings_are_scored_by_what_is_found_first(ranking):
     found, scores = ranking
     assert list(scores.table) == ["network", "untrained network", "popularity", "item neighbours", "EASE", "ALS"]
     assert all(list(row) == RANKING for row in scores.table.values())
-    users = np.unique(found.user_codes[found.asked("test")])
+    users = np.unique(found.user_codes[found.held_out("test")])
     assert (scores.headline, scores.n_test, scores.ranking, scores.regression) == ("nDCG@10", len(users), True, False)
     for name in ("nDCG@10", "recall@10", "mean average precision", "novelty@10"):
         assert scores.table["network"][name].value == pytest.approx(scores.predictions[name].mean(), abs=1e-6)
     assert scores.predictions.user.tolist() == [found.users[code] for code in users]
-    assert scores.predictions.asked.sum() == len(found.asked("test"))
-    assert scores.predictions.known.sum() == found.history("test", liked=True)[users].nnz
+    assert scores.predictions.asked.sum() == len(found.held_out("test"))
+    assert scores.predictions.known.sum() == found.seen("test", positive=True)[users].nnz
     best = max(list(scores.table)[2:], key=lambda name: scores.table[name]["nDCG@10"].value)
     assert scores.best_simple == best
     gap = scores.table["network"]["nDCG@10"].value - scores.table[best]["nDCG@10"].value

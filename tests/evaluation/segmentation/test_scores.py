@@ -185,7 +185,7 @@ def test_scores_come_back_from_disk_as_they_were(scores, tmp_path):
     plain = json.loads((tmp_path / "scores.json").read_text())
     del plain["headline"], plain["per_class"]  # an earlier version's
     (tmp_path / "scores.json").write_text(json.dumps(plain))
-    assert (Scores.load(tmp_path).headline, Scores.load(tmp_path).per_class) == ("accuracy", {})
+    assert (Scores.load(tmp_path).headline, Scores.load(tmp_path).per_class) == ("mean IoU", {})
 
 
 def test_the_card_and_the_terminal_name_what_each_class_scores(scores):

@@ -14,9 +14,9 @@ from helpers.collab_programs import KINDS, NAMES, named_ratings
 from recipes.collaborative_filtering import build_learner
 from toolkit.errors import DataError, ToolkitError
 from toolkit.evaluation.collab.answers import ranking_answers, rating_answers
-from toolkit.learning.collab.fold_in import taste_of
-from toolkit.learning.collab.loaders import coded, listed
-from toolkit.learning.collab.networks import ChoiceLoss, Choices
+from toolkit.learning.collab.fold_in import fold_in_model_of
+from toolkit.learning.collab.loaders import coded, padded
+from toolkit.learning.collab.networks import ImplicitLoss, ImplicitMF
 from toolkit.learning.fitting import fit
 
 pytest_plugins = ["helpers.collab_runs"]
@@ -54,7 +54,7 @@ def test_nothing_of_a_test_row_reaches_training(frame, objective, form):
     for learn in (first, second):
         fit(learn, 2)
     assert all(map(torch.equal, weights_of(first), weights_of(second)))
-    vectors = [learn.taste() for learn in (first, second)]
+    vectors = [learn.fold_in_model() for learn in (first, second)]
     assert np.array_equal(vectors[0].prior, vectors[1].prior)
     assert np.array_equal(vectors[0].vectors, vectors[1].vectors)
 
@@ -95,25 +95,25 @@ def test_rows_are_answered_alike_however_they_are_asked(run, recwarn):
 def test_all_test_rows_are_answered_in_order(run):
     learn, labelled = run.learn, run.labelled
     answers, targets = quiet(learn, dl=learn.dls[2])
-    if isinstance(learn.model, Choices):  # of people: a score for each item that is theirs
+    if isinstance(learn.model, ImplicitMF):  # of people: a score for each item that is theirs
         shown, every, wanted = (torch.cat(parts) for parts in zip(*learn.dls[2], strict=True))
         assert answers.shape == (len(every), every.shape[1] + 1)
         assert torch.equal(targets, wanted)
-        users = learn.dls[2].dataset.people
+        users = learn.dls[2].dataset.users
         scores = ranking_answers(learn, users)[np.arange(len(users))[:, None], every.numpy() - 1]
         there = every > 0
-        known = labelled.history("test", liked=True)[users]
+        known = labelled.seen("test", positive=True)[users]
         assert ((shown > 0).sum(1).numpy() == np.diff(known.indptr)).all()
         assert answers[:, :-1][there].numpy() == pytest.approx(scores[there.numpy()], abs=1e-5)
         return
-    rows = labelled.asked("test")
+    rows = labelled.held_out("test")
     assert answers.shape == targets.shape == (len(rows), 1)
     assert torch.allclose(quiet(learn, dl=learn.dls[2].new(bs=16))[0], answers, atol=1e-5)
     assert torch.equal(
-        targets[:, 0], torch.from_numpy(labelled.values[rows] if run.program.rated else labelled.chosen[rows] * 1.0)
+        targets[:, 0], torch.from_numpy(labelled.values[rows] if run.program.rated else labelled.positive[rows] * 1.0)
     )
-    taste, people = learn.taste(), learn.people()[labelled.user_codes[rows]]
-    expected = taste.ratings(taste.pairs(people, labelled.item_codes[rows]))
+    model_of_items, people = learn.fold_in_model(), learn.user_vectors()[labelled.user_codes[rows]]
+    expected = model_of_items.ratings(model_of_items.pairs(people, labelled.item_codes[rows]))
     if run.program.rated:
         assert answers[:, 0].clip(labelled.low, labelled.high).numpy() == pytest.approx(expected, abs=1e-5)
     else:
@@ -124,14 +124,16 @@ def test_items_that_training_did_not_meet_are_given_what_the_person_gives_on_ave
     if not run.program.rated:
         pytest.skip("they cannot be ranked")
     labelled = run.labelled
-    rows = labelled.asked("test")[:20]
+    rows = labelled.held_out("test")[:20]
     codes = labelled.item_codes.copy()
     codes[rows] = len(labelled.items)
     unmet = replace(labelled, item_codes=codes, items=(*labelled.items, "unmet"), titles=(*labelled.titles, "unmet"))
-    learn = SimpleNamespace(dls=SimpleNamespace(labelled=unmet), taste=run.learn.taste, people_knowing=run.learn.people_knowing)
-    taste = run.learn.taste()
-    people = run.learn.people_knowing(np.arange(labelled.n_users), labelled.history("test"))
-    expected = [taste.ratings(taste.scores(people[user]).mean()) for user in labelled.user_codes[rows]]
+    learn = SimpleNamespace(
+        dls=SimpleNamespace(labelled=unmet), fold_in_model=run.learn.fold_in_model, fold_in_users=run.learn.fold_in_users
+    )
+    model_of_items = run.learn.fold_in_model()
+    people = run.learn.fold_in_users(np.arange(labelled.n_users), labelled.seen("test"))
+    expected = [model_of_items.ratings(model_of_items.scores(people[user]).mean()) for user in labelled.user_codes[rows]]
     assert rating_answers(learn, rows) == pytest.approx(np.array(expected), abs=1e-5)
 
 
@@ -140,12 +142,12 @@ def test_batches_and_results_are_shown_by_ids(run, capsys):
     learn.dls.show_batch()
     said = capsys.readouterr().out
     assert "thing " in said
-    assert ("to be found" if isinstance(learn.model, Choices) else "person-") in said
+    assert ("to be found" if isinstance(learn.model, ImplicitMF) else "person-") in said
     with learn.no_bar():
         learn.show_results(max_n=3)
     said = capsys.readouterr().out
     assert "thing " in said
-    if not isinstance(learn.model, Choices):
+    if not isinstance(learn.model, ImplicitMF):
         first = said.splitlines()[1].split()
         row = {"user": first[1], "item": " ".join(first[2:4])}
         assert row["user"] in run.labelled.users
@@ -188,38 +190,38 @@ def test_weights_and_biases_are_asked_for_as_in_fastais_lesson(run):
     assert model.bias(names, is_item=True).shape == (4,)
     assert model.weight(list(run.labelled.users[:3]), is_item=False).shape[0] == 3
     assert torch.equal(model.weight(names[1:2], is_item=True)[0], model.i_weight.weight[2].cpu())
-    taste = run.learn.taste()
+    model_of_items = run.learn.fold_in_model()
     if run.program.rated:
-        found = taste.offset[:4] - model.mean
+        found = model_of_items.offset[:4] - model.mean
         assert model.bias(names).numpy() == pytest.approx(found, abs=1e-6)
 
 
 def test_the_taste_is_that_of_the_weights_as_they_are(frame):
     for objective in ("rating", "ranking"):
         learn = build_learner(frame, objective=objective, factors=8)
-        before = learn.taste()
-        assert learn.taste() is before
+        before = learn.fold_in_model()
+        assert learn.fold_in_model() is before
         with learn.no_bar(), learn.no_logging():
             learn.fit_one_cycle(1, 1e-2)
-        after = learn.taste()
+        after = learn.fold_in_model()
         assert not np.array_equal(before.vectors, after.vectors)
-        assert np.array_equal(after.vectors, taste_of(learn.model, learn.dls.labelled).vectors)
+        assert np.array_equal(after.vectors, fold_in_model_of(learn.model, learn.dls.labelled).vectors)
 
 
 def test_people_as_numbers_score_as_the_network_does(run):
-    learn, labelled, taste = run.learn, run.labelled, run.learn.taste()
+    learn, labelled, model_of_items = run.learn, run.labelled, run.learn.fold_in_model()
     users = np.arange(labelled.n_users).repeat(3)
     items = np.random.default_rng(0).integers(0, labelled.n_items, len(users))
-    if isinstance(learn.model, Choices):
+    if isinstance(learn.model, ImplicitMF):
         learn.validate()  # people as they are known from training rows
         people = learn.model.u_weight.weight[1:].detach().numpy()
     else:
-        people = learn.people()
+        people = learn.user_vectors()
     with torch.no_grad():
         expected = learn.model.eval()(torch.from_numpy(np.stack([users, items], axis=1) + 1))[:, 0].numpy()
-    found = taste.pairs(people[users], items)
+    found = model_of_items.pairs(people[users], items)
     if run.program.rated:
-        expected, found = expected.clip(labelled.low, labelled.high), taste.ratings(found)
+        expected, found = expected.clip(labelled.low, labelled.high), model_of_items.ratings(found)
     assert found == pytest.approx(expected, abs=1e-4)
 
 
@@ -242,7 +244,7 @@ def test_answers_of_several_members_are_their_mean(frame):
         assert model.train()(rows).shape == (50, model.members)
 
 
-class TestChoices:
+class TestImplicitMF:
     """What is special about people who are solved for: network, numpy and a plain way of writing it agree."""
 
     @pytest.fixture(scope="class")
@@ -252,43 +254,45 @@ class TestChoices:
         return learn
 
     def test_network_and_numpy_find_the_same_person(self, learn):
-        labelled, taste = learn.dls.labelled, learn.taste()
-        history = labelled.history("train", liked=True)[:, : labelled.n_items]
-        found = learn.solve(history)
+        labelled, model_of_items = learn.dls.labelled, learn.fold_in_model()
+        history = labelled.seen("train", positive=True)[:, : labelled.n_items]
+        found = learn.fold_in_interactions(history)
         for user in range(len(labelled.users)):
             items = history.indices[history.indptr[user] : history.indptr[user + 1]]
-            assert found[user] == pytest.approx(taste.solve(items), abs=1e-5)
+            assert found[user] == pytest.approx(model_of_items.solve(items), abs=1e-5)
         with torch.no_grad():
             learn.model.u_weight.weight.zero_()
         learn.validate()
         assert learn.model.u_weight.weight[1:].detach().numpy() == pytest.approx(found[: labelled.n_users], abs=1e-6)
 
     def test_a_person_is_where_the_squared_errors_are_least(self, learn):
-        taste = learn.taste()
+        model_of_items = learn.fold_in_model()
         items = np.array([1, 4, 9])
-        person = taste.solve(items)
+        person = model_of_items.solve(items)
 
         def error(vector):
-            return ((1 - taste.vectors[items].astype(float) @ vector) ** 2).sum() + vector @ taste.prior @ vector
+            return (
+                (1 - model_of_items.vectors[items].astype(float) @ vector) ** 2
+            ).sum() + vector @ model_of_items.prior @ vector
 
         for step in 1e-3 * np.vstack([np.eye(5), -np.eye(5)]):
             assert error(person + step) > error(person)
 
     def test_nobody_is_at_the_centre_and_lists_may_end_early(self, learn):
-        padded = torch.tensor([[3, 8, 0, 0], [0, 0, 0, 0], [8, 3, 0, 0]])
-        found = learn.model.solve(padded)
+        lists = torch.tensor([[3, 8, 0, 0], [0, 0, 0, 0], [8, 3, 0, 0]])
+        found = learn.model.fold_in(lists)
         assert not found[1].any()
         assert found[0] == pytest.approx(found[2], abs=1e-6)
-        assert found[0] == pytest.approx(learn.model.solve(torch.tensor([[3, 8]]))[0], abs=1e-6)
+        assert found[0] == pytest.approx(learn.model.fold_in(torch.tensor([[3, 8]]))[0], abs=1e-6)
 
     def test_the_loss_is_over_all_items_without_drawing_some(self, learn):
         batch = learn.dls.train.one_batch()
         known, every, wanted = batch
         sizes = learn.dls.train.dataset.lengths().astype(float)
-        loss = ChoiceLoss(sizes, 0.3)
+        loss = ImplicitLoss(sizes, 0.3)
         with torch.no_grad():
             found = float(loss(learn.model(known, every), wanted))
-            people = torch.from_numpy(learn.model.solve(known)).float()
+            people = torch.from_numpy(learn.model.fold_in(known)).float()
             scores = people @ learn.model.i_weight.weight[1:].T
         total = 0.0
         for row, (items, counted) in enumerate(zip(every, wanted, strict=True)):
@@ -302,9 +306,9 @@ class TestChoices:
         assert found == pytest.approx(expected, rel=1e-3)
 
     def test_lists_hold_what_a_row_holds(self, learn):
-        history = learn.dls.labelled.history("train", liked=True)
+        history = learn.dls.labelled.seen("train", positive=True)
         some = np.array([7, 0, 7, 12])
-        for user, row in zip(some, listed(history, some).tolist(), strict=True):
+        for user, row in zip(some, padded(history, some).tolist(), strict=True):
             assert sorted(code - 1 for code in row if code) == sorted(history[[user]].indices)
 
 
@@ -328,7 +332,7 @@ def test_a_catalogue_of_200_000_items_fits_into_memory(objective):
     loss.backward()
     assert torch.isfinite(loss)
     learn.dls.valid.show_batch(max_n=1)
-    scores = learn.taste().scores(learn.taste().solve(np.array([3, 199]), None))
+    scores = learn.fold_in_model().scores(learn.fold_in_model().solve(np.array([3, 199]), None))
     assert scores.shape == (learn.dls.labelled.n_items,)
     assert np.isfinite(scores).all()
 

@@ -56,7 +56,7 @@ def test_each_person_is_seen_once_an_epoch_with_all_that_they_chose(frame, batch
     learn = build_learner(frame, objective="ranking", batch_size=batch_size, liked_from=liked_from)
     labelled = learn.dls.labelled
     rows = labelled.rows_of("train")
-    rows = rows[labelled.chosen[rows]]
+    rows = rows[labelled.positive[rows]]
     chosen = {}
     for user, item in coded(labelled)[rows].tolist():
         chosen.setdefault(user, []).append(item)
@@ -82,10 +82,10 @@ def test_held_out_people_are_asked_for_their_part_and_shown_what_is_known_of_the
     learn = build_learner(frame, objective="ranking", split=split)
     labelled = learn.dls.labelled
     for part, loader in (("valid", learn.dls.valid), ("test", learn.dls[2])):
-        asked = labelled.asked(part)
+        asked = labelled.held_out(part)
         asked = asked[labelled.item_codes[asked] < labelled.n_items]
         expected = {
-            (tuple(sorted(labelled.history(part)[[user]][:, : labelled.n_items].indices + 1)), tuple(sorted(rows)))
+            (tuple(sorted(labelled.seen(part)[[user]][:, : labelled.n_items].indices + 1)), tuple(sorted(rows)))
             for user, rows in pd.Series(labelled.item_codes[asked] + 1).groupby(labelled.user_codes[asked])
         }
         found = set()
@@ -100,5 +100,5 @@ def test_rows_below_what_counts_as_liked_are_not_learnt_as_choices(frame):
     labelled = learn.dls.labelled
     for loader, part in zip(learn.dls.loaders, ("train", "valid", "test"), strict=True):
         rows = labelled.rows_of(part)
-        assert torch.equal(loader.dataset.held[1][:, 0], torch.from_numpy(labelled.chosen[rows]).float())
-        assert 0 < labelled.chosen[rows].mean() < 1
+        assert torch.equal(loader.dataset.held[1][:, 0], torch.from_numpy(labelled.positive[rows]).float())
+        assert 0 < labelled.positive[rows].mean() < 1

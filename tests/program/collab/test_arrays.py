@@ -12,7 +12,7 @@ from helpers.collab_samples import IDS, TITLES, USERS, npy, samples, write_recom
 from toolkit.errors import ProgramError
 from toolkit.program import load
 from toolkit.program.collab.arrays import members_of
-from toolkit.program.collab.dot_model import Taste
+from toolkit.program.collab.dot_model import DotModel
 from toolkit.program.collab.selftest import selftest
 
 
@@ -101,8 +101,10 @@ def test_a_file_without_users_holds_nobodys_history(paths):
 
 
 def test_a_catalogue_of_one_item(tmp_path):
-    taste = Taste(np.ones((1, 2), np.float32), np.zeros(1, np.float32), np.eye(2), np.zeros(2))
-    program = load(write_recommender(tmp_path / "one.pyz", taste, members_of(taste, ["1"], ["Only"], np.ones(1))))
+    model = DotModel(np.ones((1, 2), np.float32), np.zeros(1, np.float32), np.eye(2), np.zeros(2))
+    program = load(
+        write_recommender(tmp_path / "one.pyz", model, members_of(model, ["1"], titles=["Only"], popularity=np.ones(1)))
+    )
     assert [each.title for each in program.recommend(likes=[])] == ["Only"]
     assert len(program.recommend(likes=["only"])) == 0
     assert program.predict(likes=[], item="Only").rank == 1

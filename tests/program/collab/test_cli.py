@@ -14,8 +14,8 @@ from helpers.collab_samples import USERS, samples, write_recommender
 
 from toolkit.program import load
 from toolkit.program.cli import main
-from toolkit.program.collab.arrays import members_of
-from toolkit.program.collab.dot_model import Taste
+from toolkit.program.collab.arrays import KnownUsers, members_of
+from toolkit.program.collab.dot_model import DotModel
 
 
 @pytest.fixture(scope="module")
@@ -210,14 +210,14 @@ def test_self_test_from_the_command_line(tell):
 
 def test_everyone_is_never_held_in_memory(said, tmp_path):
     rng = np.random.default_rng(0)
-    taste = Taste(rng.standard_normal((200, 4)).astype(np.float32), np.zeros(200, np.float32), np.eye(4), np.zeros(4))
+    model = DotModel(rng.standard_normal((200, 4)).astype(np.float32), np.zeros(200, np.float32), np.eye(4), np.zeros(4))
     ids = [str(number) for number in range(200)]
 
     def peak(users):
-        seen = (np.arange(users + 1), rng.integers(0, 200, users), np.ones(users))
-        people = rng.standard_normal((users, 4))
-        members = members_of(taste, ids, None, np.ones(200), [f"u{number}" for number in range(users)], people, seen)
-        path = write_recommender(tmp_path / f"{users}.pyz", taste, members, users=users, titles=False)
+        names, seen = [f"u{number}" for number in range(users)], rng.integers(0, 200, users)
+        known = KnownUsers(names, rng.standard_normal((users, 4)), np.arange(users + 1), seen, np.ones(users))
+        members = members_of(model, ids, titles=None, popularity=np.ones(200), users=known)
+        path = write_recommender(tmp_path / f"{users}.pyz", model, members, users=users, titles=False)
         program = load(path)
         stream = program.recommend_many()
         next(stream)

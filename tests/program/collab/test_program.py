@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.collab_samples import IDS, TITLES, USERS, made_taste, npy, samples, write_recommender, write_sample
+from helpers.collab_samples import IDS, TITLES, USERS, made_model, npy, samples, write_recommender, write_sample
 from sklearn.linear_model import Ridge
 
 from toolkit.errors import ConversionError, ProgramError
@@ -48,17 +48,17 @@ def test_a_newcomers_likes_are_answered_with_reasons(kind, request):
 
 def test_scores_are_those_of_the_taste(ranker, rater):
     for program, bound in ((ranker, np.inf), (rater, 5.0)):
-        vector = program.taste.solve(np.array([0, 1]))
-        expected = np.minimum(program.taste.scores(vector), bound)
+        vector = program.model.solve(np.array([0, 1]))
+        expected = np.minimum(program.model.scores(vector), bound)
         for each in program.recommend(likes=[100, 101], n=13):
             assert each.score == pytest.approx(expected[IDS.index(each.item)], abs=1e-6)
 
 
 def test_ratings_stay_in_their_range(tmp_path):
-    taste = made_taste(True)
-    taste.offset[[4, 9]] = 9, -9
-    members = members_of(taste, IDS, TITLES, np.zeros(15))
-    program = load(write_recommender(tmp_path / "far.pyz", taste, members, objective="rating"))
+    model = made_model(True)
+    model.offset[[4, 9]] = 9, -9
+    members = members_of(model, IDS, titles=TITLES, popularity=np.zeros(15))
+    program = load(write_recommender(tmp_path / "far.pyz", model, members, objective="rating"))
     answer = program.recommend(likes={"Chainsaw Man": 5}, n=14)
     assert (answer[0].item, answer[0].score, answer[-1].item, answer[-1].score) == (IDS[4], 5, IDS[9], 1)
     assert [program.predict(likes={"Chainsaw Man": 5}, item=TITLES[code]).value for code in (4, 9)] == [5, 1]
@@ -262,18 +262,20 @@ def test_similar_items_point_the_same_way(ranker, rater):
 
 
 def test_an_item_of_which_nothing_was_learnt_is_like_none(tmp_path):
-    taste = made_taste(False)
-    taste.vectors[3] = 0
-    program = load(write_recommender(tmp_path / "cold.pyz", taste, members_of(taste, IDS, TITLES, np.zeros(15))))
+    model = made_model(False)
+    model.vectors[3] = 0
+    program = load(
+        write_recommender(tmp_path / "cold.pyz", model, members_of(model, IDS, titles=TITLES, popularity=np.zeros(15)))
+    )
     assert "nothing was learnt about 'Jujutsu Kaisen'" in program.similar("Jujutsu Kaisen").notes[0]
     assert "103" not in {each.item for each in program.similar("Chainsaw Man", n=15)}
 
 
 def test_a_rating_is_predicted_for_user_and_newcomer(rater):
-    taste, seen = rater.taste, [0, 1, 2, 9]  # what u0 has rated
-    person = Ridge(alpha=1, fit_intercept=False).fit(taste.vectors[seen], np.array([5, 4, 5, 1]) - taste.offset[seen]).coef_
+    model, seen = rater.model, [0, 1, 2, 9]  # what u0 has rated
+    person = Ridge(alpha=1, fit_intercept=False).fit(model.vectors[seen], np.array([5, 4, 5, 1]) - model.offset[seen]).coef_
     for item in (3, 5):  # of a group that is liked, and of one that is not
-        expected = taste.offset[item] + taste.vectors[item] @ person
+        expected = model.offset[item] + model.vectors[item] @ person
         assert 1 < expected < 5
         assert rater.predict("u0", TITLES[item]).value == pytest.approx(expected, abs=1e-5)
     assert rater.predict("u0", "Chainsaw Man").notes == ("'Chainsaw Man' is rated already: they gave it 4",)
@@ -320,9 +322,9 @@ def test_users_of_whom_nothing_is_known_are_told_so(tmp_path):
 
 def test_equal_scores_are_ordered_by_popularity_and_nothing_barred_is_chosen():
     scores, ties = np.array([1.0, 2.0, 1.0, -np.inf, 1.0], dtype=np.float32), np.array([5, 0, 7, 99, 7])
-    assert best(scores, 3, ties).tolist() == [1, 2, 4]
-    assert best(scores, 99, ties).tolist() == [1, 2, 4, 0]
-    assert best(np.full(3, -np.inf), 2, ties[:3]).tolist() == []
+    assert best(scores, 3, ties=ties).tolist() == [1, 2, 4]
+    assert best(scores, 99, ties=ties).tolist() == [1, 2, 4, 0]
+    assert best(np.full(3, -np.inf), 2, ties=ties[:3]).tolist() == []
 
 
 def test_threads_share_a_program(ranker):

@@ -12,7 +12,9 @@ from toolkit.program.collab.title_text import name_of, plain_words
 
 def index_of(titles, ids=None, popularity=None):
     ids = ids or [f"i{number}" for number in range(len(titles))]
-    return TitleIndex.build(titles, ids, np.zeros(len(titles), dtype=np.int64) if popularity is None else np.array(popularity))
+    return TitleIndex.build(
+        titles, ids, popularity=np.zeros(len(titles), dtype=np.int64) if popularity is None else np.array(popularity)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +182,9 @@ def test_an_index_that_leads_astray_is_found_out(index):
         ("gram_counts", lambda array: array[1:]),
         ("part_keys", lambda array: array[1:]),
     ):
-        assert TitleIndex(TITLES, IDS, index.popularity, {**index.arrays, name: change(index.arrays[name])}).problem()
+        assert TitleIndex(
+            TITLES, IDS, popularity=index.popularity, arrays={**index.arrays, name: change(index.arrays[name])}
+        ).problem()
 
 
 def test_a_large_catalogue_is_searched_quickly():

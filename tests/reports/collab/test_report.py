@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.collab_samples import made_taste, write_sample
+from helpers.collab_samples import made_model, write_sample
 from helpers.read_page import Read
 
-from toolkit.data.collab.labelled import labelled_ratings
-from toolkit.data.collab.options import as_rating_options
+from toolkit.data.collab.labelled import labelled_collab
+from toolkit.data.collab.options import as_collab_options
 from toolkit.errors import RunError
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.bootstrap import Interval
@@ -21,14 +21,14 @@ from toolkit.evaluation.collab.metrics import NDCG
 from toolkit.evaluation.scores import NETWORK, NONE
 from toolkit.evaluation.tabular.metrics import RMSE
 from toolkit.export import export
-from toolkit.learning.collab.learner import rating_learner
+from toolkit.learning.collab.learner import build_collab_learner
 from toolkit.learning.fitting import fit
 from toolkit.learning.runs import Run
 from toolkit.program import load
 from toolkit.reports.collab.charts import error_bars, ranking_curves
 from toolkit.reports.collab.insight import apart, asked_as
 from toolkit.reports.collab.item_map import boxes_meet, directions, drawing, places, shortened, text_width
-from toolkit.reports.collab.report import write_rating_report
+from toolkit.reports.collab.report import write_collab_report
 from toolkit.reports.images.explain import Explainer
 
 SHARED = {
@@ -53,12 +53,12 @@ def watched(users=80, items=36, share=0.4, seed=0):
 
 def reported(rows, folder, epochs=2, users=True, form="dot", **options):
     options = {"objective": "auto", "split": "random", **options}
-    learn = rating_learner(labelled_ratings(rows, as_rating_options(**options), 0.1, 0.2), form)
+    learn = build_collab_learner(labelled_collab(rows, as_collab_options(**options)), form)
     with Run.open("x", learn, settings={"no_users": not users, **options}, folder=folder) as run:
         log = fit(learn, epochs, run=run)
         made = SimpleNamespace(learn=learn, run=run, log=log, scores=evaluate(learn))
         made.program = export(learn, run.program, scores=made.scores, users=users)
-        made.path = write_rating_report(learn, made.scores, log, run, made.program)
+        made.path = write_collab_report(learn, made.scores, log=log, run=run, program=made.program)
     made.page = Read(made.path.read_text(encoding="utf-8"))
     made.labelled = learn.dls.labelled
     return made
@@ -68,7 +68,7 @@ def again(made, folder, **changed):
     """The page of the same run with other scores."""
     (folder / "run.json").write_bytes((made.run.folder / "run.json").read_bytes())
     scores = replace(made.scores, **changed)
-    path = write_rating_report(made.learn, scores, made.log, SimpleNamespace(folder=folder), made.program)
+    path = write_collab_report(made.learn, scores, log=made.log, run=SimpleNamespace(folder=folder), program=made.program)
     return Read(path.read_text(encoding="utf-8"))
 
 
@@ -135,15 +135,15 @@ def test_the_ranking_curves_say_where_they_end(ranking, tmp_path):
 def test_what_is_said_of_the_split_is_what_it_was(rating, private):
     for made in (rating, private):
         for part in ("train", "valid", "test"):
-            rows, asked = made.labelled.rows_of(part), made.labelled.asked(part)
+            rows, asked = made.labelled.rows_of(part), made.labelled.held_out(part)
             users = len(np.unique(made.labelled.user_codes[rows]))
             assert f"{part} {len(rows)} {len(asked)} {users} " in made.page.section("How the data was split")
     assert "Whole people are held out" in private.page.section("How the data was split")
 
 
 def test_the_bias_of_an_item_is_what_somebody_who_has_said_nothing_is_expected_to_give(rating):
-    told, taste, labelled = rating.page.section("What is liked in general"), rating.program.taste, rating.labelled
-    expected = taste.ratings(taste.nobody)
+    told, model, labelled = rating.page.section("What is liked in general"), rating.program.model, rating.labelled
+    expected = model.ratings(model.nobody)
     train = labelled.rows_of("train")
     counts = np.bincount(labelled.item_codes[train], minlength=labelled.n_items)
     enough = np.flatnonzero(counts >= min(20, int(np.median(counts))))
@@ -155,8 +155,8 @@ def test_the_bias_of_an_item_is_what_somebody_who_has_said_nothing_is_expected_t
 
 
 def test_the_average_person_is_shown_first_what_scores_highest_for_the_mean_of_all(ranking):
-    people = ranking.learn.solve(ranking.labelled.history("test", liked=True)[:, : ranking.labelled.n_items])
-    first = ranking.program.taste.scores(people[: ranking.labelled.n_users].mean(axis=0)).argmax()
+    people = ranking.learn.fold_in_interactions(ranking.labelled.seen("test", positive=True)[:, : ranking.labelled.n_items])
+    first = ranking.program.model.scores(people[: ranking.labelled.n_users].mean(axis=0)).argmax()
     popular = np.asarray(ranking.program.index.popularity)
     titles = [" ".join(ranking.labelled.titles[code].split())[:60] for code in (first, popular.argmax())]
     told = ranking.page.section("What is liked in general")
@@ -173,12 +173,12 @@ def test_examples_are_shown_what_was_scored_and_what_they_really_chose_is_marked
     for (user, value), part in zip(shown, parts, strict=True):
         assert value == f"{table[table.user == user][NDCG].iloc[0]:.2f}"
         code = labelled.users.index(user)
-        known = labelled.history("test")[[code]].indices
+        known = labelled.seen("test")[[code]].indices
         assert f"{len(known)} known" in part
         scores = ranking_answers(ranking.learn, np.array([code]))[0]
         scores[known[known < labelled.n_items]] = -np.inf
         suggested = np.argsort(-scores)[:6]
-        rows = labelled.asked("test")
+        rows = labelled.held_out("test")
         really = set(labelled.item_codes[rows[labelled.user_codes[rows] == code]])
         assert part.count("✓") == len(really & set(suggested.tolist()))
         assert " ".join(labelled.titles[suggested[0]].split())[:60] in part
@@ -270,22 +270,22 @@ def test_users_of_whom_nothing_is_known_can_be_examples(tmp_path):
 
 def test_a_map_puts_what_is_alike_together_the_same_way_each_time(tmp_path):
     program = load(write_sample(tmp_path / "x.pyz"))
-    found = places(program.taste, program.index.popularity)
+    found = places(program.model, program.index.popularity)
     groups = found.codes // 5
     middles = np.array([found.points[groups == group].mean(axis=0) for group in range(3)])
     nearest = np.linalg.norm(found.points[:, None] - middles, axis=2).argmin(axis=1)
     assert (nearest == groups).all()
     assert sum(found.held) > 0.9
-    turned = replace(program.taste, vectors=-program.taste.vectors)
+    turned = replace(program.model, vectors=-program.model.vectors)
     assert np.allclose(np.abs(places(turned, program.index.popularity).points), np.abs(found.points), atol=1e-5)
 
 
 def test_the_column_that_all_items_share_says_nothing_of_directions():
-    taste = made_taste(rated=True)
-    found = directions(taste)
+    model = made_model(rated=True)
+    found = directions(model)
     assert found.shape == (15, 4)
     assert np.allclose(np.linalg.norm(found, axis=1), 1)
-    flat = replace(taste, vectors=np.zeros_like(taste.vectors))
+    flat = replace(model, vectors=np.zeros_like(model.vectors))
     assert len(places(flat, np.ones(15)).codes) == 0
     assert len(places(flat, np.ones(15)).points) == 0
 
@@ -295,7 +295,7 @@ def test_the_column_that_all_items_share_says_nothing_of_directions():
 def test_titles_on_the_map_cover_neither_each_other_nor_leave_it(count, width):
     rng = np.random.default_rng(count)
     titles = [f"{ODD[number % len(ODD)]} {number}" for number in range(count)]
-    made = drawing(rng.normal(size=(count, 2)), titles, np.arange(count)[::-1], width, 20)
+    made = drawing(rng.normal(size=(count, 2)), titles, counts=np.arange(count)[::-1], width=width, longest=20)
     assert len(made.names) == len(made.boxes)
     assert len(made.names) >= min(count, 3)
     for one, other in combinations(made.boxes, 2):
@@ -307,7 +307,7 @@ def test_titles_on_the_map_cover_neither_each_other_nor_leave_it(count, width):
 
 
 def test_items_in_one_place_make_a_map_too():
-    made = drawing(np.zeros((3, 2)), ["a", "b", "c"], np.zeros(3), 358, 20)
+    made = drawing(np.zeros((3, 2)), ["a", "b", "c"], counts=np.zeros(3), width=358, longest=20)
     assert {(x, y) for x, y, *_ in made.dots} == {(made.width / 2, made.height / 2)}
 
 

@@ -1,7 +1,7 @@
 """Which columns of a table are the user, the item, the rating, the time and the title, where no one says so.
 
-It is a file of its own because data sets of ratings name their columns alike, but not the same, and because a table without a
-header, or with a column for each item, looks like one with other names.
+Data sets of ratings name their columns alike, but not the same; and a table without a header, or with a column for each item,
+looks like one with other names.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ WIDE = 4  # columns of numbers beside a user from which they seem to be items
 
 def named_like(names: Iterable[str], role: str) -> str:
     """Which of `names` usually names the `role` ("user", "item", "rating", "time" or "title"), "" where none does."""
-    bare = {}
+    bare: dict[str, str] = {}
     for name in names:
         bare.setdefault(re.sub(r"[\W_]", "", name.lower()), name)
     return next((bare[usual] for usual in NAMES[role] if usual in bare), "")
 
 
-def guess_columns(found: dict[str, str], table: Table, rated: bool, timed: bool) -> tuple[str, ...]:
+def guess_columns(found: dict[str, str], table: Table, *, rated: bool, timed: bool) -> tuple[str, ...]:
     """Add to `found`, the columns by their roles, those that no one named; return the roles of those that their place alone
     speaks for, as fastai takes them: user, item, rating.
 
@@ -94,7 +94,7 @@ def left_of(frame: pd.DataFrame, found: dict[str, str]) -> list[str]:
 def holds_ratings(cells: pd.Series) -> bool:
     """Whether a column holds numbers alone that ratings could be, judged by a sample."""
     numbers = [number_of(str(cell)) for cell in _sample(cells)]
-    return bool(numbers) and None not in numbers and max(map(abs, numbers)) < LARGEST
+    return bool(numbers) and all(number is not None and abs(number) < LARGEST for number in numbers)
 
 
 def _says_when(cells: pd.Series) -> bool:
@@ -106,7 +106,7 @@ def _says_when(cells: pd.Series) -> bool:
     return bool(texts) and (2 * numbers >= len(texts) or bool(date_form(texts)[0]))
 
 
-def _sample(cells: pd.Series) -> Sequence:
+def _sample(cells: pd.Series) -> Sequence[object]:
     there = (python_value(cell) for cell in islice(pd.unique(cells.astype(object)), SAMPLE))
     return [cell for cell in there if not is_missing(cell)]
 

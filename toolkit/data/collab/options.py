@@ -1,6 +1,6 @@
 """How a table of ratings is to be read: what a user said of it, checked, and completed with the columns that were found.
 
-It is a file of its own because what is asked must fit together before a row is read, and every column that is guessed is told of.
+What is asked must fit together before a row is read, and every column that is guessed is told of.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ AUTO, RATING, RANKING = OBJECTIVES = ("auto", "rating", "ranking")
 NONE = "none"  # said of ratings that are not to be used
 
 
-@dataclass(frozen=True)
-class RatingOptions:
+@dataclass(frozen=True, kw_only=True)
+class CollabOptions:
     """How a table of ratings is to be read: the options of the recipe that are about rows and columns.
 
     `user`, `item`, `rating`, `time` and `title` are columns, "" where they are to be guessed; a `rating` of "none" is ignored.
@@ -44,7 +44,7 @@ class RatingOptions:
     high: float | None = None
     liked_from: float = 0.0
 
-    def resolved(self, table: Table) -> tuple[RatingOptions, list[str]]:
+    def resolved(self, table: Table) -> tuple[CollabOptions, list[str]]:
         """The same with the names of columns as `table` writes them, "" where there is no such column, and an objective; and what
         a user should know of it. Raises `DataError` for a column that is not there, or is named for two things."""
         frame, source = table.frame, table.source
@@ -55,14 +55,17 @@ class RatingOptions:
         asked = {role: name for role, name in asked.items() if not (role == "rating" and ignored)}
         found = {role: column_named(frame, name, what=role, source=source) for role, name in asked.items()}
         _check_distinct(found)
-        placed = guess_columns(found, table, not ignored, self.split in TIMED)
+        placed = guess_columns(found, table, rated=not ignored, timed=self.split in TIMED)
         columns = {role: found.get(role, "") for role in ROLES}
         if columns["title"] == columns["item"]:
             columns["title"] = ""
         objective = self.objective if self.objective != AUTO else (RATING if columns["rating"] else RANKING)
-        resolved = replace(self, **columns, objective=objective)
+        resolved = replace(
+            self, user=columns["user"], item=columns["item"], rating=columns["rating"], time=columns["time"],
+            title=columns["title"], objective=objective,
+        )  # fmt: skip
         resolved._check(source, ignored)
-        return resolved, list(_told(resolved, found, asked, placed, frame, ignored))
+        return resolved, list(_told(resolved, found, asked=asked, placed=placed, frame=frame, ignored=ignored))
 
     def _check(self, source: str, ignored: bool) -> None:
         """Raise `DataError` for what is asked of ratings where there are none."""
@@ -78,9 +81,10 @@ class RatingOptions:
             raise DataError(f"{source}: {what} is about ratings, and {why}: name their column with rating, or leave it out")
 
 
-def as_rating_options(
+def as_collab_options(
     user: str = "",
     item: str = "",
+    *,
     rating: str = "",
     time: str = "",
     title: str = "",
@@ -90,8 +94,8 @@ def as_rating_options(
     split: str = "random",
     rating_range: str | Sequence[float] = "",
     liked_from: float = 0.0,
-) -> RatingOptions:
-    """The options of a recipe as `RatingOptions`; `rating_range` is such as "1,5". Raises `DataError` for what none can be."""
+) -> CollabOptions:
+    """The options of a recipe as `CollabOptions`; `rating_range` is such as "1,5". Raises `DataError` for what none can be."""
     if objective not in OBJECTIVES:
         raise DataError(f"objective {objective!r}; choose from {', '.join(OBJECTIVES)}")
     if split not in WAYS:
@@ -105,8 +109,13 @@ def as_rating_options(
         least = np.nan
     if not np.isfinite(least):
         raise DataError(f"liked_from {liked_from!r}: expected a rating, such as 4, or 0 to count every row as chosen")
-    names = ("" if name is None else name_of(name).strip() for name in (user, item, rating, time, title))
-    return RatingOptions(*names, titles, test, objective, split, *range_of(rating_range, "rating_range", example="1,5"), least)
+    asked = {"user": user, "item": item, "rating": rating, "time": time, "title": title}
+    names = {role: "" if name is None else name_of(name).strip() for role, name in asked.items()}
+    low, high = range_of(rating_range, "rating_range", example="1,5")
+    return CollabOptions(
+        user=names["user"], item=names["item"], rating=names["rating"], time=names["time"], title=names["title"], titles=titles,
+        test=test, objective=objective, split=split, low=low, high=high, liked_from=least,
+    )  # fmt: skip
 
 
 def _check_distinct(found: dict[str, str]) -> None:
@@ -117,7 +126,13 @@ def _check_distinct(found: dict[str, str]) -> None:
 
 
 def _told(
-    options: RatingOptions, found: dict[str, str], asked: dict[str, str], placed: tuple, frame: pd.DataFrame, ignored: bool
+    options: CollabOptions,
+    found: dict[str, str],
+    *,
+    asked: dict[str, str],
+    placed: tuple[str, ...],
+    frame: pd.DataFrame,
+    ignored: bool,
 ) -> Iterable[str]:
     """Sentences on which columns were taken for what, and on those that were not."""
     roles = {role: getattr(options, role) for role in ROLES if getattr(options, role)}

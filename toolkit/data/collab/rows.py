@@ -1,7 +1,6 @@
-"""The rows of a table of ratings, made clean: who, what, how many stars and when, each pair of user and item once.
+"""The rows of a table of ratings, made clean: user, item, rating and time, each pair of user and item once.
 
-It is a file of its own because everything that can be wrong with a row of ratings is found here, over a million rows at a time:
-different cells are few and read once each.
+Everything that can be wrong with a row is found here, over a million rows at a time: different cells are few and read once each.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.collab.columns import LARGEST
-from toolkit.data.collab.options import NONE, RatingOptions
+from toolkit.data.collab.options import NONE, CollabOptions
 from toolkit.data.items import summary
 from toolkit.data.table_files import Table
 from toolkit.data.tabular.column_kinds import decimal_sign
@@ -60,7 +59,7 @@ class Rows:
         return [f"{path} row {row}".strip() for path, row in zip(of.path, of.row, strict=True)]
 
 
-def read_rows(tables: list[Table], options: RatingOptions) -> Rows:
+def read_rows(tables: list[Table], options: CollabOptions) -> Rows:
     """The rows of the data, and of the test where there is one, without those that cannot be used and without repeated pairs.
 
     `options` are resolved. Raises `DataError` where most ratings cannot be used, or nothing is left.
@@ -88,7 +87,7 @@ def read_rows(tables: list[Table], options: RatingOptions) -> Rows:
     for role, name in (("user", options.user), ("item", options.item)):
         rows.drop((rows.table[role] < 0).to_numpy(), f"no {role} in column {name!r}")
     if options.rating and len(rows.table):
-        _read_ratings(rows, options, tables[0].source)
+        _read_ratings(rows, options, source=tables[0].source)
     if not len(rows.table):
         raise DataError(f"{tables[0].source}: no row is left to learn from: {summary(rows.rejected)}")
     if options.time:
@@ -106,8 +105,8 @@ def ids_of(cells: pd.Series, na_values: frozenset[str] = UNMISTAKABLE) -> tuple[
     except TypeError:  # cells that cannot be compared, such as lists
         codes, distinct = pd.factorize(cells.map(str))
     known = (python_value(cell) for cell in distinct)
-    texts = [None if is_missing(cell, na_values) else text_of(cell).strip() for cell in known]
-    again, texts = pd.factorize(np.array([*texts, None], dtype=object))  # 1, 1.0 and " 1" are one; the last is for -1
+    bare = [None if is_missing(cell, na_values) else text_of(cell).strip() for cell in known]
+    again, texts = pd.factorize(np.array([*bare, None], dtype=object))  # 1, 1.0 and " 1" are one; the last is for -1
     return again[codes].astype(np.int64), np.asarray(texts, dtype=object)
 
 
@@ -128,13 +127,13 @@ def whole_texts(texts: np.ndarray) -> np.ndarray:
     return texts
 
 
-def _columns(options: RatingOptions) -> list[str]:
+def _columns(options: CollabOptions) -> list[str]:
     return [name for name in (options.user, options.item, options.rating, options.time, options.title) if name]
 
 
-def _of_test(table: Table, options: RatingOptions) -> pd.DataFrame:
+def _of_test(table: Table, options: CollabOptions) -> pd.DataFrame:
     """The columns of a test, under the names that the data has for them; a time and a title may be missing."""
-    found = {}
+    found: dict[str, str] = {}
     for name in _columns(options):
         alike = [each for each in table.frame.columns if each == name] or [
             each for each in table.frame.columns if each.casefold() == name.casefold()
@@ -148,11 +147,11 @@ def _of_test(table: Table, options: RatingOptions) -> pd.DataFrame:
     return table.frame[list(found.values())].set_axis(list(found), axis=1).reindex(columns=_columns(options))
 
 
-def _read_ratings(rows: Rows, options: RatingOptions, source: str) -> None:
+def _read_ratings(rows: Rows, options: CollabOptions, *, source: str) -> None:
     """Fill in `value` and `label`; set rows aside whose rating is none."""
     cells = rows.cells[options.rating]
-    codes, distinct = pd.factorize(cells.astype(object), use_na_sentinel=False)
-    distinct = [python_value(cell) for cell in distinct]
+    codes, different = pd.factorize(cells.astype(object), use_na_sentinel=False)
+    distinct = [python_value(cell) for cell in different]
     decimal = decimal_sign(cell for cell in distinct if isinstance(cell, str))
     values, faults = np.zeros(len(distinct)), np.zeros(len(distinct), dtype=np.int64)
     for place, cell in enumerate(distinct):
@@ -165,14 +164,14 @@ def _read_ratings(rows: Rows, options: RatingOptions, source: str) -> None:
             faults[place] = NOT_FINITE
         elif abs(value) > LARGEST:
             faults[place] = TOO_LARGE
-        elif options.low is not None and not options.low <= value <= options.high:
+        elif options.low is not None and options.high is not None and not options.low <= value <= options.high:
             faults[place] = OUTSIDE
         else:
             values[place] = value
     rows.labels = np.array([text_of(cell).strip() for cell in distinct], dtype=object)
     rows.table["value"], rows.table["label"] = values[codes], codes
     bad = np.flatnonzero(faults[codes] > 0)
-    reasons = [_reason(distinct[code], faults[code], options) for code in range(len(distinct))]
+    reasons = [_reason(distinct[code], faults[code], options=options) for code in range(len(distinct))]
     if 2 * len(bad) > len(codes):
         number, reason = rows.table.row[bad[0]], reasons[codes[bad[0]]]
         raise DataError(
@@ -192,7 +191,7 @@ def _number(cell: object, decimal: str) -> float | None:
     return float_of(cell) if isinstance(cell, (int, float)) else None
 
 
-def _tell_of_placeholder(rows: Rows, options: RatingOptions) -> None:
+def _tell_of_placeholder(rows: Rows, options: CollabOptions) -> None:
     """Note a lowest rating that seems to stand for none, as -1, and 0 in most rows, do in known data sets."""
     values, counts = np.unique(rows.table.value, return_counts=True)
     if options.low is not None or len(values) < 3 or values[1] < 0:
@@ -205,7 +204,7 @@ def _tell_of_placeholder(rows: Rows, options: RatingOptions) -> None:
         )
 
 
-def _reason(cell: object, fault: int, options: RatingOptions) -> str:
+def _reason(cell: object, fault: int, *, options: CollabOptions) -> str:
     if fault == MISSING:
         return f"no rating in column {options.rating!r}"
     if fault == OUTSIDE:
@@ -215,7 +214,7 @@ def _reason(cell: object, fault: int, options: RatingOptions) -> str:
     return f"rating {quoted(cell)} is no {'finite ' if fault == NOT_FINITE else ''}number"
 
 
-def _drop_repeats(rows: Rows, options: RatingOptions) -> None:
+def _drop_repeats(rows: Rows, options: CollabOptions) -> None:
     """Keep one row of each pair of user and item: of the test's file, else the latest, else the last."""
     table = rows.table
     pair = table.user.to_numpy() * len(rows.items) + table.item.to_numpy()

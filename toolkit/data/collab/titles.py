@@ -1,6 +1,6 @@
 """What items are called: titles from a column of the data, or from a table of their own.
 
-It is a file of its own because titles are for people alone: nothing is learnt from them, and a missing one is no harm.
+Titles are for readers alone: nothing is learnt from them, and a missing one is no harm.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.collab.columns import named_like
-from toolkit.data.collab.options import RatingOptions
+from toolkit.data.collab.options import CollabOptions
 from toolkit.data.collab.rows import ids_of, whole_texts
 from toolkit.data.table_files import read_table
 from toolkit.errors import DataError
@@ -22,7 +22,7 @@ MOST_TITLES = 1.2  # of an item in the mean, up to which a guessed column is one
 
 
 def titles_of(
-    items: tuple[str, ...], item_codes: np.ndarray, cells: pd.DataFrame, options: RatingOptions, guessed: bool
+    items: tuple[str, ...], item_codes: np.ndarray, *, cells: pd.DataFrame, options: CollabOptions, guessed: bool
 ) -> tuple[tuple[str, ...], list[str]]:
     """The title of each item, its id where it has none, and what a user should know.
 
@@ -33,8 +33,8 @@ def titles_of(
     titles = np.full(len(items), None, dtype=object)
     notes: list[str] = []
     if options.titles is not None:
-        codes, texts = _from_table(items, options, notes)
-        _take(titles, codes, texts, notes, "the table of titles")
+        codes, texts = _from_table(options.titles, items, options=options, notes=notes)
+        _take(titles, codes, texts=texts, notes=notes, where="the table of titles")
     if options.title:
         codes, distinct = ids_of(cells[options.title], NO_TITLE)
         there = codes >= 0
@@ -44,14 +44,13 @@ def titles_of(
                 f"column {options.title!r} is not read for titles: items have several; name it with title if it holds them"
             )
         else:
-            _take(titles, item_codes[there], distinct[codes[there]], notes, f"column {options.title!r}")
+            _take(titles, item_codes[there], texts=distinct[codes[there]], notes=notes, where=f"column {options.title!r}")
     named = np.array([title is not None for title in titles])
     if named.any():
         if not named.all():
             first = items[int(np.flatnonzero(~named)[0])]
-            notes.append(
-                f"{int((~named).sum())} of {len(items)} items have no title, such as {quoted(first)}: they are called by their ids"
-            )
+            without = f"{int((~named).sum())} of {len(items)} items have no title, such as {quoted(first)}"
+            notes.append(f"{without}: they are called by their ids")
         counts = pd.Series(titles[named]).value_counts()
         if counts.iloc[0] > 1:
             twice = min(counts.index[counts > 1])
@@ -60,9 +59,11 @@ def titles_of(
     return tuple(title if there else item for title, there, item in zip(titles, named, items, strict=True)), notes
 
 
-def _from_table(items: tuple[str, ...], options: RatingOptions, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _from_table(
+    data: Path | str | pd.DataFrame, items: tuple[str, ...], *, options: CollabOptions, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of the items that a table of titles names, and their titles."""
-    table = read_table(options.titles)
+    table = read_table(data)
     frame = table.frame
     if len(frame.columns) < 2:
         raise DataError(f"{table.source}: one column, {frame.columns[0]!r}: a table of titles has two, the item and its title")
@@ -97,7 +98,7 @@ def _from_table(items: tuple[str, ...], options: RatingOptions, notes: list[str]
     return of_rows[there], distinct[title_codes[there]]
 
 
-def _take(titles: np.ndarray, codes: np.ndarray, texts: np.ndarray, notes: list[str], where: str) -> None:
+def _take(titles: np.ndarray, codes: np.ndarray, *, texts: np.ndarray, notes: list[str], where: str) -> None:
     """Give the items `codes` the `texts` for titles, each its first, where they have none."""
     frame = pd.DataFrame({"item": codes, "title": texts}).drop_duplicates()
     several = int((frame.groupby("item").size() > 1).sum()) if len(frame) else 0

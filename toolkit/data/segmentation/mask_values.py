@@ -219,7 +219,7 @@ def _shifted(judged: Judgement, classes: ClassMapping, *, unknown: Unknown, pale
     count = len(known)
     counted_from_0 = not classes.found and known == set(range(count))
     if counted_from_0 and count in unknown and held <= set(range(1, count + 1)):
-        ignored = {255: IGNORED} if 255 in judged.reading else {}
+        ignored: dict[Value, int] = {255: IGNORED} if 255 in judged.reading else {}
         judged.reading = {**{place + 1: judged.reading[place] for place in range(count)}, **ignored}
         found = f"the masks count classes from 1 to {count}, their list has them from 0 to {count - 1}"
         todo = 'make class numbers of them with --apply, or write the values into a .json as in {"name": 1}'

@@ -1,7 +1,7 @@
-"""Metrics of recommendations: where in a ranking of all that a person does not know yet stands what they chose later.
+"""Metrics of recommendations: where in a ranking of all that a user has not seen stands what was held out of their interactions.
 
-It is a file of its own because what is drawn are people, not rows: a person has one ranking, however many their choices, and the
-catalogue is ranked for many of them at once.
+What is drawn are users, not rows: a user has one ranking, however many their interactions, and the catalogue is ranked for many
+of them at once.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ Ranks = Callable[[np.ndarray], np.ndarray]  # user codes (n,) -> scores, float (
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What rankings are asked to find. Of `users`, int64 (n,) codes: the items that are `relevant`, bool sparse (n, items), and
-    how many are `asked` for, float64 (n,), with those that training never met; what each has `seen`, bool sparse (n, items),
-    which is no candidate; and for each item its `surprise`, float64 (items,): -log2 of the share of people who chose it (Vargas
-    and Castells 2011), at least one."""
+class HeldOut:
+    """What rankings are asked to find: held-out interactions. Of `users`, int64 (n,) codes: the items that are `relevant`, bool
+    sparse (n, items), and the `counts` of all that are held out, float64 (n,), with those that training never met; what each has
+    `seen`, bool sparse (n, items), which is no candidate; and for each item its `surprise`, float64 (items,): -log2 of the share
+    of users who chose it (Vargas and Castells 2011), at least one."""
 
     users: np.ndarray
     relevant: csr_array
-    asked: np.ndarray
+    counts: np.ndarray
     seen: csr_array
     surprise: np.ndarray
 
     @classmethod
     def of(
-        cls, users: np.ndarray, rows: tuple[np.ndarray, np.ndarray], history: csr_array, counts: np.ndarray, people: int
-    ) -> Choices:
-        """Those of `users` (distinct codes) of whom each has a row. `rows` are user and item codes of what was chosen, `history`
-        (all users, all items) what was known then. `counts` (items,) says how many of `people` in training chose each item that
-        training met: items of higher codes cannot be found."""
-        places = np.full(history.shape[0], -1)
+        cls, users: np.ndarray, rows: tuple[np.ndarray, np.ndarray], *, seen: csr_array, popularity: np.ndarray, n_users: int
+    ) -> HeldOut:
+        """Those of `users` (distinct codes) of whom each has a row. `rows` are user and item codes of held-out interactions,
+        `seen`, sparse (all users, all items), what was known then. `popularity` (items,) says how many of `n_users` in training
+        chose each item that training met: items of higher codes cannot be found."""
+        places = np.full(seen.shape[0], -1)
         places[users] = np.arange(len(users))
         at, items = places[rows[0]], rows[1]
-        some, met = at >= 0, (at >= 0) & (items < len(counts))
-        there = csr_array((np.ones(int(met.sum()), dtype=bool), (at[met], items[met])), shape=(len(users), len(counts)))
-        surprise = np.log2(max(people, 1)) - np.log2(np.maximum(counts, 1))
-        asked = np.bincount(at[some], minlength=len(users)).astype(np.float64)
-        return cls(users, there, asked, _first(history[users], len(counts)), surprise)
+        some, met = at >= 0, (at >= 0) & (items < len(popularity))
+        there = csr_array((np.ones(int(met.sum()), dtype=bool), (at[met], items[met])), shape=(len(users), len(popularity)))
+        surprise = np.log2(max(n_users, 1)) - np.log2(np.maximum(popularity, 1))
+        counts = np.bincount(at[some], minlength=len(users)).astype(np.float64)
+        return cls(users, there, counts, _first(seen[users], len(popularity)), surprise)
 
     @property
     def items(self) -> int:
@@ -73,7 +73,7 @@ class Rankings:
     curves: dict[str, list[float]]
 
 
-def rankings(ranks: Ranks, choices: Choices, seed: int = 0) -> Rankings:
+def rankings(ranks: Ranks, held_out: HeldOut, *, seed: int = 0) -> Rankings:
     """Rank for each user all items they have not seen, by the scores that `ranks` gives them, the highest first, and look where
     the relevant ones stand.
 
@@ -82,22 +82,23 @@ def rankings(ranks: Ranks, choices: Choices, seed: int = 0) -> Rankings:
     scores are ranked by lot, each item as likely first as another: by one shuffled order of the catalogue, which `seed` fixes and
     each user enters at another place. A score that is no number is the lowest.
     """
-    place = np.random.default_rng(seed).permutation(choices.items)
-    chunk = max(1, AT_ONCE // choices.items)
-    parts = [np.arange(start, min(start + chunk, len(choices.users))) for start in range(0, len(choices.users), chunk)]
-    figures, shown, sums = zip(*(_of_some(ranks, choices, some, place) for some in parts), strict=True)
+    place = np.random.default_rng(seed).permutation(held_out.items)
+    chunk = max(1, AT_ONCE // held_out.items)
+    parts = [np.arange(start, min(start + chunk, len(held_out.users))) for start in range(0, len(held_out.users), chunk)]
+    figures, shown, sums = zip(*(_of_some(ranks, held_out, some=some, place=place) for some in parts), strict=True)
     users = {name: np.concatenate([each[name] for each in figures]) for name in OF_USERS}
-    means = {name: sum(each[name] for each in sums) / len(choices.users) for name in CURVES}
+    means = {name: sum(each[name] for each in sums) / len(held_out.users) for name in CURVES}
     return Rankings(users, np.concatenate(shown), {name: each.round(5).tolist() for name, each in means.items()})
 
 
 def _of_some(
-    ranks: Ranks, choices: Choices, some: np.ndarray, place: np.ndarray
+    ranks: Ranks, held_out: HeldOut, *, some: np.ndarray, place: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray, dict[str, np.ndarray]]:
     """Figures of each of `some` users (their places among all), their first ten, and sums for the curves."""
-    count, items = len(some), choices.items
-    keys = _keys(ranks(choices.users[some]), place, enter := choices.users[some] * SPREAD % items)
-    seen, relevant, asked = choices.seen[some], choices.relevant[some], choices.asked[some]
+    count, items = len(some), held_out.items
+    enter = held_out.users[some] * SPREAD % items
+    keys = _keys(ranks(held_out.users[some]), place, enter=enter)
+    seen, relevant, counts = held_out.seen[some], held_out.relevant[some], held_out.counts[some]
     keys[_rows(seen), seen.indices] = LAST
     keys.sort(axis=1)
     candidates = items - np.diff(seen.indptr)
@@ -118,23 +119,23 @@ def _of_some(
     discount = 1 / np.log2(np.arange(2, longest + 2))
     recalled = np.cumsum(hits[:, :longest], axis=1)
     gained = np.cumsum(hits[:, :longest] * discount, axis=1)
-    best = np.append(0.0, np.cumsum(discount))[np.minimum(np.arange(1, longest + 1), asked[:, None]).astype(int)]
+    best = np.append(0.0, np.cumsum(discount))[np.minimum(np.arange(1, longest + 1), counts[:, None]).astype(int)]
     last = min(TOP, longest) - 1
     shown = np.full((count, TOP), -1)
     shown[:, : last + 1] = np.where(there[:, : last + 1], ordered[:, : last + 1], -1)
-    new = np.where(shown >= 0, choices.surprise[shown], 0).sum(axis=1) / np.maximum((shown >= 0).sum(axis=1), 1)
+    new = np.where(shown >= 0, held_out.surprise[shown], 0).sum(axis=1) / np.maximum((shown >= 0).sum(axis=1), 1)
     figures = {
         NDCG: (gained / best)[:, last],
-        RECALL: recalled[:, last] / asked,
+        RECALL: recalled[:, last] / counts,
         PRECISION: recalled[:, last] / TOP,
-        MAP: precisions / asked,
+        MAP: precisions / counts,
         NOVELTY: new,
     }
-    sums = ((gained / best).sum(axis=0), (recalled / asked[:, None]).sum(axis=0))
+    sums = ((gained / best).sum(axis=0), (recalled / counts[:, None]).sum(axis=0))
     return figures, shown, dict(zip(CURVES, sums, strict=True))
 
 
-def _keys(scores: np.ndarray, place: np.ndarray, enter: np.ndarray) -> np.ndarray:
+def _keys(scores: np.ndarray, place: np.ndarray, *, enter: np.ndarray) -> np.ndarray:
     """Whole numbers, int64 (users, items), that sort as the scores do, the highest first, and tell equal ones apart: above, the
     bits of the score (of float32, which are in order but for the sign); below, the item's place in this user's lot."""
     scores = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32) + np.float32(0)  # + 0: of -0 and 0 one number
@@ -144,16 +145,16 @@ def _keys(scores: np.ndarray, place: np.ndarray, enter: np.ndarray) -> np.ndarra
     return keys
 
 
-def ranking_intervals(found: Rankings, choices: Choices, bootstrap: Bootstrap, counted: np.ndarray) -> dict[str, Interval]:
-    """Each metric with its interval over people. `counted`, int64 (n,), are the places of the users among those that the
+def ranking_intervals(found: Rankings, held_out: HeldOut, *, bootstrap: Bootstrap, counted: np.ndarray) -> dict[str, Interval]:
+    """Each metric with its interval over users. `counted`, int64 (n,), are the places of the users among those that the
     bootstrap draws."""
-    samples = {name: drawn_mean(found.users[name], bootstrap, counted) for name in OF_USERS}
+    samples = {name: drawn_mean(found.users[name], bootstrap, counted=counted) for name in OF_USERS}
     metrics = {name: bounded_interval(values, len(counted)) for name, values in samples.items() if name != NOVELTY}
-    covered = coverage(found.shown, choices.items, bootstrap, counted)
+    covered = coverage(found.shown, held_out.items, bootstrap=bootstrap, counted=counted)
     return {**metrics, COVERAGE: covered, NOVELTY: finite_interval(samples[NOVELTY])}
 
 
-def drawn_mean(values: np.ndarray, bootstrap: Bootstrap, counted: np.ndarray) -> np.ndarray:
+def drawn_mean(values: np.ndarray, bootstrap: Bootstrap, *, counted: np.ndarray) -> np.ndarray:
     """The mean of `values` (n,) over those that count, in each resample; the first is exact."""
     weights = bootstrap.weights[:, counted]
     with np.errstate(invalid="ignore"):
@@ -162,8 +163,8 @@ def drawn_mean(values: np.ndarray, bootstrap: Bootstrap, counted: np.ndarray) ->
     return samples
 
 
-def coverage(shown: np.ndarray, items: int, bootstrap: Bootstrap, counted: np.ndarray) -> Interval:
-    """The share of the `items` that are among the first ten of somebody. A resample repeats people, and so shows fewer items: by
+def coverage(shown: np.ndarray, items: int, *, bootstrap: Bootstrap, counted: np.ndarray) -> Interval:
+    """The share of the `items` that are among the first ten of somebody. A resample repeats users, and so shows fewer items: by
     as much the resamples are put right."""
     rows, columns = np.nonzero(shown >= 0)
     known, numbers = np.unique(shown[rows, columns], return_inverse=True)

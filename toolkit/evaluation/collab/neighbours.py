@@ -1,6 +1,5 @@
-"""Items that the same people like, with shrinkage: the simple method that recommenders are built of since 2001.
-
-It is a file of its own because a catalogue's similarities are a large sparse matrix, which is made block by block.
+"""Item-based neighbours: items that the same users like, with shrinkage (Sarwar et al. 2001). A catalogue's similarities are a
+large sparse matrix, which is made block by block.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csc_array, csr_array, vstack
 
+from toolkit.evaluation.collab.methods import RaterAndRanker
+
 KEPT = 100  # neighbours of an item
-MOST_PAIRS = 2_000_000_000  # of two items of one person that are gone through: a minute
+MOST_PAIRS = 2_000_000_000  # of two items of one user that are gone through: a minute
 MOST_STORED = 60_000_000  # similarities: 700 MB
 PAIRS_AT_ONCE = 5_000_000
 DENOMINATOR = 0.3  # added to the sum of similarities: few and weak neighbours say little
 
 
 def pairs(table: csr_array) -> np.ndarray:
-    """For each item the pairs it makes with items of the same people, float64 (items,)."""
+    """For each item the pairs it makes with items of the same users, float64 (items,)."""
     lengths = np.diff(table.indptr).astype(float)
     return np.bincount(table.indices, np.repeat(lengths, lengths.astype(int)), minlength=table.shape[1])
 
@@ -34,7 +35,7 @@ def too_many(table: csr_array) -> str:
     return ""
 
 
-def similarities(table: csr_array, shrink: float, kept: int = KEPT) -> csr_array:
+def similarities(table: csr_array, shrink: float, *, kept: int = KEPT) -> csr_array:
     """For each item (row) its nearest others: the positive shrunk cosines of the columns of `table` (users, items),
     a·b / (|a||b| + shrink) (Dacrema et al. 2019), the `kept` largest of each row, sparse float32 (items, items)."""
     columns, items = csc_array(table, dtype=np.float32), table.shape[1]
@@ -61,24 +62,26 @@ def _blocks(costs: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class ChosenNeighbours:
-    """Items are ranked by the sum of their similarities with what a person has chosen: `history`, sparse (users, items)."""
+class InteractionNeighbours:
+    """Items are ranked by the sum of their similarities with the positive interactions of a user: `seen`, sparse (users,
+    items)."""
 
-    history: csr_array
+    seen: csr_array
     near: csr_array
 
     def ranks(self, users: np.ndarray) -> np.ndarray:
         """Scores, float32 (n, items)."""
-        return (self.history[users] @ self.near.T).toarray()
+        scores: np.ndarray = (self.seen[users] @ self.near.T).toarray()
+        return scores
 
 
 @dataclass(frozen=True)
 class RatedNeighbours:
-    """Biases, and the average of what a person's ratings of an item's neighbours are above theirs, weighted by similarity (Koren
-    2010). `history`, sparse (users, items), holds what the biases leave of the ratings."""
+    """Biases, and the average of what a user's ratings of an item's neighbours are above theirs, weighted by similarity (Koren
+    2010). `seen`, sparse (users, items), holds what the biases leave of the ratings."""
 
-    biases: object
-    history: csr_array
+    biases: RaterAndRanker
+    seen: csr_array
     near: csr_array
 
     def rates(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -89,13 +92,13 @@ class RatedNeighbours:
     def ranks(self, users: np.ndarray) -> np.ndarray:
         """The ratings of all items, float32 (n, items)."""
         items = self.near.shape[0]
-        own, there = self.history[users], _ones(self.history[users])
+        own, there = self.seen[users], _ones(self.seen[users])
         above, weight = ((table @ self.near.T).toarray() for table in (own, there))
         return self.biases.ranks(users)[:, :items] + above / (weight + DENOMINATOR)
 
     def _above(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         near = self.near[np.minimum(items, self.near.shape[0] - 1)]
-        own = self.history[users]
+        own = self.seen[users]
         above, weight = near.multiply(own).sum(axis=1), near.multiply(_ones(own)).sum(axis=1)
         return np.where(items < self.near.shape[0], above / (weight + DENOMINATOR), 0.0)
 

@@ -1,7 +1,4 @@
-"""What happens around training on ratings and choices: who people are by now, items drawn beside those chosen, what was found.
-
-It is a file of its own because each is a plain fastai callback or metric, put beside one kind of network or another.
-"""
+"""Callbacks and a metric of training on interactions: users folded in, negatives drawn beside positives, and what was found."""
 
 from __future__ import annotations
 
@@ -11,45 +8,46 @@ from fastai.callback.core import Callback
 from fastai.collab import TabularCollab
 from fastai.learner import Learner, Metric
 
-DRAWN = 4  # items beside each that was chosen
+NEGATIVES = 4  # items beside each positive one
 AT_ONCE = 20_000_000  # scores
-MOST_SOLVED = 20_000  # people, after each epoch
-MOST_COUNTED = 2_000  # people in whose lists is looked for what was hidden
+MOST_FOLDED_IN = 20_000  # users, after each epoch
+MOST_COUNTED = 2_000  # users in whose lists is looked for what was hidden
 
 
-class SolvePeople(Callback):
-    """Who people are by now, of what they chose in training: what pairs of user and item are scored with. Before each validation
-    all of them, unless they are very many; where rows are asked about, those that are in them."""
+class FoldIn(Callback):
+    """Fold users in, from their positive interactions of training, so that pairs of user and item can be scored. Before each
+    validation all of them, unless they are very many; where rows are predicted, those that are in them."""
 
     def before_validate(self) -> None:
         labelled = self.dls.labelled
         if labelled is None:  # a learner that was exported keeps them as they were
             return
-        asked, rows = hasattr(self.learn, "gather_preds"), getattr(self.dl, "dataset", None)
-        if asked and not isinstance(rows, TabularCollab):  # people come with what they chose
+        predicted, rows = hasattr(self.learn, "gather_preds"), getattr(self.dl, "dataset", None)
+        if predicted and not isinstance(rows, TabularCollab):  # users come with their interactions
             return
-        if not asked and labelled.n_users > MOST_SOLVED:
+        if not predicted and labelled.n_users > MOST_FOLDED_IN:
             return
         users = np.arange(labelled.n_users)
-        if asked:
+        if predicted and rows is not None:
             codes = np.unique(rows.items["user"].to_numpy(dtype=np.int64))
             users = codes[codes > 0] - 1
-        people = self.learn.solve(labelled.history("train", liked=True)[users])
-        self.model.u_weight.weight.data[users + 1] = torch.from_numpy(people).to(self.model.u_weight.weight)
+        vectors = self.learn.fold_in_interactions(labelled.seen("train", positive=True)[users])
+        self.model.u_weight.weight.data[users + 1] = torch.from_numpy(vectors).to(self.model.u_weight.weight)
 
 
-class ForgetTaste(Callback):
-    """Training changes the weights, so what was made of them is made anew; a fused optimizer does not count its changes."""
+class ForgetFoldIn(Callback):
+    """Training changes the weights, so the model that users are folded into is made anew; a fused optimizer does not count its
+    changes."""
 
     def before_train(self) -> None:
-        vars(self.learn).pop("_taste", None)
+        self.learn.forget_fold_in_model()
 
     def after_train(self) -> None:
-        vars(self.learn).pop("_taste", None)
+        self.learn.forget_fold_in_model()
 
 
-class DrawUnchosen(Callback):
-    """Beside each row that was chosen, items drawn at random, as not chosen; in validation the same ones each time."""
+class NegativeSampling(Callback):
+    """Beside each positive row, items drawn at random, as negative ones; in validation the same ones each time."""
 
     def __init__(self, n_items: int) -> None:
         self.n_items = n_items
@@ -58,18 +56,19 @@ class DrawUnchosen(Callback):
         self.fixed = torch.Generator().manual_seed(0)
 
     def before_batch(self) -> None:
-        if not self.yb or hasattr(self.learn, "gather_preds"):  # the rows themselves are asked about
+        if not self.yb or hasattr(self.learn, "gather_preds"):  # the rows themselves are predicted
             return
         x, y = self.xb[0], self.yb[0]
         fixed = None if self.training else getattr(self, "fixed", None)
-        drawn = torch.randint(1, self.n_items + 1, (DRAWN * len(x),), generator=fixed).to(x)
-        others = torch.stack([x[:, 0].repeat(DRAWN), drawn], dim=1)
+        drawn = torch.randint(1, self.n_items + 1, (NEGATIVES * len(x),), generator=fixed).to(x)
+        others = torch.stack([x[:, 0].repeat(NEGATIVES), drawn], dim=1)
         self.learn.xb = (torch.cat([x, others]),)
-        self.learn.yb = (torch.cat([y, torch.zeros_like(y).repeat(DRAWN, 1)]),)
+        self.learn.yb = (torch.cat([y, torch.zeros_like(y).repeat(NEGATIVES, 1)]),)
 
 
-class Found(Metric):
-    """How much of what was hidden stands among the ten highest items that were not shown: nDCG@10, the mean over people."""
+class FoundAtTen(Metric):
+    """How much of what was hidden stands among the ten highest items that were not shown: nDCG@10, between 0 and 1, the mean over
+    users."""
 
     def __init__(self) -> None:
         self.reset()
@@ -84,15 +83,15 @@ class Found(Metric):
         self.total, self.count = 0.0, 0
 
     def accumulate(self, learn: Learner) -> None:
-        """Add a batch of validation, until people are enough."""
+        """Add a batch of validation, until users are enough."""
         if self.count >= MOST_COUNTED:
             return
         shown, (wanted,) = learn.xb[0], learn.yb
         every = learn.xb[1]
         vectors = learn.model.i_weight.weight
         for rows in torch.arange(len(shown)).split(max(1, AT_ONCE // len(vectors))):
-            people = learn.model.solved(shown[rows])
-            scores = people @ vectors.T
+            users = learn.model.folded_in(shown[rows])
+            scores = users @ vectors.T
             scores[:, 0] = -torch.inf
             scores.scatter_(1, shown[rows], -torch.inf)
             top = scores.topk(min(10, scores.shape[1]), dim=1).indices

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from toolkit.learning.fold_batchnorm import scale_and_shift
 from toolkit.learning.tabular.networks import NUMBER_DIM, PlainNetwork, TabMNetwork
 
 
@@ -128,11 +129,8 @@ class _DeployedTabM(nn.Module):
 
 
 def _affine(norm: nn.BatchNorm1d | None, features: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch norm outside training as scale * x + shift."""
-    if norm is None or norm.running_var is None or norm.running_mean is None:
-        return torch.ones(features), torch.zeros(features)
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return scale, norm.bias - norm.running_mean * scale
+    """A batch norm outside training as scale * x + shift; without one, what changes nothing."""
+    return (torch.ones(features), torch.zeros(features)) if norm is None else scale_and_shift(norm)
 
 
 def _after(linear: nn.Linear, scale: torch.Tensor, *, shift: torch.Tensor) -> nn.Linear:

@@ -6,16 +6,18 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import ConversionError, ProgramError
 from toolkit.files import STANDARD, writing
+from toolkit.program.collab.outputs import Recommendations
 from toolkit.program.options import at_least_one
 
 if TYPE_CHECKING:
+    from toolkit.program.collab.outputs import Standing
     from toolkit.program.collab.program import Recommender
+    from toolkit.program.outputs import Estimate
 
 DOES = "recommend"
 TAKES = "recommends and takes no files"
@@ -78,20 +80,21 @@ def answer(program: Recommender, chosen: argparse.Namespace) -> int:
     """Answer what was asked; return the exit status. Raises `ConversionError` for unknown users and titles."""
     n = chosen.top or TOP
     if chosen.everyone:
-        return everyone(program, chosen.out or EVERYONE, n, chosen.json)
+        return everyone(program, chosen.out or EVERYONE, n=n, as_json=chosen.json)
     try:
+        found: Recommendations | Estimate | Standing
         if chosen.predict:
             *user, item = chosen.predict
-            found = program.predict(user[0] if user else None, item, chosen.likes, chosen.strict)
+            found = program.predict(user[0] if user else None, item, likes=chosen.likes, strict=chosen.strict)
         elif chosen.similar is not None:
-            found = program.similar(chosen.similar, n, chosen.strict)
+            found = program.similar(chosen.similar, n, strict=chosen.strict)
         else:
-            found = program.recommend(chosen.user, chosen.likes, n, strict=chosen.strict)
+            found = program.recommend(chosen.user, chosen.likes, n=n, strict=chosen.strict)
     except ConversionError as error:
         if error.source == "likes":
             raise ConversionError("--likes", error.reason) from error
         raise
-    if isinstance(found, Sequence):
+    if isinstance(found, Recommendations):
         said, text = found.to_json(), found.text()
     else:
         said = {**vars(found), "notes": list(found.notes)}
@@ -100,10 +103,10 @@ def answer(program: Recommender, chosen: argparse.Namespace) -> int:
     return 0
 
 
-def everyone(program: Recommender, out: Path | str, n: int, as_json: bool = False) -> int:
+def everyone(program: Recommender, out: Path | str, *, n: int, as_json: bool = False) -> int:
     """Write what to show each known user, `n` rows a user, to the CSV `out` ("-": standard output), as it is found; with
     `as_json` a JSON object a user to standard output. Return the exit status."""
-    answers = program.recommend_many(n=n)
+    answers = ((user, found) for user, found in program.recommend_many(n=n) if isinstance(found, Recommendations))
     if as_json:
         for user, found in answers:
             print(json.dumps({"user": user, **found.to_json()}, ensure_ascii=False))

@@ -1,6 +1,6 @@
-"""What people like, as a small network: a person's and an item's numbers side by side, and layers that make a score of them.
+"""What users like, as a small network: a user's and an item's numbers side by side, and layers that make a score of them.
 
-It is a file of its own because a person cannot be solved for here in one step, and all items must still be scored at once.
+A user cannot be solved for here in one step, and all items must still be scored at once.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from functools import cached_property
 
 import numpy as np
 
-from toolkit.program.collab.dot_model import PersonModel
+from toolkit.program.collab.dot_model import FoldInModel
 
 Layer = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
 
 AT_ONCE = 2**17  # numbers of a layer that are held at a time: they stay in the processor's cache
-STEPS = 20  # towards a person, at most
+STEPS = 20  # towards a user, at most
 SETTLED = 1e-10  # a step that gains less, as a share of what is left, is the last
 EASED, HELD = 1 / 4, 4.0  # how much the damping falls after a step that gained, and rises after one that did not
 ONE_BY_ONE = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
-class NeuralTaste(PersonModel):
-    """A fixed model of items in which a person is a vector, and their score of item i is what `layers` make of the person's and
+class NeuralModel(FoldInModel):
+    """A fixed model of items in which a user is a vector, and their score of item i is what `layers` make of the user's and
     the item's numbers, in this order: linear layers with ReLU between them (the neural form of fastai's collaborative filter).
 
-    `vectors`, float32 (items, e_i), are the embeddings of the items. `prior`, float64 (e_u, e_u), and `centre`, float64 (e_u,),
-    are those of people as in `Taste`. `layers`, one or more pairs of weight, float32 (out, in), and bias, float32 (out,), take
-    e_u + e_i numbers and end with one, the score; batch norms are multiplied into them. `like`, `low`, `high` and `bounds` are as
-    in `Taste`; where nothing is rated, `like` is the score itself that a like stands for.
+    `vectors`, float32 (items, e_i), are the embeddings of the items; users have e_u numbers. `layers`, one or more pairs of
+    weight, float32 (out, in), and bias, float32 (out,), take e_u + e_i numbers and end with one, the score; batch norms are
+    multiplied into them. Everything else is as in `FoldInModel`; where nothing is rated, `like` is the score itself that a like
+    stands for.
     """
 
     vectors: np.ndarray
@@ -43,74 +43,74 @@ class NeuralTaste(PersonModel):
     bounds: tuple[float, float] | None = None
 
     def solve(self, items: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
-        """The vector (e_u,), float64, of a person who chose `items` (n,) or gave them the ratings `values` (n,): regularised
-        non-linear least squares on the fixed items, in a few steps from the mean of all people, none of which makes it worse
+        """The vector (e_u,), float64, of a user who chose `items` (n,) or gave them the ratings `values` (n,): regularised
+        non-linear least squares on the fixed items, in a few steps from the mean of all users, none of which makes it worse
         (Levenberg 1944 and Marquardt 1963, damped by the prior)."""
         if not len(items):
             return self.centre.copy()
         fixed, targets = self._fixed(items), self._targets(len(items), values)
-        person = self.centre
-        scores, slopes = self._scored(fixed, person)
-        worth, damping = self._objective(targets - scores, person), 0.0
+        user = self.centre
+        scores, slopes = self._scored(fixed, user)
+        worth, damping = self._objective(targets - scores, user), 0.0
         for _ in range(STEPS):
-            away = (person - self.centre) / (1 + damping)
+            away = (user - self.centre) / (1 + damping)
             step = self._weights(slopes, 1 + damping) @ (targets - scores + slopes @ away) - away
-            tried = person + step
+            tried = user + step
             tried_scores, tried_slopes = self._scored(fixed, tried)
             reached = self._objective(targets - tried_scores, tried)
             if not reached < worth:
                 damping = max(1.0, HELD * damping)
                 continue
             gained = worth - reached
-            person, scores, slopes, worth = tried, tried_scores, tried_slopes, reached
+            user, scores, slopes, worth = tried, tried_scores, tried_slopes, reached
             damping = EASED * damping if damping > 1 else 0.0
             if gained <= SETTLED * worth:
                 break
-        return person
+        return user
 
-    def scores(self, people: np.ndarray) -> np.ndarray:
-        """The scores of all items for one person (e_u,) or several (n, e_u): float32 (items,) or (n, items).
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        """The scores of all items for one user (e_u,) or several (n, e_u): float32 (items,) or (n, items).
 
         What the first layer makes of all items is worked out when first needed, and kept: items times its width."""
-        people = np.asarray(people, dtype=np.float32)
-        (person_weight, _), *after = self._split
-        parts = np.atleast_2d(people) @ person_weight.T
+        users = np.asarray(users, dtype=np.float32)
+        (user_weight, _), *after = self._split
+        parts = np.atleast_2d(users) @ user_weight.T
         found = np.empty((len(parts), len(self.vectors)), dtype=np.float32)
         for part, scores in zip(parts, found, strict=True):
-            self._score_all(part, after, scores)
-        return found.reshape(*people.shape[:-1], len(self.vectors))
+            self._score_all(part, after, scores=scores)
+        return found.reshape(*users.shape[:-1], len(self.vectors))
 
-    def pairs(self, people: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The score of one item for each person: `people` (n, e_u) and `items` (n,) -> float32 (n,)."""
-        people, items = np.asarray(people, dtype=np.float32), np.asarray(items)
-        (person_weight, item_weight), *after = self._split
+    def pairs(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """The score of one item for each user: `users` (n, e_u) and `items` (n,) -> float32 (n,)."""
+        users, items = np.asarray(users, dtype=np.float32), np.asarray(items)
+        (user_weight, item_weight), *after = self._split
         found = np.empty(len(items), dtype=np.float32)
         for start in range(0, len(items), self._batch):
             some = slice(start, start + self._batch)
-            hidden = people[some] @ person_weight.T + self.vectors[items[some]] @ item_weight.T + self.layers[0][1]
+            hidden = users[some] @ user_weight.T + self.vectors[items[some]] @ item_weight.T + self.layers[0][1]
             for weight, bias in after:
                 hidden = np.maximum(hidden, 0, out=hidden) @ weight.T + bias
             found[some] = hidden[:, 0]
         return found
 
-    def shares(self, items: np.ndarray, values: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
-        """What each of the n likes adds to the score of each of the m `wanted` items, for the person that `solve` finds: float64
+    def shares(self, items: np.ndarray, values: np.ndarray | None, *, wanted: np.ndarray) -> np.ndarray:
+        """What each of the n likes adds to the score of each of the m `wanted` items, for the user that `solve` finds: float64
         (m, n).
 
-        The layers taken as straight lines about that person, it is what `Taste.shares` gives: to first order, and together with
-        what a person who has said nothing gets, they sum to the score. Beyond first order a score has no parts.
+        The layers taken as straight lines about that user, it is what `DotModel.shares` gives: to first order, and together with
+        what a user who has said nothing gets, they sum to the score. Beyond first order a score has no parts.
         """
-        person = self.solve(items, values)
-        scores, slopes = self._scored(self._fixed(items), person)
-        residuals = self._targets(len(items), values) - scores + slopes @ (person - self.centre)
-        return (self._scored(self._fixed(wanted), person)[1] @ self._weights(slopes)) * residuals
+        user = self.solve(items, values)
+        scores, slopes = self._scored(self._fixed(items), user)
+        residuals = self._targets(len(items), values) - scores + slopes @ (user - self.centre)
+        return (self._scored(self._fixed(wanted), user)[1] @ self._weights(slopes)) * residuals
 
     @cached_property
     def _split(self) -> tuple[Layer, ...]:
-        """The layers, but instead of the first what it does to a person (out, e_u) and to an item (out, e_i)."""
+        """The layers, but instead of the first what it does to a user (out, e_u) and to an item (out, e_i)."""
         (weight, _), *after = self.layers
-        person, item = np.split(weight, [len(self.centre)], axis=1)
-        return (np.ascontiguousarray(person), np.ascontiguousarray(item)), *after
+        user, item = np.split(weight, [len(self.centre)], axis=1)
+        return (np.ascontiguousarray(user), np.ascontiguousarray(item)), *after
 
     @cached_property
     def _exact(self) -> tuple[Layer, ...]:
@@ -132,8 +132,8 @@ class NeuralTaste(PersonModel):
                 self.__dict__["_of_items"] = made
             return self.__dict__["_of_items"]
 
-    def _score_all(self, part: np.ndarray, after: list[Layer], scores: np.ndarray) -> None:
-        """Fill `scores` (items,) for a person of whom the first layer makes `part` (out,).
+    def _score_all(self, part: np.ndarray, after: list[Layer], *, scores: np.ndarray) -> None:
+        """Fill `scores` (items,) for a user of whom the first layer makes `part` (out,).
 
         max(item + part, 0) is max(item, -part) + part, of which the last is the same for all items: it goes into the bias of the
         next layer, and one pass over the items is saved.
@@ -157,20 +157,20 @@ class NeuralTaste(PersonModel):
         """What the first layer makes of some items, float64 (n, out)."""
         return self.vectors[items].astype(np.float64) @ self._exact[0][1].T + self.layers[0][1]
 
-    def _scored(self, fixed: np.ndarray, person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The scores (n,) of items of which the first layer makes `fixed` (n, out), and how they change with the person,
+    def _scored(self, fixed: np.ndarray, user: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The scores (n,) of items of which the first layer makes `fixed` (n, out), and how they change with the user,
         (n, e_u)."""
-        (person_weight, _), *after = self._exact
-        reached, on = fixed + person_weight @ person, []
+        (user_weight, _), *after = self._exact
+        reached, on = fixed + user_weight @ user, []
         for weight, bias in after:
             on.append(reached > 0)
             reached = np.where(on[-1], reached, 0) @ weight.T + bias
         slopes = np.ones((len(fixed), 1))
         for (weight, _), open_ in zip(reversed(after), reversed(on), strict=True):
             slopes = (slopes @ weight) * open_
-        return reached[:, 0], slopes @ person_weight
+        return reached[:, 0], slopes @ user_weight
 
-    def _objective(self, residuals: np.ndarray, person: np.ndarray) -> float:
-        """What `solve` makes small: squared residuals, and how unlike others the person is."""
-        away = person - self.centre
+    def _objective(self, residuals: np.ndarray, user: np.ndarray) -> float:
+        """What `solve` makes small: squared residuals, and how unlike others the user is."""
+        away = user - self.centre
         return float(residuals @ residuals + away @ self.prior @ away)

@@ -1,6 +1,6 @@
 """What a recommender answers: items with a score and a reason, or where one item stands.
 
-It is a file of its own because the command line, a web page and a table of everyone's recommendations show the same.
+The command line, a web page and a table of everyone's recommendations show the same.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 
@@ -16,7 +17,7 @@ MOST_WIDE = 50  # columns for titles
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One recommended item. `score` is the rating expected of this person, within the range of ratings, where the program learnt
+    """One recommended item. `score` is the rating expected of this user, within the range of ratings, where the program learnt
     from ratings to expect them, else a number that only ranks. `reason` is one phrase."""
 
     item: str
@@ -29,11 +30,17 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
-class Recommendations(Sequence):
+class Recommendations(Sequence[Recommendation]):
     """What to show somebody, the best first: a sequence of `Recommendation`. `notes` say what was guessed or left aside."""
 
     chosen: tuple[Recommendation, ...]
     notes: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, place: int) -> Recommendation: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Recommendation, ...]: ...
 
     def __getitem__(self, place: int | slice) -> Recommendation | tuple[Recommendation, ...]:
         return self.chosen[place]
@@ -54,14 +61,14 @@ class Recommendations(Sequence):
         ]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """The same for a machine to read."""
         return {"recommendations": [dict(vars(each)) for each in self.chosen], "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where an item stands for a person: `rank`, from 1, among the `of` items that they have not seen (and itself), by `score`,
+    """Where an item stands for a user: `rank`, from 1, among the `of` items that they have not seen (and itself), by `score`,
     which only ranks. `notes` as in `Recommendations`."""
 
     rank: int
@@ -77,7 +84,7 @@ class Standing:
         return f"rank {self.rank} of {self.of} (score {self.score:.4g})"
 
 
-def best(scores: np.ndarray, count: int, ties: np.ndarray) -> np.ndarray:
+def best(scores: np.ndarray, count: int, *, ties: np.ndarray) -> np.ndarray:
     """The positions, int64, of the `count` highest of `scores` (items,), the highest first; what is -inf is never among them, nor
     does the order of the catalogue favour anything: of equal scores that with the higher of `ties` (items,) goes first."""
     left = len(scores) - int(np.isneginf(scores).sum())

@@ -1,6 +1,6 @@
 """A loaded program that recommends: a user, or a few things that somebody likes, in; items with scores and reasons out.
 
-It is a file of its own because people come known and new, one by one and all at once: each is answered alike.
+Users come known and new, one by one and all at once: each is answered alike.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from toolkit.program.archive import Archive
 from toolkit.program.cells import is_missing, number_of, python_value, quoted, text_of
 from toolkit.program.collab.arrays import stored_in
 from toolkit.program.collab.outputs import Recommendation, Recommendations, Standing, best
-from toolkit.program.collab.reasons import Person, because
+from toolkit.program.collab.reasons import Profile, because
 from toolkit.program.collab.title_index import Match
 from toolkit.program.outputs import Estimate
 
 AT_ONCE = 2**23  # scores that are held at a time
-MOST_PEOPLE = 256  # at a time
+MOST_USERS = 256  # at a time
+
+Likes = Iterable[object] | Mapping[object, float]
 
 
 class Recommender:
-    """A trained model of what people like, whose numbers are fixed. Made by `load`; safe to share between threads.
+    """A trained model of what users like, whose numbers are fixed. Made by `load`; safe to share between threads.
 
-    `card` is what program.json says. `taste` holds the factors, `index` finds items by title or id, `users` maps the ids of known
-    people, if any travel in this program, to their positions. `rated` where it expects ratings, else it only ranks.
+    `card` is what program.json says. `model` is what users are folded into, `index` finds items by title or id, `users` maps the
+    ids of known users, if any travel in this program, to their positions. `rated` where it expects ratings, else it only ranks.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -38,14 +40,15 @@ class Recommender:
             self._stored = stored_in(archive)
         except (KeyError, TypeError, ValueError) as error:
             raise ProgramError(f"{archive.path}: its program.json lacks or garbles {error}: export it again") from error
-        self.taste, self.index, self.users = self._stored.taste, self._stored.index, self._stored.users
-        if self.rated != (self.taste.low is not None and self.taste.high is not None):
+        self.model, self.index, self.users = self._stored.model, self._stored.index, self._stored.users.positions
+        if self.rated != (self.model.limits is not None):
             raise ProgramError(f"{archive.path}: its program.json tells of another range of ratings: export it again")
 
     def recommend(
         self,
         user: object = None,
-        likes: Iterable[object] | Mapping[object, float] | None = None,
+        likes: Likes | None = None,
+        *,
         n: int = 10,
         exclude: Iterable[object] = (),
         strict: bool = False,
@@ -54,13 +57,13 @@ class Recommender:
         expects ratings, these may come as a mapping of title to rating.
 
         What the user has seen, what is liked and what is in `exclude` is never among them. Nobody is known by no likes: they get
-        what most people chose, and a note. A like that is found nowhere is set aside with a note, or with `strict` raised, as are
+        what most users chose, and a note. A like that is found nowhere is set aside with a note, or with `strict` raised, as are
         titles that had to be guessed. Raises `ConversionError` for an unknown user, likes none of which is known, and ratings
         out of range.
         """
         n = _whole(n, "n")
-        person = self._person(user, likes, strict)
-        barred, notes = [], list(person.notes)
+        profile = self._profile(user, likes, strict=strict)
+        barred, notes = [], list(profile.notes)
         for item in _listed(exclude):
             match = self._match(item, strict)
             notes += [match.note] if match.note else []
@@ -68,30 +71,30 @@ class Recommender:
                 notes.append(f"{_named(item)}: {self._unknown(match)}: nothing is left out for it")
             else:
                 barred.append(match.item)
-        blocked = np.concatenate([person.seen, np.array(barred, dtype=np.int64)])
-        return self._chosen(person, self.taste.scores(person.vector), blocked, n, notes)
+        blocked = np.concatenate([profile.seen, np.array(barred, dtype=np.int64)])
+        return self._chosen(profile, self.model.scores(profile.vector), blocked=blocked, n=n, notes=notes)
 
     def recommend_many(
-        self, users: Iterable[object] | None = None, n: int = 10, batch_size: int | None = None, strict: bool = False
+        self, users: Iterable[object] | None = None, n: int = 10, *, batch_size: int | None = None, strict: bool = False
     ) -> Iterator[tuple[str, Recommendations | ConversionError]]:
         """The same for all known users, or for any number of `users`, in constant memory: pairs of a user's id and what to show
         them, in order. For a user that is unknown the pair holds the `ConversionError`; with `strict` it is raised."""
         n = _whole(n, "n")
         self._need_users()
-        room = max(1, min(MOST_PEOPLE, AT_ONCE // max(1, len(self.index.ids))))
+        room = max(1, min(MOST_USERS, AT_ONCE // max(1, len(self.index.ids))))
         batch_size = room if batch_size is None else _whole(batch_size, "batch_size")
         stream = iter(self.users if users is None else [users] if isinstance(users, str) else users)
         while batch := list(islice(stream, batch_size)):
             found = [self._tried(user, strict) for user in batch]
-            people = [each for each in found if isinstance(each, Person)]
-            scores = iter(self.taste.scores(np.stack([each.vector for each in people])) if people else ())
+            profiles = [each for each in found if isinstance(each, Profile)]
+            scores = iter(self.model.scores(np.stack([each.vector for each in profiles])) if profiles else ())
             for user, each in zip(batch, found, strict=True):
-                if isinstance(each, Person):
-                    yield each.name, self._chosen(each, next(scores), each.seen, n, list(each.notes))
+                if isinstance(each, Profile):
+                    yield each.name, self._chosen(each, next(scores), blocked=each.seen, n=n, notes=list(each.notes))
                 else:
                     yield _text(user) or quoted(python_value(user)), each
 
-    def similar(self, item: object, n: int = 10, strict: bool = False) -> Recommendations:
+    def similar(self, item: object, n: int = 10, *, strict: bool = False) -> Recommendations:
         """The `n` items whose factors point the way that those of `item` (a title or an id) do; the score is their cosine."""
         n = _whole(n, "n")
         code, notes = self._item(item, strict)
@@ -102,55 +105,57 @@ class Recommender:
         cosines = vectors @ own / np.maximum(lengths * lengths[code], np.finfo(np.float32).tiny)
         cosines[code] = -np.inf
         cosines[lengths == 0] = -np.inf  # of which nothing was learnt
-        places = best(cosines, n, self._stored.popularity)
+        places = best(cosines, n, ties=self._stored.popularity)
         reason = "liked by the same people"
         notes += self._too_few(len(places), n)
-        return Recommendations(tuple(self._made(place, cosines[place], reason) for place in places.tolist()), tuple(notes))
+        return Recommendations(tuple(self._made(place, cosines[place], reason=reason) for place in places.tolist()), tuple(notes))
 
     def predict(
-        self, user: object = None, item: object = None, likes: Iterable[object] | Mapping | None = None, strict: bool = False
+        self, user: object = None, item: object = None, *, likes: Likes | None = None, strict: bool = False
     ) -> Estimate | Standing:
         """What a known `user`, or somebody who `likes` some titles, will think of `item`: the rating expected of them, or where
         the program only ranks, where the item stands among those that they have not seen. What they said of it themselves is in
         the notes. Errors as in `recommend`."""
         if item is None:
             raise ProgramError("predict: name an item: predict(user, item), or predict(likes=…, item=…)")
-        person = self._person(user, likes, strict)
+        profile = self._profile(user, likes, strict=strict)
         code, guessed = self._item(item, strict)
-        notes = [*person.notes, *guessed, *person.said_of(code, self.index, self.rated)]
+        notes = [*profile.notes, *guessed, *profile.said_of(code, self.index, rated=self.rated)]
         if self.rated:
-            score = self.taste.pairs(person.vector[None], np.array([code]))
-            return Estimate(float(self.taste.ratings(score)[0]), tuple(notes))
-        scores = self.taste.scores(person.vector)
+            score = self.model.pairs(profile.vector[None], np.array([code]))
+            return Estimate(float(self.model.ratings(score)[0]), tuple(notes))
+        scores = self.model.scores(profile.vector)
         others = np.ones(len(scores), dtype=bool)
-        others[person.seen] = False
+        others[profile.seen] = False
         others[code] = False
         rank = 1 + int((scores[others] > scores[code]).sum())
         return Standing(rank, int(others.sum()) + 1, float(scores[code]), tuple(notes))
 
-    def run(self, items: np.ndarray, values: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
-        """The bare model: the scores, float32, of `wanted` items for somebody who chose `items`, or gave them `values`."""
-        person = self.taste.solve(items, values)
-        return self.taste.pairs(np.tile(person, (len(wanted), 1)), wanted)
+    def run(self, items: np.ndarray, values: np.ndarray | None, *, wanted: np.ndarray) -> np.ndarray:
+        """The bare model: the scores, float32 (m,), of `wanted` items (m,) for a user who chose `items` (n,), or gave them the
+        ratings `values` (n,)."""
+        user = self.model.solve(items, values)
+        return self.model.pairs(np.tile(user, (len(wanted), 1)), wanted)
 
     @cached_property
     def _directions(self) -> tuple[np.ndarray, np.ndarray]:
         """The factors of items without what is the same for all, and their lengths."""
-        vectors = self.taste.vectors
+        vectors = self.model.vectors
         same = [column for column in np.flatnonzero(vectors[0] == 1) if (vectors[:, column] == 1).all()]
         factors = np.delete(vectors, same, axis=1) if same else vectors
         return factors, np.sqrt(np.einsum("id,id->i", factors, factors))
 
-    def _chosen(self, person: Person, scores: np.ndarray, blocked: np.ndarray, n: int, notes: list[str]) -> Recommendations:
-        popularity = self._stored.popularity
-        order, ties = (scores, popularity) if person.known else (popularity.astype(np.float64), scores)
+    def _chosen(self, profile: Profile, scores: np.ndarray, *, blocked: np.ndarray, n: int, notes: list[str]) -> Recommendations:
+        popularity, n_users = self._stored.popularity, self.card["input"].get("people")
+        order, ties = (scores, popularity) if profile.known else (popularity.astype(np.float64), scores)
         order[blocked] = -np.inf
-        places = best(order, n, ties)
-        reasons = because(person, places, self.taste, self.index, popularity, self.card["input"].get("people"))
-        found = zip(places.tolist(), self.taste.ratings(scores[places]), reasons, strict=True)
-        return Recommendations(tuple(self._made(*each) for each in found), (*notes, *self._too_few(len(places), n)))
+        places = best(order, n, ties=ties)
+        reasons = because(profile, places, model=self.model, index=self.index, popularity=popularity, n_users=n_users)
+        found = zip(places.tolist(), self.model.ratings(scores[places]), reasons, strict=True)
+        made = tuple(self._made(place, score, reason=reason) for place, score, reason in found)
+        return Recommendations(made, (*notes, *self._too_few(len(places), n)))
 
-    def _made(self, place: int, score: float, reason: str) -> Recommendation:
+    def _made(self, place: int, score: float, *, reason: str) -> Recommendation:
         return Recommendation(self.index.ids[place], self.index.titles[place], float(score), reason)
 
     def _too_few(self, found: int, n: int) -> list[str]:
@@ -158,7 +163,7 @@ class Recommender:
             return []
         return [f"{n} were asked for, {found or 'none'} of the {len(self.index.ids)} items {'is' if found == 1 else 'are'} left"]
 
-    def _person(self, user: object, likes: object, strict: bool) -> Person:
+    def _profile(self, user: object, likes: object, *, strict: bool) -> Profile:
         if (user is None) == (likes is None):
             raise ProgramError("name either a user or likes: recommend(user=…), or recommend(likes=[…])")
         return self._known(user) if likes is None else self._newcomer(likes, strict)
@@ -169,7 +174,7 @@ class Recommender:
                 "users", "this program was made without anybody's history (--no-users) and knows no users: give likes instead"
             )
 
-    def _known(self, user: object) -> Person:
+    def _known(self, user: object) -> Profile:
         self._need_users()
         name = _text(user)
         if name is None or name not in self.users:
@@ -178,14 +183,14 @@ class Recommender:
                 f"none of the {len(self.users)} users that are known here: give an id as in the table that was learnt from, or "
                 "say what they like (likes)",
             )
-        code, stored = self.users[name], self._stored
-        seen = stored.seen[stored.starts[code] : stored.starts[code + 1]].astype(np.int64)
-        values = stored.values[stored.starts[code] : stored.starts[code + 1]]
+        code, users = self.users[name], self._stored.users
+        some = slice(users.starts[code], users.starts[code + 1])
+        seen, values = users.items[some].astype(np.int64), users.values[some]
         notes = () if len(seen) else (f"nothing is known of user {quoted(name)}: what follows is what anyone would get",)
-        given = (seen, values) if self.rated else (seen[values > 0], None)
-        return Person(name, stored.people[code], seen, values, *given, known=len(seen) > 0, notes=notes)
+        liked, ratings = (seen, values) if self.rated else (seen[values > 0], None)
+        return Profile(name, users.vectors[code], seen, values, liked, ratings, known=len(seen) > 0, notes=notes)
 
-    def _newcomer(self, likes: object, strict: bool) -> Person:
+    def _newcomer(self, likes: object, strict: bool) -> Profile:
         if isinstance(likes, Mapping) and not self.rated:
             raise ConversionError(
                 "likes", "this program learnt what people choose, not how they rate it: give a list, no ratings"
@@ -210,16 +215,16 @@ class Recommender:
         items, values = np.array(list(found), dtype=np.int64), np.array(list(found.values()), dtype=np.float64)
         if not found:
             notes.append("no likes: what most people chose")
-            return Person("", self.taste.centre, items, values, items, None, known=False, notes=tuple(notes))
-        given = values if isinstance(likes, Mapping) else None
-        return Person("", self.taste.solve(items, given), items, values, items, given, known=True, notes=tuple(notes))
+            return Profile("", self.model.centre, items, values, items, None, known=False, notes=tuple(notes))
+        ratings = values if isinstance(likes, Mapping) else None
+        return Profile("", self.model.solve(items, ratings), items, values, items, ratings, known=True, notes=tuple(notes))
 
     def _rating(self, like: object, rating: object) -> float:
-        if rating is None:
-            return self.taste.like
+        if rating is None or self.model.limits is None:
+            return self.model.like
         cell = python_value(rating)
         value = number_of(cell) if isinstance(cell, str) else cell
-        low, high = self.taste.low, self.taste.high
+        low, high = self.model.limits
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             named = f"likes: {quoted(python_value(like))}"
             raise ConversionError(named, f"rated {quoted(cell)}: expected a number, {low:g} to {high:g}")
@@ -246,7 +251,7 @@ class Recommender:
         near = f" (did you mean {', '.join(match.suggestions)}?)" if match.suggestions else ""
         return f"none of the {len(self.index.ids)} titles and ids that are known{near}"
 
-    def _tried(self, user: object, strict: bool) -> Person | ConversionError:
+    def _tried(self, user: object, strict: bool) -> Profile | ConversionError:
         try:
             return self._known(user)
         except ConversionError as error:
@@ -259,10 +264,9 @@ def _listed(likes: object) -> Iterable[object]:
     """Titles or ids one by one; one by itself is a list of one."""
     if isinstance(likes, (str, int, float)):
         return [likes]
-    try:
-        return iter(None if isinstance(likes, (bytes, bytearray)) else likes)
-    except TypeError as error:
-        raise ConversionError(type(likes).__name__, "expected a list of titles or ids of items") from error
+    if isinstance(likes, (bytes, bytearray)) or not isinstance(likes, Iterable):
+        raise ConversionError(type(likes).__name__, "expected a list of titles or ids of items")
+    return likes
 
 
 def _text(cell: object) -> str | None:

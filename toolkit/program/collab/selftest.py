@@ -1,7 +1,4 @@
-"""Does this recommender still answer as it did when it was exported? Golden likes, replayed.
-
-It is a file of its own because it needs nothing of what replays pictures or rows.
-"""
+"""Does this recommender still answer as it did when it was exported? Golden likes, replayed."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ TOLERANCE = 1e-4  # of the largest score
 def selftest(program: Recommender) -> list[str]:
     """Replay the golden likes; return one line for each difference, an empty list when all is as exported.
 
-    Each person is solved for here and has to give the scores of the export; each of their likes has to be found by its title and
+    Each user is solved for here and has to give the scores of the export; each of their likes has to be found by its title and
     by its id.
     """
     problems = []
@@ -25,7 +22,7 @@ def selftest(program: Recommender) -> list[str]:
     for number, golden in enumerate(goldens, start=1):
         expected = np.array(golden["output"])
         values = None if golden["values"] is None else np.array(golden["values"], dtype=np.float64)
-        answer = program.run(np.array(golden["likes"], dtype=np.int64), values, np.array(golden["wanted"], dtype=np.int64))
+        answer = program.run(np.array(golden["likes"], dtype=np.int64), values, wanted=np.array(golden["wanted"], dtype=np.int64))
         if answer.shape != expected.shape or not np.abs(answer - expected).max(initial=0.0) <= TOLERANCE * size:
             problems.append(f"likes {number}: the scores are {answer.tolist()}, at export they were {expected.tolist()}")
         for item in golden["likes"]:

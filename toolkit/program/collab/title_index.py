@@ -1,7 +1,6 @@
-"""Finding an item by its title as people type it: any case, no accents, the year or not, with slips of the finger.
+"""Finding an item by its title as users type it: any case, no accents, the year or not, with slips of the finger.
 
-It is a file of its own because a wrong item found is worse than none: what is meant, what is guessed and what is only suggested
-is decided here alone.
+A wrong item found is worse than none: what is meant, what is guessed and what is only suggested is decided here alone.
 """
 
 from __future__ import annotations
@@ -44,14 +43,14 @@ class TitleIndex:
     """The catalogue by title and by id. Made by `build` when a program is exported, from its arrays when it is loaded."""
 
     def __init__(
-        self, titles: Sequence[str], ids: Sequence[str], popularity: np.ndarray, arrays: Mapping[str, np.ndarray]
+        self, titles: Sequence[str], ids: Sequence[str], *, popularity: np.ndarray, arrays: Mapping[str, np.ndarray]
     ) -> None:
         self.titles, self.ids, self.popularity = titles, ids, popularity
         self.codes = {name: code for code, name in enumerate(ids)}
         self._arrays = dict(arrays)
 
     @classmethod
-    def build(cls, titles: Sequence[str], ids: Sequence[str], popularity: np.ndarray) -> TitleIndex:
+    def build(cls, titles: Sequence[str], ids: Sequence[str], *, popularity: np.ndarray) -> TitleIndex:
         """Index `titles`, one for each of `ids`; `popularity` settles which of two namesakes is meant."""
         keys, owners, part_keys, part_owners, grams = [], [], [], [], []
         for start in range(0, len(titles), CHUNK):
@@ -75,10 +74,8 @@ class TitleIndex:
             key, owner, part[once], part_owner[once],
             code[first], np.r_[first, len(code)], gram_owner, counts,
         )  # fmt: skip
-        return cls(
-            titles, ids, popularity,
-            {name: np.asarray(each, dtype=kind) for (name, kind), each in zip(MEMBERS.items(), arrays, strict=True)},
-        )  # fmt: skip
+        named = {name: np.asarray(each, dtype=kind) for (name, kind), each in zip(MEMBERS.items(), arrays, strict=True)}
+        return cls(titles, ids, popularity=popularity, arrays=named)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -112,19 +109,20 @@ class TitleIndex:
         exact = [item for item in hits if self.titles[item].strip() == text.strip()]
         if exact:
             match = self._of_several(text, exact)
-            other = named is not None and named not in exact
-            also = f"{quoted(text)} is taken as a title; it is also the id of {self.quoted(named)}" if other else ""
-            return Match(match.item, "; ".join(filter(None, (match.note, also))), match.guessed)
+            notes = [match.note] if match.note else []
+            if named is not None and named not in exact:
+                notes.append(f"{quoted(text)} is taken as a title; it is also the id of {self.quoted(named)}")
+            return Match(match.item, "; ".join(notes), match.guessed)
         if named is not None:
             return Match(named)
         if hits:
-            return self._closest(text, asked, hits)
+            return self._closest(text, asked, hits=hits)
         dated = with_last_year(text)
         if dated:  # only with this very year: Blade Runner 2049 is not Blade Runner (1982)
             bare = name_of(dated[0])
             hits = [item for item in self._hits(bare.key) if name_of(self.titles[item]).year == dated[1]]
             if hits:
-                return self._closest(text, Name(bare.words, bare.core, dated[1], ()), hits)
+                return self._closest(text, Name(bare.words, bare.core, dated[1], ()), hits=hits)
         return self._in_part(text, asked) or self._misspelt(text, asked)
 
     def quoted(self, item: int) -> str:
@@ -140,7 +138,7 @@ class TitleIndex:
         low, high = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
         return items[low:high].tolist()
 
-    def _closest(self, text: str, asked: Name, hits: list[int]) -> Match:
+    def _closest(self, text: str, asked: Name, *, hits: list[int]) -> Match:
         """Of titles with one key those that are written most as the text is: its year, its signs, its article."""
         names = {item: name_of(self.titles[item]) for item in hits}
         if asked.year and any(name.year for name in names.values()):
@@ -199,8 +197,11 @@ class TitleIndex:
         if fewest <= _slips_allowed(asked.key):
             meant = [place for place, (_, slips) in best.items() if slips == fewest]
             if len({names[place].core for place in meant}) == 1:
-                match = self._closest(text, Name(names[meant[0]].words, asked.core, asked.year, ()), [nearby[p] for p in meant])
-                return Match(match.item, match.note or f"{quoted(text)} is taken for {self.quoted(match.item)}", True)
+                match = self._closest(
+                    text, Name(names[meant[0]].words, asked.core, asked.year, ()), hits=[nearby[p] for p in meant]
+                )
+                if match.item is not None:
+                    return Match(match.item, match.note or f"{quoted(text)} is taken for {self.quoted(match.item)}", True)
         shared = self._shared(asked.core, nearby)
         likeness = {place: max(alike, shared[place]) for place, (alike, _) in best.items()}
         order = sorted(likeness, key=lambda place: (-likeness[place], -int(self.popularity[nearby[place]]), nearby[place]))

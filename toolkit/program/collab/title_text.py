@@ -1,6 +1,6 @@
 """What a title says, however it is written: "Godfather, The (1972)", "the godfather" and "GODFATHER" are one name.
 
-It is a file of its own because names are taken apart twice, when a catalogue is indexed and when somebody types, always alike.
+Names are taken apart twice, when a catalogue is indexed and when somebody types, always alike.
 """
 
 from __future__ import annotations

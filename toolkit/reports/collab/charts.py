@@ -1,9 +1,9 @@
-"""The drawings of a report on ratings and choices: errors as bars, and what is found among the first items that are shown.
-
-It is a file of its own because an error is better the less it is, and a ranking has no epochs.
-"""
+"""The drawings of a report on ratings and interactions: errors as bars, and what is found among the first items that are
+shown."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -36,6 +36,7 @@ def ranking_curves(curves: dict[str, list[float]], what: str) -> Figure:
     axes = drawing.subplots()
     looks = zip(COLOURS, STROKES, strict=True)
     for name, values in curves.items():
+        look: dict[str, Any]
         if name == NETWORK:
             look = {"color": BLUE, "lw": 2.4, "zorder": 3}
         elif name == UNTRAINED:

@@ -1,21 +1,20 @@
-"""What a model of ratings or choices has learnt about items: the map of them, who is liked in general, what goes with what.
-
-It is a file of its own because these sections are about the catalogue and nobody in particular.
-"""
+"""What a model of ratings or interactions has learnt about items: the map of them, what is liked in general, what goes with
+what."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.data.collab.labelled import LabelledRatings
-from toolkit.evaluation.collab.answers import people_of
+from toolkit.data.collab.labelled import LabelledCollab
+from toolkit.evaluation.collab.answers import user_vectors
 from toolkit.program.collab.program import Recommender
 from toolkit.program.collab.title_index import TitleIndex
 from toolkit.reports.collab.item_map import LONGEST, MOST_DRAWN, WIDTHS, Map, Places, directions, drawing, places
 from toolkit.reports.interval_marks import IntervalMark, IntervalMarks
-from toolkit.reports.page import Gallery, Section, Table, Text
+from toolkit.reports.page import Block, Gallery, Picture, Section, Table, Text
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -25,14 +24,14 @@ EXTREMES = 6  # items named at each end of a dimension
 BIASED = 8  # items of the highest bias, and of the lowest
 PLACED = 10  # items that are shown first
 FEWEST = 20  # ratings that an item needs, at the most, to be among those of extreme bias
-MOST_PEOPLE = 20_000  # whose mean is the average person
+MOST_USERS = 20_000  # whose mean is the average user
 ALIKE, COMPARED, POPULAR = 5, 8, 100  # items named as similar, of how many, out of how many popular ones
 LONGEST_TITLE = 70
 
 
 def map_sections(program: Recommender) -> list[Section]:
     """The best known items in two dimensions, and in words what lies at the ends of these."""
-    index, found = program.index, places(program.taste, program.index.popularity)
+    index, found = program.index, places(program.model, program.index.popularity)
     if len(found.codes) < 2:
         return [Section("The item map", [Text("There are fewer than two items of which anything was learnt: no map.")])]
     counts = np.asarray(index.popularity)[found.codes]
@@ -53,7 +52,7 @@ def map_sections(program: Recommender) -> list[Section]:
     if len(titles) > MOST_DRAWN[1]:
         caption += f" On a narrow screen only the first {MOST_DRAWN[1]} are drawn."
     drawings = [
-        drawing(found.points[:most], titles[:most], counts[:most], width, longest)
+        drawing(found.points[:most], titles[:most], counts=counts[:most], width=width, longest=longest)
         for most, width, longest in zip(MOST_DRAWN, WIDTHS, LONGEST, strict=True)
     ]
     alt = f"A map of {of}; what lies at its ends is told below"
@@ -61,7 +60,7 @@ def map_sections(program: Recommender) -> list[Section]:
 
 
 def _ends(found: Places, index: TitleIndex) -> Gallery:
-    cards = []
+    cards: list[tuple[Sequence[Picture], Sequence[str]]] = []
     count = min(EXTREMES, len(found.codes) // 2)
     for values, low, high, share in zip(found.points.T, ("left", "bottom"), ("right", "top"), found.held, strict=True):
         if share < LEAST_HELD:  # of two items there is but one dimension
@@ -74,19 +73,19 @@ def _ends(found: Places, index: TitleIndex) -> Gallery:
 
 def bias_section(learn: Learner, program: Recommender) -> Section:
     """Which items anybody is expected to like, and which nobody in particular."""
-    labelled: LabelledRatings = learn.dls.labelled
+    labelled: LabelledCollab = learn.dls.labelled
     train = labelled.rows_of("train")
     counts = np.bincount(labelled.item_codes[train], minlength=labelled.n_items)
     least = int(np.clip(np.median(counts), 1, FEWEST))
     enough = np.flatnonzero(counts >= least)
     named = f"items with at least {least} rows in training" if least > 1 else "all items"
-    return (_expected if program.rated else _shown_first)(learn, program, counts, enough, named)
+    return (_expected if program.rated else _shown_first)(learn, program, counts=counts, enough=enough, named=named)
 
 
-def _expected(learn: Learner, program: Recommender, counts: np.ndarray, enough: np.ndarray, named: str) -> Section:
-    labelled, taste = learn.dls.labelled, program.taste
+def _expected(learn: Learner, program: Recommender, *, counts: np.ndarray, enough: np.ndarray, named: str) -> Section:
+    labelled, model = learn.dls.labelled, program.model
     mean = float(labelled.values[labelled.rows_of("train")].mean(dtype=np.float64))
-    expected = taste.ratings(taste.nobody)
+    expected = model.ratings(model.nobody)
     order = enough[np.argsort(-expected[enough], kind="stable")]
     count = min(BIASED, len(order) // 2)
 
@@ -104,7 +103,7 @@ def _expected(learn: Learner, program: Recommender, counts: np.ndarray, enough: 
     )
     if float(np.median(expected[enough])) < mean:
         told += " Most items lie below the mean, for people mostly rate what they expect to like."
-    blocks = [
+    blocks: list[Block] = [
         Text(told),
         Text("Highest:"),
         IntervalMarks(high, scale.low, scale.high),
@@ -114,11 +113,11 @@ def _expected(learn: Learner, program: Recommender, counts: np.ndarray, enough: 
     return Section("What is liked in general", blocks)
 
 
-def _shown_first(learn: Learner, program: Recommender, counts: np.ndarray, enough: np.ndarray, named: str) -> Section:
+def _shown_first(learn: Learner, program: Recommender, *, counts: np.ndarray, enough: np.ndarray, named: str) -> Section:
     labelled, index = learn.dls.labelled, program.index
-    some = np.sort(np.random.default_rng(0).permutation(labelled.n_users)[:MOST_PEOPLE])
-    average = people_of(learn, some).mean(axis=0)
-    scores = program.taste.scores(average)
+    some = np.sort(np.random.default_rng(0).permutation(labelled.n_users)[:MOST_USERS])
+    average = user_vectors(learn, some).mean(axis=0)
+    scores = program.model.scores(average)
     first, popular = (np.argsort(-of, kind="stable")[:PLACED].tolist() for of in (scores, np.asarray(index.popularity)))
     last = enough[np.argsort(scores[enough], kind="stable")][: min(BIASED, len(enough) // 2)]
 
@@ -131,7 +130,7 @@ def _shown_first(learn: Learner, program: Recommender, counts: np.ndarray, enoug
         f"people of training chose: {len(set(first) & set(popular))} of the {len(first)} are the same. This is popular liking, "
         "not quality; and nobody is the average person."
     )
-    blocks = [Text(told), Table(["place", "shown first to the average person", "chosen most often"], rows)]
+    blocks: list[Block] = [Text(told), Table(["place", "shown first to the average person", "chosen most often"], rows)]
     if len(last):
         blocks.append(Text(f"Last for the average person, of {named}: {_listed(last, index)}."))
     return Section("What is liked in general", blocks)
@@ -139,7 +138,9 @@ def _shown_first(learn: Learner, program: Recommender, counts: np.ndarray, enoug
 
 def similar_section(program: Recommender) -> Section:
     """What is most like some popular items, each of them unlike those before."""
-    index, cards, taken = program.index, [], set()
+    index = program.index
+    cards: list[tuple[Sequence[Picture], Sequence[str]]] = []
+    taken: set[int] = set()
     for code in np.argsort(-np.asarray(index.popularity), kind="stable")[:POPULAR].tolist():
         name = asked_as(index, code)
         if len(cards) == COMPARED or code in taken or name is None:
@@ -152,7 +153,7 @@ def similar_section(program: Recommender) -> Section:
         "Popular items with those whose factors point most nearly the same way, each after its cosine: 1 is the same direction, "
         "0 has nothing to do with it. Those that one list names are not asked about again."
     )
-    blocks = [Text(told), Gallery(cards, wide=True)] if cards else [Text("No two items can be compared.")]
+    blocks: list[Block] = [Text(told), Gallery(cards, wide=True)] if cards else [Text("No two items can be compared.")]
     return Section("What goes with what", blocks)
 
 
@@ -167,7 +168,7 @@ def asked_as(index: TitleIndex, code: int) -> str | None:
 def apart(program: Recommender, count: int) -> list[tuple[int, int]]:
     """Pairs of popular items (codes) that are alike, each pair as unlike the others as can be."""
     codes = np.argsort(-np.asarray(program.index.popularity), kind="stable")[: POPULAR // 2]
-    found = directions(program.taste, codes)
+    found = directions(program.model, codes)
     cosines = found @ found.T
     np.fill_diagonal(cosines, -np.inf)
     chosen: list[tuple[int, int]] = []

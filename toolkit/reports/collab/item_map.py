@@ -1,20 +1,19 @@
 """The map of a catalogue: where factors put the best known items, in two dimensions, and titles where these find room.
 
-It is a file of its own because `page.html` draws it: titles come in any script, and a map for a telephone is another drawing than
-one for a desk.
+`page.html` draws it: titles come in any script, and a map for a telephone is another drawing than one for a desk.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from matplotlib.font_manager import findfont, get_font
 
-from toolkit.program.collab.dot_model import Taste
-from toolkit.program.collab.neural_model import NeuralTaste
+from toolkit.program.collab.dot_model import FoldInModel
 
 WIDTHS, MOST_DRAWN = (920, 358), (300, 100)  # of the drawings at a desk and on a telephone, and how many items these show
 TALL, SPARE = (0.5, 0.85), 18  # height as a share of the width; room around the outermost dots
@@ -60,20 +59,20 @@ class Map:
     kind: str = field(default="map", init=False)
 
 
-def directions(taste: Taste | NeuralTaste, codes: np.ndarray | slice = slice(None)) -> np.ndarray:
+def directions(model: FoldInModel, codes: np.ndarray | slice = slice(None)) -> np.ndarray:
     """The factors of items, each of length 1, without those that are the same for all: float64 (n, d); zeros where nothing was
     learnt."""
-    vectors = taste.vectors[codes].astype(np.float64)
-    vectors = vectors[:, ~(taste.vectors == 1).all(axis=0)]
+    vectors = model.vectors[codes].astype(np.float64)
+    vectors = vectors[:, ~(model.vectors == 1).all(axis=0)]
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1.0)
 
 
-def places(taste: Taste | NeuralTaste, popularity: np.ndarray) -> Places:
+def places(model: FoldInModel, popularity: np.ndarray) -> Places:
     """Principal components of the directions of the most popular items; the third moment of each is positive, so that the same
     factors make the same map."""
     codes = np.argsort(-popularity, kind="stable")[: MOST_DRAWN[0]]
-    found = directions(taste, codes)
+    found = directions(model, codes)
     there = found.any(axis=1)
     codes, found = codes[there], found[there]
     if not len(codes):
@@ -86,7 +85,7 @@ def places(taste: Taste | NeuralTaste, popularity: np.ndarray) -> Places:
     return Places(codes, points, (float(shares[0]), float(shares[1])))
 
 
-def drawing(points: np.ndarray, titles: Sequence[str], counts: np.ndarray, width: int, longest: int) -> Drawing:
+def drawing(points: np.ndarray, titles: Sequence[str], *, counts: np.ndarray, width: int, longest: int) -> Drawing:
     """Dots at `points` (n, 2), the larger the higher their `counts`, and titles of those for which there is room. Those that come
     first have the first choice."""
     low, high = points.min(axis=0), points.max(axis=0)
@@ -96,7 +95,7 @@ def drawing(points: np.ndarray, titles: Sequence[str], counts: np.ndarray, width
     scale = (room / span).min()  # the same for both: distances are to be compared
     at = np.array([width, height]) / 2 + (points - (low + high) / 2) * scale * (1, -1)
     radii = SMALLEST + LARGEST * width * np.sqrt(counts / max(1, counts.max()))
-    names, boxes = _written(at, radii, [shortened(title, longest) for title in titles], (width, height))
+    names, boxes = _written(at, radii, titles=[shortened(title, longest) for title in titles], room=(width, height))
     told = [f"{title}: {count}" for title, count in zip(titles, counts.tolist(), strict=True)]
     dots = [
         (round(x, 1), round(y, 1), round(r, 1), what) for (x, y), r, what in zip(at.tolist(), radii.tolist(), told, strict=True)
@@ -105,7 +104,7 @@ def drawing(points: np.ndarray, titles: Sequence[str], counts: np.ndarray, width
 
 
 def _written(
-    at: np.ndarray, radii: np.ndarray, titles: Sequence[str], room: tuple[int, int]
+    at: np.ndarray, radii: np.ndarray, *, titles: Sequence[str], room: tuple[int, int]
 ) -> tuple[list[tuple[float, float, str]], np.ndarray]:
     """Titles with their middles, and their boxes: one by one, where they cover neither a title nor a dot; the first of them,
     where there is no such place, over dots that have no title and will get none."""
@@ -116,9 +115,9 @@ def _written(
     for number in range(len(dots)):
         if not open_[number]:  # under a title by now
             continue
-        box = _place(at[number], radii[number], titles[number], np.vstack([boxes, dots]), room)
+        box = _place(at[number], radii[number], title=titles[number], taken=np.vstack([boxes, dots]), room=room)
         if box is None and number < first:  # what everyone looks for has to be there
-            box = _place(at[number], radii[number], titles[number], np.vstack([boxes, dots[kept]]), room)
+            box = _place(at[number], radii[number], title=titles[number], taken=np.vstack([boxes, dots[kept]]), room=room)
         if box is None:
             continue
         middle = (box[:2] + box[2:]) / 2
@@ -128,7 +127,7 @@ def _written(
     return names, boxes
 
 
-def _place(at: np.ndarray, radius: float, title: str, taken: np.ndarray, room: tuple[int, int]) -> np.ndarray | None:
+def _place(at: np.ndarray, radius: float, *, title: str, taken: np.ndarray, room: tuple[int, int]) -> np.ndarray | None:
     """The first box beside a dot that is free, for its title."""
     size = np.array([text_width(title, LETTERS), 1.15 * LETTERS])
     for place in PLACES:
@@ -173,6 +172,6 @@ def _advance(letter: str) -> float | None:
 _WIDTHS: dict[str, float] = {}
 
 
-def _font() -> tuple:
+def _font() -> tuple[Any, Mapping[int, Any]]:
     font = get_font(findfont("DejaVu Sans"))
     return font, font.get_charmap()

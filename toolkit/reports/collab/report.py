@@ -1,16 +1,15 @@
-"""The report of a model of ratings or choices: how well people are served beside simple methods, and what was learnt of items.
-
-It is a file of its own because people are asked about many items each, and no answer of a catalogue is simply right or wrong.
+"""The report of a learner of ratings or interactions: how well users are served beside simple methods, and what was learnt of
+items.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.data.collab.labelled import LabelledRatings
+from toolkit.data.collab.labelled import LabelledCollab
 from toolkit.data.items import PARTS
 from toolkit.evaluation.collab.metrics import COVERAGE, CURVES, MAP, NDCG, NOVELTY, PRECISION, RECALL
 from toolkit.evaluation.collab.scores import CollabScores
@@ -22,9 +21,9 @@ from toolkit.reports import sections
 from toolkit.reports.charts import bars
 from toolkit.reports.collab.charts import error_bars, ranking_curves
 from toolkit.reports.collab.insight import bias_section, map_sections, similar_section
-from toolkit.reports.collab.people import people_sections
+from toolkit.reports.collab.users import user_sections
 from toolkit.reports.interval_marks import IntervalMark, IntervalMarks
-from toolkit.reports.page import Figure, Section, Table, Text, drawn, write_page
+from toolkit.reports.page import Block, Figure, Section, Table, Text, drawn, write_page
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -46,11 +45,13 @@ WAYS = {
 GROUPED = {"users": "By whether training knew the user", "items": "By whether training knew the item"}
 
 
-def write_rating_report(learn: Learner, scores: CollabScores, log: list[dict], run: Run, program: Recommender) -> Path:
+def write_collab_report(
+    learn: Learner, scores: CollabScores, *, log: list[dict[str, Any]], run: Run, program: Recommender
+) -> Path:
     """Write report.html into the run folder. `log` is what `fit` returned, `program` what `export` did. Returns the report's
     path."""
     described = read_json(run.folder / "run.json", "a run")
-    labelled: LabelledRatings = learn.dls.labelled
+    labelled: LabelledCollab = learn.dls.labelled
     metrics = [metric.name for metric in learn.metrics]
     altered = ALTERED.get((labelled.objective, described["about"].get("form")), "the weights are being regularised")
     page = sections.page_of(
@@ -65,7 +66,7 @@ def write_rating_report(learn: Learner, scores: CollabScores, log: list[dict], r
             *map_sections(program),
             bias_section(learn, program),
             similar_section(program),
-            *people_sections(learn, scores, program),
+            *user_sections(learn, scores, program=program),
             _data_section(labelled),
             sections.settings_section(_settings(described)),
         ],
@@ -87,7 +88,11 @@ def _score_section(scores: CollabScores) -> Section:
         "stands where a method does not answer the question."
     )
     said = f"{scores.headline}: {', '.join(f'{name} {each.value:.3f}' for name, each in found.items())}"
-    blocks: list = [Text(told), *(Text(f"{note[0].upper()}{note[1:]}.") for note in scores.notes), Figure([drawn(drawing, said)])]
+    blocks: list[Block] = [
+        Text(told),
+        *(Text(f"{note[0].upper()}{note[1:]}.") for note in scores.notes),
+        Figure([drawn(drawing, said)]),
+    ]
     about_errors = (
         "How many stars: RMSE and MAE say how far an expected rating is off, the root of the mean square and the mean, in stars. "
         "Less is better."
@@ -106,7 +111,7 @@ def _score_section(scores: CollabScores) -> Section:
             if any(name in row for name in there)
         ]
         blocks += [Text(about), Table(["method", *there], rows)] if rows else []
-    return Section("CollabScores", blocks)
+    return Section("Scores", blocks)
 
 
 def _curve_sections(scores: CollabScores) -> list[Section]:
@@ -133,7 +138,7 @@ def _group_section(scores: CollabScores) -> Section:
     """The network's scores by what was known."""
     whole, counted = scores.table[scores.answers][scores.headline], "users" if scores.ranking else "rows"
     better = "higher" if scores.ranking else "lower"
-    blocks: list = [
+    blocks: list[Block] = [
         Text(
             f"The {scores.headline} of what the network answers, {better} is better; the line is that of all. Warm users have "
             "rows in training, cold ones have not: of some likes are given when they are asked about, of others nothing is "
@@ -151,7 +156,7 @@ def _group_section(scores: CollabScores) -> Section:
     return Section("For whom it works", blocks)
 
 
-def _data_section(labelled: LabelledRatings) -> Section:
+def _data_section(labelled: LabelledCollab) -> Section:
     told = (
         f"{WAYS.get(labelled.way, '')} Training learns from train, valid chooses the epoch, test is for the scores and nothing "
         "else. Each pair of user and item counts once."
@@ -160,7 +165,7 @@ def _data_section(labelled: LabelledRatings) -> Section:
     for part in PARTS:
         some = labelled.rows_of(part)
         users, items = (len(np.unique(codes[some])) for codes in (labelled.user_codes, labelled.item_codes))
-        row = [part, str(len(some)), str(len(labelled.asked(part))), str(users), str(items)]
+        row = [part, str(len(some)), str(len(labelled.held_out(part))), str(users), str(items)]
         if labelled.rated:
             row.append(f"{labelled.values[some].mean(dtype=np.float64):.2f}" if len(some) else "–")
         rows.append(row)
@@ -168,6 +173,6 @@ def _data_section(labelled: LabelledRatings) -> Section:
     return Section("How the data was split", [Text(told), table, *sections.left_out(labelled.rejected, labelled.notes)])
 
 
-def _settings(described: dict) -> dict:
+def _settings(described: dict[str, Any]) -> dict[str, Any]:
     """Those of a run, without what other sections list."""
     return {**described, "about": {name: value for name, value in described["about"].items() if name != "rows"}}

@@ -1,9 +1,11 @@
 """fastai's neural collaborative filter as embeddings and plain linear layers, its batch norms multiplied into them.
 
-It is a file of its own because a program runs it with numpy alone, and what cannot be told in these terms has to be refused.
+A program runs it with numpy alone; what cannot be told in these terms is refused.
 """
 
 from __future__ import annotations
+
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -12,15 +14,18 @@ from fastai.layers import SigmoidRange
 from torch import nn
 
 from toolkit.errors import ExportError
+from toolkit.learning.fold_batchnorm import scale_and_shift
+from toolkit.learning.tensors import double_array
 
+Kind = TypeVar("Kind", bound=nn.Module)
 Layer = tuple[np.ndarray, np.ndarray]  # weight (out, in), bias (out,)
 IDLE = (nn.Dropout, nn.Identity)  # outside training
 KNOWN = "linear layers, batch norms, ReLU and dropout, then perhaps fastai's SigmoidRange"
 
 
-def unfolded(model: EmbeddingNN) -> tuple[np.ndarray, np.ndarray, tuple[Layer, ...]]:
+def linear_layers(model: EmbeddingNN) -> tuple[np.ndarray, np.ndarray, tuple[Layer, ...]]:
     """The embeddings of the known users (users, e_u) and items (items, e_i), without the row of "#na#" that comes first, and the
-    layers as `NeuralTaste` takes them, all float32: what the model answers outside training, before the sigmoid of a range.
+    layers as `NeuralModel` takes them, all float32: what the model answers outside training, before the sigmoid of a range.
 
     It is worked out in float64. Raises `ExportError` for a model with anything else in it.
     """
@@ -31,8 +36,8 @@ def unfolded(model: EmbeddingNN) -> tuple[np.ndarray, np.ndarray, tuple[Layer, .
     for embedding in model.embeds:
         if not _is(embedding, nn.Embedding) or embedding.max_norm is not None:
             raise ExportError(f"an embedding is {embedding}; expected one without a way of its own or a max_norm")
-    users, items = (_array(embedding.weight)[1:] for embedding in model.embeds)
-    layers = _linear_layers(_modules(model.layers), users.shape[1] + items.shape[1])
+    users, items = (double_array(embedding.weight)[1:] for embedding in model.embeds)
+    layers = _folded(_modules(model.layers), users.shape[1] + items.shape[1])
     single = [(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in layers]
     return users.astype(np.float32), items.astype(np.float32), tuple(single)
 
@@ -43,7 +48,7 @@ def bounds_of(model: EmbeddingNN) -> tuple[float, float] | None:
     return (float(last[0].low), float(last[0].high)) if last and _is(last[0], SigmoidRange) else None
 
 
-def _is(module: nn.Module, kind: type[nn.Module]) -> bool:
+def _is(module: nn.Module, kind: type[Kind]) -> TypeGuard[Kind]:
     """Whether a module does what its kind does: a subclass may do something else."""
     return isinstance(module, kind) and type(module).forward is kind.forward
 
@@ -55,7 +60,7 @@ def _modules(module: nn.Module) -> list[nn.Module]:
     return [module]
 
 
-def _linear_layers(modules: list[nn.Module], width: int) -> list[Layer]:
+def _folded(modules: list[nn.Module], width: int) -> list[Layer]:
     """Linear layers, float64, with ReLU between them, that do what `modules` do to `width` numbers."""
     if modules and _is(modules[-1], SigmoidRange):
         modules = modules[:-1]
@@ -63,10 +68,10 @@ def _linear_layers(modules: list[nn.Module], width: int) -> list[Layer]:
     weight, bias = np.eye(width), np.zeros(width)  # what was done since the last ReLU
     for module in modules:
         if _is(module, nn.Linear):
-            own = _array(module.weight)
-            weight, bias = own @ weight, own @ bias + (0 if module.bias is None else _array(module.bias))
+            own = double_array(module.weight)
+            weight, bias = own @ weight, own @ bias + (0 if module.bias is None else double_array(module.bias))
         elif _is(module, nn.BatchNorm1d):
-            scale, shift = _of_norm(module)
+            scale, shift = map(double_array, scale_and_shift(module, dtype=torch.float64))
             weight, bias = scale[:, None] * weight, scale * bias + shift
         elif _is(module, nn.ReLU):
             layers.append((weight, bias))
@@ -76,17 +81,3 @@ def _linear_layers(modules: list[nn.Module], width: int) -> list[Layer]:
     if len(bias) != 1:
         raise ExportError(f"the network ends with {len(bias)} numbers; expected one, the score")
     return [*layers, (weight, bias)]
-
-
-def _of_norm(norm: nn.BatchNorm1d) -> tuple[np.ndarray, np.ndarray]:
-    """What a batch norm multiplies with and then adds, outside training."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise ExportError("a batch norm keeps no running mean and variance; expected one that does (track_running_stats=True)")
-    weight = 1.0 if norm.weight is None else _array(norm.weight)
-    bias = 0.0 if norm.bias is None else _array(norm.bias)
-    scale = weight / np.sqrt(_array(norm.running_var) + norm.eps)
-    return scale, bias - scale * _array(norm.running_mean)
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().double().numpy()

@@ -1,7 +1,7 @@
-"""People as examples: what was known of them, what they are shown and why, and what of it they really chose.
+"""Users as examples: what was known of them, what they are shown and why, and what of it they really chose.
 
-It is a file of its own because what may be told of people depends on whether they travel in the program, and what is shown here
-must be what was scored: nothing of the test is known yet.
+What may be told of users depends on whether they travel in the program. What is shown here is what was scored: nothing of the
+test is known yet.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from toolkit.data.collab.labelled import LabelledRatings
+from toolkit.data.collab.labelled import LabelledCollab
 from toolkit.errors import ConversionError
-from toolkit.evaluation.collab.answers import people_of, ranking_answers
+from toolkit.evaluation.collab.answers import ranking_answers, user_vectors
 from toolkit.evaluation.collab.metrics import NDCG
 from toolkit.evaluation.collab.scores import CollabScores
 from toolkit.program.collab.outputs import best
 from toolkit.program.collab.program import Recommender
-from toolkit.program.collab.reasons import Person, because
+from toolkit.program.collab.reasons import Profile, because
 from toolkit.reports.collab.insight import apart, asked_as, cut
 from toolkit.reports.interval_marks import Cards, IntervalMark, IntervalMarks
 from toolkit.reports.page import Section, Text
@@ -33,9 +33,9 @@ FEW = 3  # items, of which nobody names two: little would be left to show
 REALLY = "✓"
 
 
-def people_sections(learn: Learner, scores: CollabScores, program: Recommender) -> list[Section]:
+def user_sections(learn: Learner, scores: CollabScores, *, program: Recommender) -> list[Section]:
     """Some of the test's users, unless nobody's history is to travel, and some who are made up."""
-    found = [_of_test(learn, scores, program)] if program.users else []
+    found = [_of_test(learn, scores, program=program)] if program.users else []
     pairs = apart(program, NEWCOMERS) if len(program.index.ids) > FEW else []
     named: list[tuple[int, ...]] = list(pairs)
     if not program.users:
@@ -69,14 +69,14 @@ def _newcomer(codes: tuple[int, ...], program: Recommender) -> tuple[list[str], 
 
 
 def _scale(marks: list[IntervalMark], program: Recommender) -> IntervalMarks:
-    """Bars over the whole range of stars; where scores only rank bars from zero, or dots where some lie below."""
-    if program.rated:
-        return IntervalMarks(marks, program.taste.low, program.taste.high)
-    return IntervalMarks.of(marks, dots=any(mark.value < 0 for mark in marks))
+    """Bars over the whole range of ratings; where scores only rank bars from zero, or dots where some lie below."""
+    if program.model.limits is not None:
+        return IntervalMarks(marks, *program.model.limits)
+    return IntervalMarks.of(marks, dots=any(mark.value is not None and mark.value < 0 for mark in marks))
 
 
-def _of_test(learn: Learner, scores: CollabScores, program: Recommender) -> Section:
-    labelled: LabelledRatings = learn.dls.labelled
+def _of_test(learn: Learner, scores: CollabScores, *, program: Recommender) -> Section:
+    labelled: LabelledCollab = learn.dls.labelled
     codes, ranked = _spread(scores, labelled)
     told = (
         "Users of the test, chosen evenly "
@@ -88,15 +88,15 @@ def _of_test(learn: Learner, scores: CollabScores, program: Recommender) -> Sect
     )
     told += "Bars are the stars expected." if program.rated else "What is drawn beside them are scores, which only rank."
     answers = ranking_answers(learn, np.array(codes, dtype=np.int64))
-    vectors = people_of(learn, np.array(codes, dtype=np.int64))
+    vectors = user_vectors(learn, np.array(codes, dtype=np.int64))
     cards = [
-        _card(code, answer, vector, scores, labelled, program)
+        _card(code, answer, vector=vector, scores=scores, labelled=labelled, program=program)
         for code, answer, vector in zip(codes, answers, vectors, strict=True)
     ]
     return Section("Example people", [Text(told), Cards(cards)])
 
 
-def _spread(scores: CollabScores, labelled: LabelledRatings) -> tuple[list[int], bool]:
+def _spread(scores: CollabScores, labelled: LabelledCollab) -> tuple[list[int], bool]:
     """Codes of users that stand evenly among those of the test, and whether by how well they are served."""
     names = {name: code for code, name in enumerate(labelled.users)}
     users = scores.predictions.user.astype(str)
@@ -105,58 +105,60 @@ def _spread(scores: CollabScores, labelled: LabelledRatings) -> tuple[list[int],
         measure = scores.predictions[NDCG].to_numpy(dtype=np.float64)
     else:
         codes = np.unique(codes)
-        measure = np.diff(labelled.history("test").indptr)[codes]
+        measure = np.diff(labelled.seen("test").indptr)[codes]
     order = codes[np.lexsort((codes, measure))]
     return [int(order[place]) for place in dict.fromkeys(round(share * (len(order) - 1)) for share in SPREAD)], ranked
 
 
 def _card(
-    code: int, answer: np.ndarray, vector: np.ndarray, scores: CollabScores, labelled: LabelledRatings, program: Recommender
+    code: int, answer: np.ndarray, *, vector: np.ndarray, scores: CollabScores, labelled: LabelledCollab, program: Recommender
 ) -> tuple[list[str], IntervalMarks, list[str]]:
     index, rated = program.index, program.rated
-    history, liked = labelled.history("test")[[code]], labelled.history("test", liked=True)[[code]]
-    seen = history.indices[history.indices < labelled.n_items].astype(np.int64)
-    values = history.data[history.indices < labelled.n_items]
+    rated_items, liked = labelled.seen("test")[[code]], labelled.seen("test", positive=True)[[code]]
+    seen = rated_items.indices[rated_items.indices < labelled.n_items].astype(np.int64)
+    values = rated_items.data[rated_items.indices < labelled.n_items]
     likes = seen if rated else liked.indices[liked.indices < labelled.n_items].astype(np.int64)
     name = labelled.users[code]
-    person = Person(name, vector, seen, values, likes, values if rated else None, known=len(likes) > 0)
+    profile = Profile(name, vector, seen, values, likes, values if rated else None, known=len(likes) > 0)
     order = answer.astype(np.float64)
     order[seen] = -np.inf
-    top = best(order, SHOWN, index.popularity)
-    reasons = because(person, top, program.taste, index, index.popularity, labelled.n_users)
-    asked = labelled.asked("test")
-    rows = asked[labelled.user_codes[asked] == code]
-    really = {int(item): row for item, row in zip(labelled.item_codes[rows], rows, strict=True) if rated or labelled.chosen[row]}
-    stars = program.taste.ratings(answer)
+    top = best(order, SHOWN, ties=index.popularity)
+    reasons = because(profile, top, model=program.model, index=index, popularity=index.popularity, n_users=labelled.n_users)
+    rows = labelled.held_out("test")
+    rows = rows[labelled.user_codes[rows] == code]
+    really = {
+        int(item): row for item, row in zip(labelled.item_codes[rows], rows, strict=True) if rated or labelled.positive[row]
+    }
+    ratings = program.model.ratings(answer)
     marks = []
     for place, reason in zip(top.tolist(), reasons, strict=True):
-        said = f"{stars[place]:.2f} " if rated else ""
+        said = f"{ratings[place]:.2f} " if rated else ""
         gave = f"gave it {labelled.values[really[place]]:g}; " if rated and place in really else ""
         figures = f"{said}{REALLY if place in really else ''}".strip()
-        marks.append(IntervalMark(cut(index.titles[place]), float(stars[place]), figures, gave + cut(reason, 160)))
+        marks.append(IntervalMark(cut(index.titles[place]), float(ratings[place]), figures, gave + cut(reason, 160)))
     mine = scores.predictions[scores.predictions.user.astype(str) == name]
     title = f"user {cut(name)}" + (f": {NDCG} {float(mine[NDCG].iloc[0]):.2f}" if NDCG in mine else "")
-    below = _held_out_stars(mine, labelled) if rated else _held_out(list(really), order, labelled)
-    return [title, _known(person, labelled)], _scale(marks, program), [below]
+    below = _held_out_ratings(mine, labelled) if rated else _held_out(list(really), order, labelled=labelled)
+    return [title, _known(profile, labelled)], _scale(marks, program), [below]
 
 
-def _known(person: Person, labelled: LabelledRatings) -> str:
+def _known(profile: Profile, labelled: LabelledCollab) -> str:
     """What was known of somebody, what they rated highest first; where nothing is rated, what fewest others chose."""
-    if not len(person.seen):
+    if not len(profile.seen):
         return "nothing was known of them"
     train = labelled.rows_of("train")
     counts = np.bincount(labelled.item_codes[train], minlength=labelled.n_items)
-    order = np.lexsort((person.seen, counts[person.seen], -person.values))[:LIKED]
+    order = np.lexsort((profile.seen, counts[profile.seen], -profile.values))[:LIKED]
     listed = [
-        cut(labelled.titles[person.seen[place]]) + (f" ({person.values[place]:g})" if labelled.rated else "")
+        cut(labelled.titles[profile.seen[place]]) + (f" ({profile.values[place]:g})" if labelled.rated else "")
         for place in order.tolist()
     ]
     what = "rated highest" if labelled.rated else "the rarest of them"
-    every = len(listed) == len(person.seen)
-    return f"{len(person.seen)} known{': ' if every else f', {what}: '}{' · '.join(listed)}"
+    every = len(listed) == len(profile.seen)
+    return f"{len(profile.seen)} known{': ' if every else f', {what}: '}{' · '.join(listed)}"
 
 
-def _held_out(items: list[int], order: np.ndarray, labelled: LabelledRatings) -> str:
+def _held_out(items: list[int], order: np.ndarray, *, labelled: LabelledCollab) -> str:
     """Where what somebody really chose stands in what they are shown."""
     places = {item: 1 + int((order > order[item]).sum()) if item < len(order) else None for item in items}
     known = sorted(items, key=lambda item: (places[item] is None, places[item] or 0, item))
@@ -166,7 +168,7 @@ def _held_out(items: list[int], order: np.ndarray, labelled: LabelledRatings) ->
     return f"really chose: {_first(listed)}"
 
 
-def _held_out_stars(mine: pd.DataFrame, labelled: LabelledRatings) -> str:
+def _held_out_ratings(mine: pd.DataFrame, labelled: LabelledCollab) -> str:
     """What somebody really gave, and what was expected."""
     titles = dict(zip(labelled.items, labelled.titles, strict=True))
     listed = [
