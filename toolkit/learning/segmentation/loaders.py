@@ -123,7 +123,7 @@ class SegmentationLoader(TfmdDL):
 
 
 def segmentation_loaders(
-    labelled: LabelledSegmentation, stats: Stats, batch_size: int = 4, augment: str = "photo"
+    labelled: LabelledSegmentation, stats: Stats, *, batch_size: int = 4, augment: str = "photo"
 ) -> DataLoaders:
     """Train, valid and test loaders of normalised pictures, float32 (batch, 3, height, width), and class numbers, int64
     (batch, height, width), `IGNORED` where none counts.
