@@ -171,20 +171,22 @@ class _Look:
     unsure: np.ndarray
 
     def pictures(self, labelled: LabelledSegmentation, ends: tuple[float, float]) -> list[Named]:
-        """The four pictures of a card; `ends` are the doubt that is drawn black, and brightest."""
+        """The four pictures of a card; `ends` are the uncertainty that is drawn black, and brightest."""
         wrong = (self.truth != self.said) & (self.truth != IGNORED)
         masks = [
             _named(
-                coloured(mask, labelled.class_mapping.colours), name, f"{self.name}, {name}: {_mostly(mask, labelled.classes)}"
+                coloured(mask, labelled.class_mapping.colours),
+                name,
+                alt=f"{self.name}, {name}: {_mostly(mask, labelled.classes)}",
             )
             for name, mask in (("truth", self.truth), ("said", self.said))
         ]
         unsure = (self.unsure - ends[0]) / max(ends[1] - ends[0], 1e-6)
         where = f"{self.name}: bright where the network was unsure, a line around what it got wrong"
-        return [_named(self.photo, "picture", self.name), *masks, _named(lit(unsure, wrong), "unsure", where)]
+        return [_named(self.photo, "picture", alt=self.name), *masks, _named(lit(unsure, wrong), "unsure", alt=where)]
 
 
-def _named(picture: Image.Image, name: str, alt: str) -> Named:
+def _named(picture: Image.Image, name: str, *, alt: str) -> Named:
     return Named(**vars(as_picture(picture, alt, longest=SIDE, lossless=picture.mode == "P")), name=name)
 
 
