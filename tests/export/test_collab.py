@@ -76,7 +76,7 @@ def test_a_newcomer_is_solved_for_as_the_learner_solves(run):
 def test_a_persons_own_history_as_likes_is_what_a_stranger_with_it_gets(run):
     labelled = run.labelled
     known = labelled.seen("all", positive=not run.program.rated)
-    person = fold_in_user(run.learn.fold_in_model(), known, person=4)
+    person = fold_in_user(run.learn.fold_in_model(), known, user=4)
     history = {labelled.items[place]: float(known[[4]][:, [place]].sum()) for place in known[[4]].indices}
     found = run.program.recommend(likes=history if run.program.rated else list(history), n=3)
     scores = run.learn.fold_in_model().scores(person)
@@ -251,7 +251,7 @@ def test_people_who_were_left_out_of_training_are_known_to_the_program(objective
     assert labelled.n_users < len(labelled.users)
     user = labelled.users[-1]
     known = labelled.seen("all", positive=objective == "ranking")
-    person = fold_in_user(run.learn.fold_in_model(), known, person=len(labelled.users) - 1)
+    person = fold_in_user(run.learn.fold_in_model(), known, user=len(labelled.users) - 1)
     scores = run.learn.fold_in_model().ratings(run.learn.fold_in_model().scores(person))
     expected = dict(zip(labelled.items, scores.tolist(), strict=False))
     found = run.program.recommend(user=user, n=5)

@@ -5,8 +5,7 @@ import pytest
 from helpers.collab_learners import labelled, made_ratings, of_rows
 from scipy.sparse import csr_array
 
-from toolkit.evaluation.collab import baselines as collab_baselines
-from toolkit.evaluation.collab import neighbours as rating_neighbours
+from toolkit.evaluation.collab import baselines, neighbours
 from toolkit.evaluation.collab.baselines import (
     BaselineData,
     Biases,
@@ -96,15 +95,15 @@ def test_neighbours_equal_a_plain_loop():
 def test_neighbours_are_the_same_in_blocks(monkeypatch):
     table = random_choices()
     whole = similarities(table, 5.0).toarray()
-    monkeypatch.setattr(rating_neighbours, "PAIRS_AT_ONCE", 50)
+    monkeypatch.setattr(neighbours, "PAIRS_AT_ONCE", 50)
     assert similarities(table, 5.0).toarray() == pytest.approx(whole)
 
 
 def test_neighbours_of_ratings_add_the_average_of_what_biases_leave(ratings):
     method = _rated_neighbours(BaselineData.of(ratings, "test"), 30.0)
     assert isinstance(method, RatedNeighbours)
-    near, own = method.near.toarray()[3], method.history.toarray()[7]
-    there = method.history.toarray()[7] != 0
+    near, own = method.near.toarray()[3], method.seen.toarray()[7]
+    there = method.seen.toarray()[7] != 0
     expected = (near * own).sum() / (near[there].sum() + 0.3)
     found = method.rates(np.array([7]), np.array([3])) - method.biases.rates(np.array([7]), np.array([3]))
     assert found[0] == pytest.approx(expected, abs=1e-5)
@@ -175,14 +174,14 @@ def test_popularity_breaks_ties_and_serves_those_of_whom_nothing_is_known():
 
 
 def test_what_would_take_too_long_or_not_fit_is_left_out_with_a_reason(choices, monkeypatch):
-    monkeypatch.setattr(collab_baselines, "MOST_ITEMS", 10)
-    monkeypatch.setattr(collab_baselines, "MOST_CHOICES", 10)
-    monkeypatch.setattr(rating_neighbours, "MOST_PAIRS", 10)
+    monkeypatch.setattr(baselines, "MOST_ITEMS", 10)
+    monkeypatch.setattr(baselines, "MOST_INTERACTIONS", 10)
+    monkeypatch.setattr(neighbours, "MOST_PAIRS", 10)
     methods, notes = fitted(choices)
     assert list(methods) == ["popularity"]
     assert [note.partition(" was left out: ")[0] for note in notes] == ["item neighbours", "EASE", "ALS"]
-    monkeypatch.setattr(rating_neighbours, "MOST_PAIRS", 10**9)
-    monkeypatch.setattr(rating_neighbours, "MOST_STORED", 10)
+    monkeypatch.setattr(neighbours, "MOST_PAIRS", 10**9)
+    monkeypatch.setattr(neighbours, "MOST_STORED", 10)
     assert "there is room for 10" in too_many(random_choices())
 
 

@@ -8,7 +8,7 @@ from helpers.collab_learners import of_rows
 from scipy.sparse import csr_array
 
 from toolkit.evaluation.bootstrap import Bootstrap
-from toolkit.evaluation.collab import metrics as rank_metrics
+from toolkit.evaluation.collab import metrics
 from toolkit.evaluation.collab.baselines import held_out_interactions
 from toolkit.evaluation.collab.metrics import HeldOut, coverage, ranking_intervals, rankings
 
@@ -51,7 +51,7 @@ def plainly(scores, seen, relevant, counts, people, length=10):
 
 @pytest.mark.parametrize("at_once", [1, 100, 10**6])
 def test_metrics_equal_those_of_a_plain_program(at_once, monkeypatch):
-    monkeypatch.setattr(rank_metrics, "AT_ONCE", at_once)
+    monkeypatch.setattr(metrics, "AT_ONCE", at_once)
     scores, seen, relevant, counts, choices = made_case()
     found = rankings(lambda users: scores[users], choices)
     assert 1 not in choices.users

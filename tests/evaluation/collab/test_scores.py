@@ -12,11 +12,12 @@ from helpers.collab_learners import ANSWERS, knowing_learner, labelled, made_rat
 from toolkit.errors import DataError
 from toolkit.evaluation import evaluate
 from toolkit.evaluation.bootstrap import Interval
-from toolkit.evaluation.collab import scores as rating_scores
+from toolkit.evaluation.collab import scores as collab_scores
 from toolkit.evaluation.collab.baselines import BaselineData, Biases, Ease
 from toolkit.evaluation.comparison import compare
 from toolkit.evaluation.scores import Scores, verdict
 from toolkit.program.about import _scores
+from toolkit.program.collab.about import scored
 from toolkit.reports.sections import score_section
 
 RANKING = ["nDCG@10", "recall@10", "precision@10", "mean average precision", "catalogue coverage@10", "novelty@10"]
@@ -66,7 +67,7 @@ def test_ratings_are_scored_by_how_far_off_they_are(rating):
     assert scores.best_simple == min(simple, key=simple.get)
     assert scores.difference.value == pytest.approx(simple[scores.best_simple] - scores.table["network"]["RMSE"].value, abs=1e-6)
     assert scores.difference.low < scores.difference.value < scores.difference.high
-    assert scores.verdict == verdict(scores.best_simple, scores.difference, of="RMSE")
+    assert scores.verdict == verdict(scores.best_simple, scores.difference, of="RMSE", in_units=True)
     interval = scores.table["network"]["RMSE"]
     assert interval.low < interval.value < interval.high
 
@@ -86,7 +87,7 @@ def test_rankings_are_scored_by_what_is_found_first(ranking):
     assert list(scores.table) == ["network", "untrained network", "popularity", "item neighbours", "EASE", "ALS"]
     assert all(list(row) == RANKING for row in scores.table.values())
     users = np.unique(found.user_codes[found.held_out("test")])
-    assert (scores.headline, scores.n_test, scores.ranking, scores.regression) == ("nDCG@10", len(users), True, False)
+    assert (scores.headline, scores.n_test, scores.ranking, scores.in_units) == ("nDCG@10", len(users), True, False)
     for name in ("nDCG@10", "recall@10", "mean average precision", "novelty@10"):
         assert scores.table["network"][name].value == pytest.approx(scores.predictions[name].mean(), abs=1e-6)
     assert scores.predictions.user.tolist() == [found.users[code] for code in users]
@@ -124,7 +125,7 @@ def test_a_figure_that_does_not_apply_is_a_dash_wherever_scores_are_shown(rating
     scores = rating[1]
     line = next(line for line in str(scores).splitlines() if line.startswith("EASE"))
     assert line.split()[1:3] == ["–", "–"]
-    told = "\n".join(_scores(scores.card()))
+    told = "\n".join(_scores(scores.card(), scored(scores.card())))
     assert f"scores on {scores.n_test} held-out ratings" in told
     assert "  EASE: nDCG@10" in told
     table = score_section(scores, given="as they are", noun="ratings").blocks[-1]
@@ -178,9 +179,9 @@ def test_that_another_ranks_better_than_a_network_of_ratings_is_said():
 
 def test_large_tests_are_sampled_and_say_so(monkeypatch):
     found = labelled(made_ratings())
-    monkeypatch.setattr(rating_scores, "MOST_ROWS", 50)
-    monkeypatch.setattr(rating_scores, "MOST_CELLS", 1)
-    monkeypatch.setattr(rating_scores, "FEWEST_USERS", 20)
+    monkeypatch.setattr(collab_scores, "MOST_ROWS", 50)
+    monkeypatch.setattr(collab_scores, "MOST_CELLS", 1)
+    monkeypatch.setattr(collab_scores, "FEWEST_USERS", 20)
     scores = evaluate(learner_of(found))
     assert scores.n_test == len(scores.predictions) == 50
     assert any("sample of 50 of" in note for note in scores.notes)
@@ -188,11 +189,13 @@ def test_large_tests_are_sampled_and_say_so(monkeypatch):
 
 
 def test_verdicts_of_errors_are_in_their_unit():
-    assert verdict("biases", Interval(0.021, 0.018, 0.025), of="RMSE") == (
+    assert verdict("biases", Interval(0.021, 0.018, 0.025), of="RMSE", in_units=True) == (
         "better than the best simple method (biases) by 0.021 RMSE [0.018, 0.025]"
     )
-    assert verdict("biases", Interval(-0.021, -0.025, -0.018), of="RMSE") == "worse than biases by 0.021 RMSE: [-0.025, -0.018]"
-    assert verdict("biases", Interval(0.001, -0.002, 0.004), of="RMSE") == "not better than biases: [-0.002, 0.004] RMSE"
+    worse = verdict("biases", Interval(-0.021, -0.025, -0.018), of="RMSE", in_units=True)
+    assert worse == "worse than biases by 0.021 RMSE: [-0.025, -0.018]"
+    same = verdict("biases", Interval(0.001, -0.002, 0.004), of="RMSE", in_units=True)
+    assert same == "not better than biases: [-0.002, 0.004] RMSE"
 
 
 def test_runs_of_ratings_are_compared_pair_by_pair(rating, tmp_path):

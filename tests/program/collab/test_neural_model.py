@@ -20,7 +20,7 @@ from toolkit.evaluation import evaluate
 from toolkit.evaluation.collab.metrics import NDCG
 from toolkit.learning.collab.linear_layers import bounds_of, linear_layers
 from toolkit.program import load
-from toolkit.program.collab import neural_model as neural_taste
+from toolkit.program.collab import neural_model
 from toolkit.program.collab.arrays import KnownUsers, members_of
 from toolkit.program.collab.dot_model import DotModel
 from toolkit.program.collab.neural_model import NeuralModel
@@ -193,7 +193,7 @@ def test_no_step_makes_it_worse(hidden, count, monkeypatch):
         items, values = rng.choice(300, count, replace=False), rng.normal(0, 3, count)
         worth = []
         for steps in range(25):
-            monkeypatch.setattr(neural_taste, "STEPS", steps)
+            monkeypatch.setattr(neural_model, "STEPS", steps)
             worth.append(objective_of(model, items, values, model.solve(items, values)))
         assert worth[0] == pytest.approx(objective_of(model, items, values, model.centre))
         assert worth[-1] < worth[0]
@@ -250,7 +250,7 @@ def test_scores_are_fresh_and_the_same_however_many_items_go_at_a_time(monkeypat
     people = np.random.default_rng(0).standard_normal((4, 5))
     for hidden in ((), (20,), (20, 12)):
         whole = drawn(hidden).scores(people)
-        monkeypatch.setattr(neural_taste, "AT_ONCE", 20 * 7)
+        monkeypatch.setattr(neural_model, "AT_ONCE", 20 * 7)
         model = drawn(hidden)
         assert np.allclose(model.scores(people), whole, atol=1e-5)
         assert np.allclose(model.pairs(people[[0, 1, 2] * 20], np.arange(60)), whole[[0, 1, 2] * 20, np.arange(60)], atol=1e-5)

@@ -352,7 +352,7 @@ def test_options_that_do_not_go_together_are_explained(tell, trained, capsys):
         assert message in told
     status, _, told = said_by(capsys, trained[1] / "program.pyz", "--row", row)
     assert status == 2
-    assert "--row is for programs that predict from the rows of a table; this one takes files" in told
+    assert "--row is for programs that predict from the rows of a table; this one predicts from files" in told
     status, _, told = tell(next((trained[1].parent / "shapes").glob("*/*.png")))
     assert status == 1
     assert "not a table of text: it seems to be a PNG picture" in told
