@@ -71,6 +71,28 @@ def test_metrics_equal_those_of_a_plain_program(at_once, monkeypatch):
     assert told["nDCG@10"].value == pytest.approx(np.mean([each["nDCG@10"] for each in everything]), abs=1e-9)
 
 
+def test_metrics_equal_those_of_ranx():
+    """An oracle of its own: ranx is compiled and knows nothing of ours; it is told what a user may be shown, and what is held out."""
+    ranx = pytest.importorskip("ranx", reason="the oracle of rankings, ranx, is not installed")
+    scores, seen, relevant, _, held_out = made_case(users=60, items=80, seed=1)
+    found = rankings(lambda users: scores[users], held_out)
+    wanted = ranx.Qrels({f"{user:02d}": {f"{item}": 1 for item in np.flatnonzero(relevant[user])} for user in held_out.users})
+    shown = ranx.Run(
+        {
+            f"{user:02d}": {f"{item}": float(scores[user, item]) for item in np.flatnonzero(~seen[user, :80])}
+            for user in held_out.users
+        }
+    )
+    names = {"nDCG@10": "ndcg@10", "recall@10": "recall@10", "precision@10": "precision@10", "mean average precision": "map"}
+    expected = ranx.evaluate(wanted, shown, list(names.values()), return_mean=False, make_comparable=True)
+    for name, theirs in names.items():
+        assert found.users[name] == pytest.approx(expected[theirs], abs=1e-9), name
+    for length in (1, 5, 25, 50):
+        each = ranx.evaluate(wanted, shown, [f"ndcg@{length}", f"recall@{length}"])
+        for name in ("nDCG", "recall"):
+            assert found.curves[name][length - 1] == pytest.approx(each[f"{name.lower()}@{length}"], abs=1e-5)
+
+
 def test_a_faultless_ranking_has_all_and_the_reverse_has_nothing():
     _, _, relevant, _, choices = made_case()
     perfect = relevant[:, :30].astype(float)

@@ -27,11 +27,14 @@ def uncalibrated(learn, part):
 
 @pytest.mark.parametrize("arch", ["tabm", "plain"])
 def test_fitting_ends_calibrated_with_the_same_labels_and_the_program_has_it(arch, tmp_path):
-    frame = made(600)
+    frame = made(600, seed=1)
+    wrong = np.random.default_rng(0).random(600) < 0.15  # of which nothing can be known
+    frame["bought"] = np.where(wrong, np.where(frame.bought == "yes", "no", "yes"), frame.bought)
     frame["split"] = np.resize(np.repeat(["train", "valid", "test"], [1, 1, 2]), 600)
     learn = build_learner(frame, "bought", leave_out="paid", arch=arch)
     fit(learn, epochs=6)
-    assert learn.model.temperature.value != 1
+    temperature = float(learn.model.temperature.value)
+    assert temperature > 1.1
     targets = learn.dls.labelled.targets
     rows = learn.dls.labelled.rows_of("valid")
     before, after = uncalibrated(learn, "valid"), tabular_answers(learn, "valid")["network"]
@@ -43,7 +46,7 @@ def test_fitting_ends_calibrated_with_the_same_labels_and_the_program_has_it(arc
     test = learn.dls.labelled.rows_of("test")
     answers = program.run(learn.dls.labelled.codes[test], learn.dls.labelled.numbers[test])
     assert np.abs(answers - tabular_answers(learn)["network"]).max() < 1e-5
-    assert calibrate(learn) == pytest.approx(1, abs=0.01)
+    assert calibrate(learn) == pytest.approx(temperature)  # however often
 
 
 @pytest.mark.parametrize("target", ["bought", "paid"])

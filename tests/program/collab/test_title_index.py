@@ -172,6 +172,21 @@ def test_slips_are_counted_with_swaps():
     assert distances("demon", ["demon slayer"])[1].tolist() == [0]
 
 
+def test_slips_are_those_that_rapidfuzz_counts():
+    """Optimal string alignment: of the whole, and of the nearest beginning of the other text."""
+    osa = pytest.importorskip("rapidfuzz.distance.OSA", reason="the oracle of slips, rapidfuzz, is not installed")
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("abc é夏"), rng.integers(0, 14))) for _ in range(60)] + [
+        "chainsaw man",
+        "chiansaw man",
+        "k on",
+    ]
+    for one in texts:
+        found, begun = distances(one, texts)
+        assert found.tolist() == [osa.distance(one, other) for other in texts]
+        assert begun.tolist() == [min(osa.distance(one, other[:end]) for end in range(len(other) + 1)) for other in texts]
+
+
 def test_an_index_that_leads_astray_is_found_out(index):
     assert index.problem() == ""
     for name, change in (

@@ -322,10 +322,10 @@ def test_long_titles_are_cut_and_measured_as_widely_as_they_may_be():
 
 
 def test_bars_of_errors_hold_all_of_them():
-    axes = error_bars({NETWORK: (4.0, 3.5, 4.5), "global mean": (21.0, 20.0, 25.0)}, RMSE, NETWORK).axes[0]
+    axes = error_bars({NETWORK: (4.0, 3.5, 4.5), "global mean": (21.0, 20.0, 25.0)}, RMSE, highlighted=NETWORK).axes[0]
     assert axes.get_xlim()[0] == 0
     assert axes.get_xlim()[1] >= 25
-    assert error_bars({NETWORK: (0.0, 0.0, 0.0)}, RMSE, NETWORK).axes[0].get_xlim() == (0, 1)
+    assert error_bars({NETWORK: (0.0, 0.0, 0.0)}, RMSE, highlighted=NETWORK).axes[0].get_xlim() == (0, 1)
 
 
 def test_a_curve_has_a_point_for_each_length():

@@ -199,7 +199,7 @@ class UserLoader(TfmdDL):
 
 
 class CollabLoaders(DataLoaders):
-    """Loaders that carry `labelled`, the LabelledRatings, and `classes`, the ids that codes stand for; `test_dl` takes rows of
+    """Loaders that carry `labelled`, the LabelledCollab, and `classes`, the ids that codes stand for; `test_dl` takes rows of
     user and item as they come, whatever the loaders are of."""
 
     def __init__(self, *loaders: TfmdDL, labelled: LabelledCollab | None, rows: TabularLoader, **settings: object) -> None:
