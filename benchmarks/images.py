@@ -84,7 +84,7 @@ def photos(figures: list[Figure], data: Path, folder: Path, short: bool) -> None
     with Run.open("photos", small, settings={}, folder=folder / "photos") as run:
         log = fit(small, epochs=1 if short else 0, run=run)
         seconds = time.perf_counter() - began
-        page = write_image_report(small, evaluate(small), log, run)
+        page = write_image_report(small, evaluate(small), log=log, run=run)
     weight = page.stat().st_size / 1e6
     figures.append(Figure("photos: report.html", [weight], unit="MB", target="under 3 MB", reached=weight < 3))
     gain = hits(small).mean() - plain_hits.mean()

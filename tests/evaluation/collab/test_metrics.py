@@ -72,7 +72,8 @@ def test_metrics_equal_those_of_a_plain_program(at_once, monkeypatch):
 
 
 def test_metrics_equal_those_of_ranx():
-    """An oracle of its own: ranx is compiled and knows nothing of ours; it is told what a user may be shown, and what is held out."""
+    """An oracle of its own: ranx is compiled and knows nothing of ours; it is told what a user may be shown, and what is held
+    out."""
     ranx = pytest.importorskip("ranx", reason="the oracle of rankings, ranx, is not installed")
     scores, seen, relevant, _, held_out = made_case(users=60, items=80, seed=1)
     found = rankings(lambda users: scores[users], held_out)
