@@ -101,7 +101,7 @@ def _of_trees(scores: TabularScores) -> str:
 
 
 def _group_sections(scores: TabularScores) -> list[Section]:
-    """TabularScores for each value of the columns that were asked for."""
+    """Scores for each value of the columns that were asked for."""
     if not scores.by_group:
         return []
     whole = scores.table[scores.answers]
