@@ -32,6 +32,7 @@ from fastcore.script import call_parse
 
 def build_learner(
     data: Path | str | pd.DataFrame,  # a CSV, Parquet or Excel file, or a DataFrame: a row for each rating or choice
+    *,
     user: str = "",  # the column of people; this and the next four are guessed from names and places where they are empty
     item: str = "",  # the column of items: shows, films, articles
     rating: str = "",  # the column of ratings, if there is one; none: do not use it
@@ -69,6 +70,7 @@ def build_learner(
 @delegates(build_learner)
 def main(
     data: Path,  # a CSV, Parquet or Excel file: a row for each rating or choice
+    *,
     epochs: int = 0,  # passes over the training part; 0: by objective and form
     lr: float = 0.0,  # highest learning rate; 0: the network's own
     patience: int = -1,  # stop after so many epochs without a lower validation loss; 0: never; -1: half of them, at least 5

@@ -34,6 +34,7 @@ from fastcore.script import call_parse
 
 def build_learner(
     data: Path,  # a folder of pictures and masks, or a CSV of image and mask
+    *,
     images: str = "",  # the folder of pictures below `data`, if not named as usual (images, …)
     masks: str = "",  # the folder of masks below `data`, if not named as usual (masks, labels, …)
     mask_suffix: str = "",  # what a mask's name adds to its picture's, as in _mask
@@ -102,6 +103,7 @@ def build_learner(
 @delegates(build_learner)
 def main(
     data: Path,  # a folder of pictures and masks, or a CSV of image and mask
+    *,
     epochs: int = 0,  # passes over the training part; 0: 20 to 80 from random weights, 14 from a run's light one, 5 to fine-tune
     lr: float = 0.0,  # highest learning rate; 0: found, for the light network 0.003
     patience: int = -1,  # stop after so many epochs without a lower validation loss; 0: never; -1: half of them, at least 5

@@ -35,6 +35,7 @@ from fastcore.script import call_parse
 
 def build_learner(
     data: Path,  # a folder of recordings, one folder below it for each class, or a CSV of file and label
+    *,
     csv: str = "",  # a CSV of file and label, where `data` is the folder its files are in
     label_re: str = "",  # the label is what this regular expression matches in the file name (its first group)
     group_by: str = "",  # keep together, such as a speaker: a column of the CSV, or a regular expression on the path below `data`
@@ -96,6 +97,7 @@ def build_learner(
 @delegates(build_learner)
 def main(
     data: Path,  # a folder of recordings, one folder below it for each class, or a CSV of file and label
+    *,
     epochs: int = 0,  # passes over the training part; 0: 28
     lr: float = 0.0,  # highest learning rate; 0: found
     patience: int = -1,  # stop after so many epochs without a lower validation loss; 0: never; -1: half of them, at least 5

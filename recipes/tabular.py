@@ -34,6 +34,7 @@ from fastcore.script import call_parse
 def build_learner(
     data: Path | str | pd.DataFrame,  # a CSV, Parquet or Excel file, or a DataFrame
     target: str,  # the column to predict
+    *,
     test: str = "",  # a file of its own for the test; empty: a part of `data` is held out
     task: str = "auto",  # classification or regression; auto: numbers of more than 20 different values are estimated
     target_range: str = "",  # of numbers to predict: the lowest and highest there can be, as in 0,100 (--target-range=-1,1)
@@ -74,6 +75,7 @@ def build_learner(
 def main(
     data: Path,  # a CSV, Parquet or Excel file
     target: str,  # the column to predict
+    *,
     blend: bool = False,  # average gradient-boosted trees in; the program carries both
     epochs: int = 0,  # passes over the training part; 0: by the number of rows
     lr: float = 0.0,  # highest learning rate; 0: the network's own

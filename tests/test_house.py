@@ -107,6 +107,21 @@ def test_what_tasks_share_names_no_task(path):
             assert not OF_ONE_TASK.match(node.id), f"{below}:{node.lineno} names {node.id}"
 
 
+# called by others, who hand over what they like: sys, torch's autograd and hooks, lru_cache, joblib
+CALLED_BY_POSITION = {"report_plainly", "forward", "tap", "_uncalibrated", "_open", "_make_here"}
+
+
+@pytest.mark.parametrize(
+    "path", [*SOURCES, *sorted((ROOT / "recipes").glob("*.py"))], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_past_the_second_parameter_there_are_keywords_only(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef) and node.name not in CALLED_BY_POSITION:
+            taken = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
+            taken = taken[1:] if taken[:1] in (["self"], ["cls"]) else taken
+            assert len(taken) <= 2, f"{node.name}, line {node.lineno}, takes {', '.join(taken)} by position"
+
+
 def test_the_table_of_tasks_names_what_is_there():
     parts = ("program", "command", "about", "selftest", "evaluate", "scores", "export", "calibrate", "explain", "doctor")
     assert tuple(TASKS) == WINGS
